@@ -1,0 +1,1 @@
+//! Walks a stack and judges it: checksums, second files, second readers.

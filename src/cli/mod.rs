@@ -1,0 +1,1 @@
+//! Options, verbs, and everything that prints.

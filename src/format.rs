@@ -1,0 +1,197 @@
+//! How every format of every layer is registered, and what it is given when it opens.
+//!
+//! A format is a [`Format`] in the registry of its layer. `claim` looks at the first bytes and
+//! says whether this is one; `describe` says what is in it without opening second files; `open`
+//! gives the layer's product.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::source::{SharedSource, Source};
+
+/// One format of one layer. `Open` is the layer's own function type.
+pub struct Format<Open: 'static> {
+    /// As in `--format`, the man page and error messages.
+    pub name: &'static str,
+    /// Whether these bytes are of this format. Reads little, allocates nothing by disk values.
+    pub claim: fn(&dyn Source) -> Result<Option<Set>>,
+    /// What is there: label, UUID, features. Opens no second file.
+    pub describe: fn(&dyn Source) -> Result<Description>,
+    /// Opens it.
+    pub open: Open,
+}
+
+/// Whether a source stands alone or is one of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Set {
+    /// It is whole by itself.
+    Alone,
+    /// It is one member of a set: a physical volume, a RAID leg, a btrfs device.
+    Member {
+        /// What all members share, as its UUID.
+        set: String,
+        /// Which of the members this is.
+        role: u32,
+        /// How many there are.
+        expected: u32,
+        /// Newer members have the higher number.
+        event: u64,
+    },
+}
+
+/// What `info` says about one layer. Every text is as it is on disk; printing escapes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The label, bytes as on disk.
+    pub label: Option<Vec<u8>>,
+    /// The UUID or serial number, in its customary spelling.
+    pub uuid: Option<String>,
+    /// Features in use, by their standard names.
+    pub features: Vec<String>,
+    /// Further facts, name and value, in the order to print them.
+    pub facts: Vec<(&'static str, String)>,
+    /// Bytes in use, where the format knows.
+    pub allocated: Option<u64>,
+    /// Second files that are wanted, as named in the image. Not opened.
+    pub second_files: Vec<Vec<u8>>,
+}
+
+/// A disk that an image holds. Most hold one.
+pub struct Disk {
+    /// `disk`, or the name it has in its container.
+    pub name: String,
+    /// Its bytes.
+    pub source: SharedSource,
+    /// Logical sector size in bytes, where the container says; 512 otherwise.
+    pub sector_size: u32,
+}
+
+/// A partition or a logical volume.
+pub struct Volume {
+    /// Its path in the tree of names: `p1`, `vg0/root`.
+    pub name: String,
+    /// Its bytes, or why they cannot be had; it is listed either way.
+    pub source: Result<SharedSource>,
+    /// Where it lies in what holds it, where that is one piece: first byte and bytes.
+    pub location: Option<(u64, u64)>,
+    /// What the partition table says of it.
+    pub partition: Option<Partition>,
+}
+
+/// What a partition table says of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// As the Linux kernel numbers it, from 1.
+    pub number: u32,
+    /// The type's name for people: `Linux filesystem`, `EFI System`.
+    pub type_name: String,
+    /// The type as in the table: `0x83`, or the GUID in lower case.
+    pub type_id: String,
+    /// The name in the table (GPT), UTF-8 or as near as it gets.
+    pub label: Option<String>,
+    /// The partition's own UUID (PARTUUID), lower case; for MBR `DISKID-NN` as the kernel spells it.
+    pub uuid: Option<String>,
+    /// The MBR's active flag or GPT's legacy BIOS bit.
+    pub bootable: bool,
+    /// It holds other partitions and nothing else: an extended partition.
+    pub container: bool,
+}
+
+/// What the user chose that a format may need.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Read structures whose checksum is wrong.
+    pub ignore_checksums: bool,
+    /// Show the disk as it lies, without its journal.
+    pub no_replay: bool,
+    /// The format to open, where the user named one; nothing is probed in that layer then.
+    pub format: Option<String>,
+}
+
+/// Everything a format is given besides its bytes.
+#[derive(Clone)]
+pub struct Context {
+    /// The user's choices.
+    pub options: Options,
+    /// Where passphrases come from.
+    pub keys: Arc<dyn Keys>,
+    /// The policy for second files.
+    pub neighbours: Arc<dyn Neighbours>,
+    /// Where to say what is odd but no error.
+    pub notices: Arc<Notices>,
+    /// The one cache.
+    pub cache: Arc<Cache>,
+}
+
+/// Passphrases and key files.
+pub trait Keys: Send + Sync {
+    /// The passphrases to try for the container that `name` describes, best first.
+    fn passphrases(&self, name: &str) -> Vec<Vec<u8>>;
+}
+
+/// The files beside the image: the only ones that may be opened by a name an image gives.
+pub trait Neighbours: Send + Sync {
+    /// Opens the neighbour called `name`, a single file name.
+    ///
+    /// # Errors
+    /// `Denied` where the policy forbids it, saying what would allow it; `NotFound`.
+    fn open(&self, name: &[u8]) -> Result<SharedSource>;
+}
+
+/// No keys and no neighbours: for tests, and until somebody asks for one.
+pub struct Nobody;
+
+impl Keys for Nobody {
+    fn passphrases(&self, _name: &str) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+impl Neighbours for Nobody {
+    fn open(&self, name: &[u8]) -> Result<SharedSource> {
+        let name = crate::error::printable(name);
+        Err(Error::new(
+            crate::error::Kind::Denied,
+            format!("{name} is another file"),
+        )
+        .hint(format!("--allow-file {name}")))
+    }
+}
+
+/// How many notices are kept; a hostile image can give reason for millions.
+const MOST_NOTICES: usize = 1000;
+
+/// What is odd but no error. Each text is logged and kept once.
+#[derive(Default)]
+pub struct Notices {
+    seen: Mutex<BTreeSet<String>>,
+    order: Mutex<Vec<String>>,
+}
+
+impl Notices {
+    /// Adds one, in the form of an error's line: `partition 2: ext4: …`. Names must be printable.
+    pub fn add(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut seen = lock(&self.seen);
+        if seen.len() >= MOST_NOTICES || !seen.insert(text.clone()) {
+            return;
+        }
+        log::warn!("{text}");
+        lock(&self.order).push(text);
+    }
+
+    /// All of them, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<String> {
+        lock(&self.order).clone()
+    }
+}
+
+/// A lock whose holder panicked still guards a set of strings that is whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,1 @@
+//! A [`crate::filesystem::FileSystem`] → the kernel: a thin shell, the only module that says `fuser`.

@@ -1,0 +1,13 @@
+//! Files → disk: the registry of image formats.
+
+mod raw;
+
+use crate::error::Result;
+use crate::format::{Context, Disk, Format};
+use crate::source::SharedSource;
+
+/// How an image opens: its file in, its disks out.
+pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
+
+/// Every image format, in probe order. `raw` is last: it claims everything.
+pub const FORMATS: &[Format<Open>] = &[raw::FORMAT];

@@ -1,0 +1,3 @@
+//! The `imgmount` program: parse, run, exit code.
+
+fn main() {}

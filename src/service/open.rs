@@ -1,0 +1,86 @@
+//! Opens the image that the user named, and nothing else.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cache::Cache;
+use crate::error::Result;
+use crate::format::{self, Context, Nobody, Notices};
+use crate::source::cached::Cached;
+use crate::source::file::File;
+use crate::source::window::Window;
+use crate::source::{SharedSource, Source};
+use crate::stack::Stack;
+
+/// How the user wants an image to be opened: the options that all verbs share.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The choices that reach the formats.
+    pub format: format::Options,
+    /// Where the volume starts in the file, in bytes.
+    pub offset: u64,
+    /// How many bytes it has; to the end of the file without it.
+    pub length: Option<u64>,
+    /// The cache's budget in bytes.
+    pub cache_size: u64,
+    /// Other files that may be opened.
+    pub allow_files: Vec<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            format: format::Options::default(),
+            offset: 0,
+            length: None,
+            cache_size: 64 << 20,
+            allow_files: Vec::new(),
+        }
+    }
+}
+
+/// An opened image: what is in it, and what was odd.
+pub struct Image {
+    /// What is in it.
+    pub stack: Arc<Stack>,
+    /// What was odd but no error; it may grow while the image is read.
+    pub notices: Arc<Notices>,
+}
+
+/// Opens the image at `path`, in this process.
+///
+/// # Errors
+/// `Denied`, `NotFound`, `Unsupported` (a directory, a FIFO) or what the image layer refuses; every
+/// one names the file.
+pub fn open(path: &Path, options: &Options) -> Result<Image> {
+    let _ = path;
+    let handle =
+        std::fs::File::open(path).map_err(|error| crate::error::Error::io("open", &error))?;
+    stack_of(handle, options)
+}
+
+/// Everything in the open file `handle`.
+///
+/// # Errors
+/// What the image layer refuses.
+pub fn stack_of(handle: std::fs::File, options: &Options) -> Result<Image> {
+    let cache = Cache::new(options.cache_size);
+    let file: SharedSource = Arc::new(File::new(handle)?);
+    let length = options
+        .length
+        .unwrap_or_else(|| file.size().saturating_sub(options.offset));
+    let window = Arc::new(Window::new(file, options.offset, length)?);
+    let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
+    let notices = Arc::new(Notices::default());
+    let context = Context {
+        options: options.format.clone(),
+        keys: Arc::new(Nobody),
+        neighbours: Arc::new(Nobody),
+        notices: notices.clone(),
+        cache,
+    };
+    Ok(Image {
+        stack: Arc::new(Stack::open(source, &context)?),
+        notices,
+    })
+}

@@ -1,0 +1,107 @@
+//! Readable bytes: an image, a disk, a partition, a volume are all a [`Source`].
+
+pub mod cached;
+pub mod file;
+pub mod mapped;
+pub mod window;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+
+/// Readable bytes of a fixed size, from any number of threads at once.
+pub trait Source: Send + Sync {
+    /// The size in bytes.
+    fn size(&self) -> u64;
+
+    /// Fills all of `buf` from byte `offset` on. Never short.
+    ///
+    /// # Errors
+    /// `Invalid` where the range leaves the source; `Io` or `Corrupt` where a byte in the range
+    /// cannot be read. A bad unit fails only reads that touch it.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()>;
+
+    /// What lies at `offset`, and for how many bytes from there the answer holds at least.
+    ///
+    /// # Errors
+    /// `Invalid` for `offset >= size()`; otherwise as [`Source::read_exact_at`].
+    fn extent_at(&self, offset: u64) -> Result<Extent>;
+}
+
+/// A source that several layers hold.
+pub type SharedSource = Arc<dyn Source>;
+
+/// What lies in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtentKind {
+    /// Bytes that have to be read to be known.
+    Data,
+    /// Zeros that are known without reading: a hole, or marked as zero.
+    Zeros,
+    /// Never written in this layer; reads as zeros.
+    Absent,
+}
+
+/// A range of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// What lies there.
+    pub kind: ExtentKind,
+    /// For how many bytes at least, from the offset that was asked for. Never past the end.
+    pub len: NonZeroU64,
+}
+
+/// Fails with `Invalid` unless `len` bytes at `offset` lie inside `source`.
+///
+/// # Errors
+/// `Invalid`, naming the range and the size.
+pub fn check_range(source: &dyn Source, offset: u64, len: usize) -> Result<()> {
+    let end = offset.checked_add(crate::number::to_u64(len));
+    if end.is_some_and(|end| end <= source.size()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{len} bytes are past the end of {} bytes",
+        source.size()
+    ))
+    .at(offset))
+}
+
+/// `len` bytes at `offset`, in memory. For structures whose size is already bounded.
+///
+/// # Errors
+/// As [`Source::read_exact_at`]; nothing is allocated for a range that leaves the source.
+pub fn read_vec(source: &dyn Source, offset: u64, len: usize) -> Result<Vec<u8>> {
+    check_range(source, offset, len)?;
+    let mut buf = vec![0; len];
+    source.read_exact_at(&mut buf, offset)?;
+    Ok(buf)
+}
+
+/// Bytes in memory as a source: for tests, and for small rebuilt structures.
+pub struct Memory(pub Vec<u8>);
+
+impl Source for Memory {
+    fn size(&self) -> u64 {
+        crate::number::to_u64(self.0.len())
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        check_range(self, offset, buf.len())?;
+        let start = crate::number::to_usize(offset);
+        let bytes = self.0.get(start..).and_then(|rest| rest.get(..buf.len()));
+        buf.copy_from_slice(bytes.ok_or_else(|| Error::invalid("past the end"))?);
+        Ok(())
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        check_range(self, offset, 1)?;
+        let len = NonZeroU64::new(self.size().saturating_sub(offset));
+        let len = len.ok_or_else(|| Error::invalid("past the end"))?;
+        Ok(Extent {
+            kind: ExtentKind::Data,
+            len,
+        })
+    }
+}
