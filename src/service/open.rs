@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::format::{self, Context, Nobody, Notices};
+use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
 use crate::source::window::Window;
-use crate::source::SharedSource;
 use crate::stack::Stack;
 
 /// How the user wants an image to be opened: the options that all verbs share.

@@ -1,0 +1,68 @@
+//! Why a service failed, as far as the exit code has to tell cases apart.
+
+use std::fmt;
+
+use crate::error::Error;
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The image, or what is in it: refused, locked or denied.
+    Image,
+    /// What was asked for makes no sense.
+    Usage,
+    /// The host: no /dev/fuse, no fusermount3, a mount point that cannot be one.
+    Host,
+}
+
+/// An error, and who is to blame for it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Who is to blame.
+    pub cause: Cause,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl Failure {
+    /// The user asked for something that makes no sense.
+    #[must_use]
+    pub fn usage(error: Error) -> Self {
+        Self {
+            cause: Cause::Usage,
+            error,
+        }
+    }
+
+    /// The host cannot do it.
+    #[must_use]
+    pub fn host(error: Error) -> Self {
+        Self {
+            cause: Cause::Host,
+            error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            cause: Cause::Image,
+            error,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {:?}", self.cause, self.error)
+    }
+}
+
+impl std::error::Error for Failure {}
