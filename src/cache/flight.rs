@@ -1,0 +1,110 @@
+//! One reader per block: who reads it, who waits, and what they are told.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::{Block, Cache, Key, Visit, lock};
+use crate::error::Result;
+
+/// A block that is being read.
+#[derive(Default)]
+pub(super) struct Flight {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Running,
+    /// The answer for everybody who waits.
+    Done(Result<Block>),
+    /// The reader gave up without an answer: it panicked, or only read ahead.
+    Abandoned,
+}
+
+impl Flight {
+    fn end(&self, state: State) {
+        *lock(&self.state) = state;
+        self.ended.notify_all();
+    }
+}
+
+/// The duty to read one block. Dropped without [`Ticket::finish`], also by a panic, it sends those
+/// who wait to try for themselves.
+#[must_use]
+pub struct Ticket<'a> {
+    cache: &'a Cache,
+    key: Key,
+    visit: Visit,
+    flight: Arc<Flight>,
+    finished: bool,
+}
+
+impl<'a> Ticket<'a> {
+    pub(super) fn new(cache: &'a Cache, key: Key, visit: Visit, flight: Arc<Flight>) -> Self {
+        Self {
+            cache,
+            key,
+            visit,
+            flight,
+            finished: false,
+        }
+    }
+
+    /// The number of the block.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.key.1
+    }
+
+    /// Hands the block in, for the cache and all who wait; gives it back. An error goes to all who
+    /// wait and is not kept.
+    ///
+    /// # Errors
+    /// That of `result`.
+    pub fn finish(mut self, result: Result<Block>) -> Result<Block> {
+        self.finished = true;
+        self.cache
+            .land(self.key, self.visit, result.as_ref().ok().cloned());
+        self.flight.end(State::Done(result.clone()));
+        result
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.cache.land(self.key, self.visit, None);
+            self.flight.end(State::Abandoned);
+        }
+    }
+}
+
+/// Waits for the block that another thread reads.
+#[must_use]
+pub struct Waiter(Arc<Flight>);
+
+impl Waiter {
+    pub(super) fn new(flight: Arc<Flight>) -> Self {
+        Self(flight)
+    }
+
+    /// What the reader got, its error included; `None` where it gave up, so that the caller looks
+    /// again.
+    #[must_use]
+    pub fn wait(self) -> Option<Result<Block>> {
+        let mut state = lock(&self.0.state);
+        loop {
+            match &*state {
+                State::Done(result) => return Some(result.clone()),
+                State::Abandoned => return None,
+                State::Running => {}
+            }
+            state = self
+                .0
+                .ended
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
