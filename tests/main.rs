@@ -1,4 +1,5 @@
-//! The integration tests: one binary, so that it links once.
+//! The integration tests: one binary, so that it links once. Each module is a group, and
+//! `contrib/test` sums up what ran, failed and was skipped for each.
 #![allow(missing_docs, unreachable_pub)]
 #![allow(
     clippy::arithmetic_side_effects,
@@ -10,3 +11,8 @@
     clippy::expect_used,
     clippy::cast_possible_truncation
 )]
+
+#[macro_use]
+mod support;
+
+mod arrows;

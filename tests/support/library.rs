@@ -1,0 +1,192 @@
+//! The walk over one file system through the library, without a mount.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use imgmount::filesystem::{Attributes, FileSystem, FileType, Inode, Request, Timestamp};
+use imgmount::service::open::{self, Image, Options};
+use imgmount::source::ExtentKind;
+use imgmount::stack::{Content, Node};
+
+use super::record::{Record, Tree};
+use super::walk::{content, join};
+
+/// Opens `image` with `options`.
+pub fn open_with(image: &Path, options: &Options) -> Image {
+    open::open(image, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The file system that is the whole of `image`.
+pub fn file_system(image: &Image) -> Arc<dyn FileSystem> {
+    of_node(&image.stack.disks[0])
+}
+
+/// The file system of the partition or volume called `name`.
+pub fn volume(image: &Image, name: &str) -> Arc<dyn FileSystem> {
+    let Content::Table { children, .. } = &image.stack.disks[0].content else {
+        panic!("no partition table");
+    };
+    let node = children.iter().find(|node| node.name == name);
+    of_node(node.unwrap_or_else(|| panic!("no {name}")))
+}
+
+fn of_node(node: &Node) -> Arc<dyn FileSystem> {
+    match &node.content {
+        Content::FileSystem { filesystem, .. } => filesystem.clone(),
+        Content::Damaged { error, .. } => panic!("{}: {error}", node.name),
+        _ => panic!("{}: no file system", node.name),
+    }
+}
+
+/// Everything in `filesystem`.
+pub fn walk(filesystem: &dyn FileSystem) -> Tree {
+    let mut tree = Tree::new();
+    let mut left = vec![(Vec::new(), filesystem.root())];
+    while let Some((path, inode)) = left.pop() {
+        let (record, below) = look(filesystem, inode);
+        for (name, inode) in below {
+            left.push((join(&path, &name), inode));
+        }
+        tree.insert(path, record);
+    }
+    tree
+}
+
+/// One file, and what is in it if it is a directory.
+fn look(filesystem: &dyn FileSystem, inode: Inode) -> (Record, Vec<(Vec<u8>, Inode)>) {
+    let attributes = filesystem.attributes(&request(), inode).unwrap();
+    let mut record = of_attributes(&attributes);
+    record.xattrs = xattrs(filesystem, inode);
+    let mut below = Vec::new();
+    match attributes.kind {
+        FileType::Symlink => {
+            record.target = Some(filesystem.read_link(&request(), inode).unwrap());
+        }
+        FileType::Directory => {
+            let entries = entries(filesystem, inode, &mut below);
+            record.entries = Some(entries);
+        }
+        FileType::Regular => of_file(filesystem, inode, &mut record),
+        _ => {}
+    }
+    (record, below)
+}
+
+/// A request of root.
+pub fn request() -> Request {
+    Request::new(0)
+}
+
+fn of_attributes(attributes: &Attributes) -> Record {
+    let time = |time: Timestamp| (time.seconds, time.nanoseconds);
+    let has_flags = matches!(attributes.kind, FileType::Regular | FileType::Directory);
+    Record {
+        kind: letter(attributes.kind),
+        mode: u32::from(attributes.mode),
+        uid: attributes.uid,
+        gid: attributes.gid,
+        size: attributes.size,
+        blocks: attributes.blocks,
+        block_size: attributes.block_size,
+        nlink: attributes.nlink,
+        rdev: attributes.rdev,
+        atime: time(attributes.atime),
+        mtime: time(attributes.mtime),
+        ctime: time(attributes.ctime),
+        crtime: attributes.crtime.map(time),
+        flags: has_flags.then_some(attributes.flags),
+        ino: attributes.ino,
+        ..Record::default()
+    }
+}
+
+fn of_file(filesystem: &dyn FileSystem, inode: Inode, record: &mut Record) {
+    let map = data_ranges(filesystem, inode, record.size);
+    let mut read = |buf: &mut [u8], offset: u64| {
+        filesystem
+            .read(&request(), inode, buf, offset)
+            .map_err(|error| error.to_string())
+    };
+    record.content = Some(content(&map, record.size, &mut read));
+    record.map = Some(map);
+}
+
+/// The entries with number and type; the type is looked up where the entry does not say it. Each
+/// name is looked up too, and must lead to the same inode.
+fn entries(
+    filesystem: &dyn FileSystem,
+    folder: Inode,
+    below: &mut Vec<(Vec<u8>, Inode)>,
+) -> BTreeMap<Vec<u8>, (u64, char)> {
+    let mut found = Vec::new();
+    let mut each = |entry: imgmount::filesystem::Entry<'_>| {
+        assert!(
+            entry.next > 0 && entry.next < 1 << 63,
+            "cursor {}",
+            entry.next
+        );
+        found.push((entry.name.to_vec(), entry.inode, entry.kind));
+        true
+    };
+    filesystem
+        .read_dir(&request(), folder, 0, &mut each)
+        .unwrap();
+    let mut entries = BTreeMap::new();
+    for (name, inode, kind) in found {
+        let attributes = filesystem.attributes(&request(), inode).unwrap();
+        let kind = kind.unwrap_or(attributes.kind);
+        let twice = entries.insert(name.clone(), (attributes.ino, letter(kind)));
+        assert!(twice.is_none(), "{name:?} is given twice");
+        if name != b"." && name != b".." {
+            let looked_up = filesystem.lookup(&request(), folder, &name).unwrap();
+            assert_eq!(looked_up, Some(inode), "lookup of {name:?}");
+            below.push((name, inode));
+        }
+    }
+    entries
+}
+
+fn xattrs(filesystem: &dyn FileSystem, inode: Inode) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut names = Vec::new();
+    let mut each = |name: &[u8]| names.push(name.to_vec());
+    filesystem
+        .xattr_names(&request(), inode, &mut each)
+        .unwrap();
+    let value = |name: Vec<u8>| {
+        let value = filesystem.xattr(&request(), inode, &name).unwrap();
+        let value = value.unwrap_or_else(|| panic!("{name:?} is listed and not there"));
+        (name, value)
+    };
+    names.into_iter().map(value).collect()
+}
+
+/// The ranges of data, neighbours joined.
+fn data_ranges(filesystem: &dyn FileSystem, inode: Inode, size: u64) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    let mut offset = 0;
+    while offset < size {
+        let extent = filesystem.extent_at(&request(), inode, offset).unwrap();
+        let end = offset.saturating_add(extent.len.get()).min(size);
+        if extent.kind == ExtentKind::Data {
+            match ranges.last_mut() {
+                Some((_, last)) if *last == offset => *last = end,
+                _ => ranges.push((offset, end)),
+            }
+        }
+        offset = end;
+    }
+    ranges
+}
+
+fn letter(kind: FileType) -> char {
+    match kind {
+        FileType::Regular => 'f',
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::CharacterDevice => 'c',
+        FileType::BlockDevice => 'b',
+        FileType::Fifo => 'p',
+        FileType::Socket => 's',
+    }
+}

@@ -1,0 +1,16 @@
+//! What the groups share: images and scratch space, commands, kernel mounts, other users, and the
+//! record of what a file looks like. Everything cleans up when it is dropped.
+#![allow(
+    dead_code,
+    reason = "each group uses a part, and groups come and go with features"
+)]
+
+#[macro_use]
+pub mod skip;
+
+pub mod command;
+pub mod images;
+pub mod kernel;
+pub mod library;
+pub mod record;
+pub mod walk;
