@@ -16,3 +16,4 @@
 mod support;
 
 mod arrows;
+mod compare;
