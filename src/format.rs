@@ -108,6 +108,9 @@ pub struct Options {
     pub no_replay: bool,
     /// The format to open, where the user named one; nothing is probed in that layer then.
     pub format: Option<String>,
+    /// Logical sector size in bytes of the disk, where its container or the user says; without it
+    /// a partition table counts in 512, or in what it shows itself (GPT).
+    pub sector_size: Option<u32>,
 }
 
 /// Everything a format is given besides its bytes.

@@ -9,6 +9,8 @@ use crate::source::Source;
 pub enum Layer {
     /// A disk image container.
     Image,
+    /// A partition table.
+    Partition,
     /// A volume manager's member.
     Volume,
     /// A file system, or swap.
@@ -18,12 +20,26 @@ pub enum Layer {
 /// One magic.
 #[derive(Debug)]
 pub struct Signature {
-    /// The format's customary name: `XFS`, `LVM2`.
+    /// The format's customary name: `xfs`, `LVM2_member`.
     pub name: &'static str,
     /// Its layer.
     pub layer: Layer,
     /// Byte offset and bytes, all of which must be there.
     pub magic: &'static [(u64, &'static [u8])],
+    /// Whether it is short or loose: it names what nothing else claims and contradicts nothing.
+    pub weak: bool,
+    /// Whether it lies in the last bytes instead of the first, where what it wraps has its own.
+    pub at_end: bool,
+    /// How many of the last bytes it may take, where it lies at the end.
+    pub reach: u64,
+}
+
+impl Signature {
+    /// Whether it stands for the content of a disk or volume and is no mere hint.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        !self.weak && matches!(self.layer, Layer::Volume | Layer::FileSystem)
+    }
 }
 
 /// Every signature.

@@ -1,11 +1,17 @@
 //! The worklist over the four registries: from an open image to everything that is in it. The only
-//! file that knows all four layers.
+//! module that knows all four layers.
+
+mod image;
+mod names;
+mod probe;
+mod unknown;
+mod worklist;
 
 use std::sync::Arc;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
-use crate::format::{Context, Description, Partition};
+use crate::format::{Context, Description, Format, Partition};
 use crate::source::SharedSource;
 
 /// Everything that was found in an image.
@@ -16,19 +22,37 @@ pub struct Stack {
     pub description: Description,
     /// The disks it holds, at least one.
     pub disks: Vec<Node>,
+    /// What several members hold together: volume groups, arrays, file systems over several
+    /// devices. Each member is a node with [`Content::Member`].
+    pub sets: Vec<Assembly>,
 }
 
 /// A disk, partition or volume, and what is in it.
 pub struct Node {
-    /// Its path in the tree of names: `disk`, `p1`, `vg0/root`.
+    /// Its path in the tree of names: `disk`, `p1`, `vg0/root`. No two nodes have the same, nor one
+    /// that becomes another's with `.img` behind it; control characters are escaped as `\xNN`.
     pub name: String,
     /// Its bytes, or why they cannot be had.
-    pub source: Result<SharedSource, Error>,
+    pub source: Result<SharedSource>,
     /// Where it lies in what holds it, where that is one piece: first byte and bytes.
     pub location: Option<(u64, u64)>,
     /// What the partition table says of it.
     pub partition: Option<Partition>,
     /// What is in it.
+    pub content: Content,
+}
+
+/// What the members of one set hold together.
+pub struct Assembly {
+    /// The format's name.
+    pub format: &'static str,
+    /// What all members share, as its UUID.
+    pub set: String,
+    /// The names of the members that are there.
+    pub members: Vec<String>,
+    /// How many there should be.
+    pub expected: u32,
+    /// What they hold: a table of volumes, a file system, or why neither opened.
     pub content: Content,
 }
 
@@ -54,6 +78,15 @@ pub enum Content {
         /// Its partitions, in table order.
         children: Vec<Node>,
     },
+    /// One member of a set in [`Stack::sets`].
+    Member {
+        /// The format's name.
+        format: &'static str,
+        /// What it says of itself.
+        description: Description,
+        /// The set, as in [`Assembly::set`].
+        set: String,
+    },
     /// Known by its magic, and not read: `XFS`, `swap`, an extended partition.
     Recognised {
         /// What it is.
@@ -77,13 +110,127 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// The nodes directly in it.
+    #[must_use]
+    pub fn children(&self) -> &[Node] {
+        match self {
+            Self::FileSystem { extra: nodes, .. }
+            | Self::Table {
+                children: nodes, ..
+            } => nodes,
+            _ => &[],
+        }
+    }
+}
+
+/// The formats of all four layers. The program has one, [`Registries::BUILT_IN`]; tests make more.
+#[derive(Clone, Copy)]
+pub struct Registries {
+    /// Image formats; the last claims everything.
+    pub image: &'static [Format<crate::image::Open>],
+    /// Partition tables.
+    pub partition: &'static [Format<crate::partition::Open>],
+    /// Volume managers.
+    pub volume: &'static [Format<crate::volume::Open>],
+    /// File systems.
+    pub filesystem: &'static [Format<crate::filesystem::Open>],
+}
+
+impl Registries {
+    /// Every format of the program.
+    pub const BUILT_IN: Self = Self {
+        image: crate::image::FORMATS,
+        partition: crate::partition::FORMATS,
+        volume: crate::volume::FORMATS,
+        filesystem: crate::filesystem::FORMATS,
+    };
+
+    /// Every format's name, by layer and in probe order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let image = self.image.iter().map(|format| format.name);
+        let partition = self.partition.iter().map(|format| format.name);
+        let volume = self.volume.iter().map(|format| format.name);
+        let filesystem = self.filesystem.iter().map(|format| format.name);
+        image.chain(partition).chain(volume).chain(filesystem)
+    }
+}
+
 impl Stack {
     /// Opens everything in `image`.
     ///
     /// # Errors
-    /// What the image layer refuses. What is wrong further down is in the nodes instead.
-    pub fn open(image: SharedSource, context: &Context) -> Result<Self, Error> {
-        let _ = (image, context);
-        Err(Error::unsupported("stack"))
+    /// What the image layer refuses, and `Invalid` for a `--format` that nothing is called. What is
+    /// wrong further down is in the nodes instead.
+    pub fn open(image: SharedSource, context: &Context) -> Result<Self> {
+        Self::open_with(Registries::BUILT_IN, image, context)
     }
+
+    /// [`Stack::open`] with other formats than the program's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_with(
+        registries: Registries,
+        image: SharedSource,
+        context: &Context,
+    ) -> Result<Self> {
+        check_format_name(&registries, context)?;
+        let opened = image::open(&registries, &image, context)?;
+        let (disks, sets) = worklist::run(&registries, opened.disks, context);
+        Ok(Self {
+            image_format: opened.format,
+            description: opened.description,
+            disks,
+            sets,
+        })
+    }
+
+    /// The file system that is shown as the directory of `node`: its own, or the one that it is the
+    /// first member of.
+    #[must_use]
+    pub fn filesystem_of<'a>(
+        &'a self,
+        node: &'a Node,
+    ) -> Option<(&'a Description, &'a Arc<dyn FileSystem>)> {
+        let of_content = |content: &'a Content| match content {
+            Content::FileSystem {
+                description,
+                filesystem,
+                ..
+            } => Some((description, filesystem)),
+            _ => None,
+        };
+        let first = |set: &&'a Assembly| set.members.first() == Some(&node.name);
+        of_content(&node.content).or_else(|| of_content(&self.sets.iter().find(first)?.content))
+    }
+
+    /// Every node: disks, partitions and volumes, each before what is in it, then those of the sets.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<&Node> {
+        let sets = self.sets.iter().flat_map(|set| set.content.children());
+        let mut waiting: Vec<&Node> = self.disks.iter().chain(sets).collect();
+        waiting.reverse();
+        let mut nodes = Vec::new();
+        while let Some(node) = waiting.pop() {
+            nodes.push(node);
+            waiting.extend(node.content.children().iter().rev());
+        }
+        nodes
+    }
+}
+
+fn check_format_name(registries: &Registries, context: &Context) -> Result<()> {
+    let Some(wanted) = context.options.format.as_deref() else {
+        return Ok(());
+    };
+    if registries.names().any(|name| name == wanted) {
+        return Ok(());
+    }
+    let known: Vec<&str> = registries.names().collect();
+    let wanted = crate::error::printable(wanted.as_bytes());
+    Err(
+        Error::invalid(format!("--format {wanted}: no format is called that"))
+            .hint(format!("known: {}", known.join(", "))),
+    )
 }

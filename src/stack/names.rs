@@ -1,0 +1,141 @@
+//! The path of every node in the tree of names, each once.
+
+use std::collections::HashMap;
+
+use crate::error::printable;
+
+/// The directories of links that the tree adds.
+const RESERVED: [&str; 4] = ["by-label", "by-uuid", "by-partlabel", "by-partuuid"];
+
+/// What stands at a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// A directory of volumes, which more volumes may join.
+    Directory,
+    /// A volume, or its raw file.
+    Volume,
+}
+
+/// The paths that are taken. A name that is taken already gets `~2` behind it, the next `~3`.
+pub(super) struct Names {
+    taken: HashMap<String, Taken>,
+}
+
+impl Names {
+    pub(super) fn new() -> Self {
+        let reserved = RESERVED.map(|name| (name.to_owned(), Taken::Volume));
+        Self {
+            taken: HashMap::from(reserved),
+        }
+    }
+
+    /// A path of its own for the volume that its format calls `name`, below the volume `parent`.
+    pub(super) fn give(&mut self, parent: Option<&str>, name: &str) -> String {
+        let mut path = String::new();
+        if let Some(parent) = parent {
+            self.taken.insert(parent.to_owned(), Taken::Directory);
+            path.push_str(parent);
+        }
+        let mut components = name.split('/').filter(|part| !part.is_empty()).peekable();
+        if components.peek().is_none() {
+            return self.take(&path, "volume", Taken::Volume);
+        }
+        while let Some(component) = components.next() {
+            let last = components.peek().is_none();
+            let kind = if last {
+                Taken::Volume
+            } else {
+                Taken::Directory
+            };
+            path = self.take(&path, component, kind);
+        }
+        path
+    }
+
+    fn take(&mut self, directory: &str, component: &str, kind: Taken) -> String {
+        let component = safe(component);
+        let mut attempt: u32 = 1;
+        loop {
+            let mut path = String::from(directory);
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(&component);
+            if attempt > 1 {
+                path.push_str(&format!("~{attempt}"));
+            }
+            if self.is_free(&path, kind) {
+                if kind == Taken::Volume {
+                    self.taken.insert(raw_name(&path), kind);
+                }
+                self.taken.insert(path.clone(), kind);
+                return path;
+            }
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    fn is_free(&self, path: &str, kind: Taken) -> bool {
+        match kind {
+            Taken::Directory => self.taken.get(path).is_none_or(|taken| *taken == kind),
+            Taken::Volume => {
+                !self.taken.contains_key(path) && !self.taken.contains_key(&raw_name(path))
+            }
+        }
+    }
+}
+
+/// The name of the file with the bytes of the volume at `path`.
+pub(super) fn raw_name(path: &str) -> String {
+    format!("{path}.img")
+}
+
+/// One component of a path: no `.`, no `..`, nothing that a terminal obeys, at most 200 bytes, so
+/// that a suffix fits into the 255 that a name may have.
+fn safe(component: &str) -> String {
+    let mut text = match component {
+        "." => "\\x2e".to_owned(),
+        ".." => "\\x2e\\x2e".to_owned(),
+        other => printable(other.as_bytes()),
+    };
+    let mut end = text.len().min(200);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_name_gets_a_suffix_and_so_does_one_that_is_anothers_raw_file() {
+        let mut names = Names::new();
+        assert_eq!(names.give(None, "p1"), "p1");
+        assert_eq!(names.give(None, "p1"), "p1~2");
+        assert_eq!(names.give(None, "p1.img"), "p1.img~2");
+        assert_eq!(names.give(None, "by-label"), "by-label~2");
+    }
+
+    #[test]
+    fn a_volume_group_called_like_a_partition_keeps_its_volumes_together() {
+        let mut names = Names::new();
+        assert_eq!(names.give(None, "p1"), "p1");
+        assert_eq!(names.give(None, "p1/root"), "p1~2/root");
+        assert_eq!(names.give(None, "p1/home"), "p1~2/home");
+        assert_eq!(names.give(None, "vg0/root"), "vg0/root");
+        assert_eq!(names.give(None, "vg0"), "vg0~2");
+    }
+
+    #[test]
+    fn a_name_is_a_path_of_plain_components() {
+        let mut names = Names::new();
+        assert_eq!(names.give(None, "../etc"), "\\x2e\\x2e/etc");
+        assert_eq!(names.give(None, "/"), "volume");
+        assert_eq!(names.give(None, "a\x1bb"), "a\\x1bb");
+        assert_eq!(names.give(None, &"ä".repeat(400)), "ä".repeat(100));
+        assert_eq!(names.give(Some("p1"), "p2"), "p1/p2");
+    }
+}

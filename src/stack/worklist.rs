@@ -1,0 +1,380 @@
+//! The worklist: every disk, partition and volume is looked at once, in the order in which they
+//! turn up; members of sets wait until nothing else is left to do, since the others may turn up
+//! deeper down.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::names::Names;
+use super::probe::{self, Found, Reader, Subject};
+use super::{Assembly, Content, Node, Registries};
+use crate::error::Error;
+use crate::format::{Context, Disk, Partition, Set, Volume};
+use crate::source::SharedSource;
+
+/// How many nodes there may be: overlapping partitions that hold tables multiply without end.
+const MOST_NODES: usize = 4096;
+
+/// What is in `disks`, and what their members hold together.
+pub(super) fn run(
+    registries: &Registries,
+    disks: Vec<Disk>,
+    context: &Context,
+) -> (Vec<Node>, Vec<Assembly>) {
+    let mut worklist = Worklist {
+        registries,
+        names: Names::new(),
+        drafts: Vec::new(),
+        queue: VecDeque::new(),
+        waiting: BTreeMap::new(),
+        sets: Vec::new(),
+    };
+    let single = disks.len() == 1;
+    for disk in disks {
+        worklist.add_disk(disk, single, context);
+    }
+    worklist.work();
+    worklist.finish()
+}
+
+/// A node before its place in the tree is settled.
+struct Draft {
+    node: Node,
+    home: Home,
+    depth: usize,
+    /// Volumes in it are named below its own name; those of the only disk are not.
+    is_top: bool,
+    context: Context,
+}
+
+/// What holds a node.
+#[derive(Clone, Copy)]
+enum Home {
+    Stack,
+    Draft(usize),
+    Set(usize),
+}
+
+/// A member that waits for the others.
+struct Waiting {
+    draft: usize,
+    reader: Reader,
+    role: u32,
+    expected: u32,
+    event: u64,
+}
+
+struct Worklist<'a> {
+    registries: &'a Registries,
+    names: Names,
+    drafts: Vec<Draft>,
+    queue: VecDeque<usize>,
+    waiting: BTreeMap<(&'static str, String), Vec<Waiting>>,
+    sets: Vec<Assembly>,
+}
+
+impl Worklist<'_> {
+    fn add_disk(&mut self, disk: Disk, single: bool, context: &Context) {
+        let mut context = context.clone();
+        context.options.sector_size.get_or_insert(disk.sector_size);
+        let node = Node {
+            name: self.names.give(None, &disk.name),
+            source: Ok(disk.source),
+            location: None,
+            partition: None,
+            content: not_examined(),
+        };
+        self.push(node, Home::Stack, 0, single, context);
+    }
+
+    fn push(&mut self, node: Node, home: Home, depth: usize, is_top: bool, context: Context) {
+        self.queue.push_back(self.drafts.len());
+        self.drafts.push(Draft {
+            node,
+            home,
+            depth,
+            is_top,
+            context,
+        });
+    }
+
+    fn work(&mut self) {
+        loop {
+            while let Some(index) = self.queue.pop_front() {
+                self.examine(index);
+            }
+            let Some(members) = self.next_set() else {
+                return;
+            };
+            self.assemble(members);
+        }
+    }
+
+    fn examine(&mut self, index: usize) {
+        let Some(draft) = self.drafts.get(index) else {
+            return;
+        };
+        let partition = draft.node.partition.as_ref();
+        let found = match &draft.node.source {
+            Err(error) => probe::damaged(scheme(partition), <_>::default(), error.clone()),
+            Ok(_) if partition.is_some_and(|partition| partition.container) => {
+                Found::Leaf(Content::Recognised {
+                    name: "extended partition".to_owned(),
+                })
+            }
+            Ok(source) => probe::examine(&Subject {
+                registries: self.registries,
+                context: &draft.context,
+                source,
+                depth: draft.depth,
+                at_zero: draft.node.location.is_some_and(|(start, _)| start == 0),
+                name: &draft.node.name,
+            }),
+        };
+        let content = self.settle(found, Home::Draft(index), Some(index));
+        if let Some(draft) = self.drafts.get_mut(index) {
+            draft.node.content = content;
+        }
+    }
+
+    /// The content that `found` stands for; what it holds is queued.
+    fn settle(&mut self, found: Found, home: Home, index: Option<usize>) -> Content {
+        match found {
+            Found::Leaf(content) => content,
+            Found::Table {
+                format,
+                description,
+                volumes,
+            } => {
+                self.add_volumes(volumes, home);
+                Content::Table {
+                    format,
+                    description,
+                    children: Vec::new(),
+                }
+            }
+            Found::FileSystem {
+                format,
+                description,
+                filesystem,
+                extra,
+            } => {
+                self.add_volumes(extra, home);
+                Content::FileSystem {
+                    format,
+                    description,
+                    filesystem,
+                    extra: Vec::new(),
+                }
+            }
+            Found::Member {
+                reader,
+                description,
+                set,
+            } => {
+                let name = self.wait(reader, set, index);
+                Content::Member {
+                    format: reader.name(),
+                    description,
+                    set: name,
+                }
+            }
+        }
+    }
+
+    fn add_volumes(&mut self, volumes: Vec<Volume>, home: Home) {
+        let holder = match home {
+            Home::Draft(index) => self.drafts.get(index),
+            Home::Stack | Home::Set(_) => None,
+        };
+        let parent = holder.filter(|draft| !draft.is_top);
+        let parent = parent.map(|draft| draft.node.name.clone());
+        let depth = match home {
+            Home::Set(index) => self.depth_of_set(index),
+            Home::Draft(_) | Home::Stack => holder.map_or(0, |draft| draft.depth),
+        };
+        let Some(context) = holder
+            .or(self.drafts.first())
+            .map(|draft| draft.context.clone())
+        else {
+            return;
+        };
+        for volume in volumes {
+            if self.drafts.len() >= MOST_NODES {
+                let text = format!("more than {MOST_NODES} volumes: the rest is left out");
+                return context.notices.add(text);
+            }
+            let node = Node {
+                name: self.names.give(parent.as_deref(), &volume.name),
+                source: volume.source,
+                location: volume.location,
+                partition: volume.partition,
+                content: not_examined(),
+            };
+            let depth = depth.saturating_add(1);
+            self.push(node, home, depth, false, context.clone());
+        }
+    }
+
+    /// The depth of the deepest member of the set.
+    fn depth_of_set(&self, index: usize) -> usize {
+        let members = self.sets.get(index).map(|set| set.members.as_slice());
+        let is_member =
+            |draft: &&Draft| members.is_some_and(|members| members.contains(&draft.node.name));
+        let depths = self.drafts.iter().filter(is_member);
+        depths.map(|draft| draft.depth).max().unwrap_or(0)
+    }
+
+    /// Notes the member; gives the set's name.
+    fn wait(&mut self, reader: Reader, set: Set, index: Option<usize>) -> String {
+        let (
+            Set::Member {
+                set,
+                role,
+                expected,
+                event,
+            },
+            Some(draft),
+        ) = (set, index)
+        else {
+            return String::new();
+        };
+        let key = (reader.name(), set.clone());
+        self.waiting.entry(key).or_default().push(Waiting {
+            draft,
+            reader,
+            role,
+            expected,
+            event,
+        });
+        set
+    }
+
+    /// A set to open: one whose members are all there before one that lacks some, which another
+    /// set's volumes may still bring.
+    fn next_set(&mut self) -> Option<((&'static str, String), Vec<Waiting>)> {
+        let complete = |members: &Vec<Waiting>| {
+            let roles: std::collections::BTreeSet<u32> =
+                members.iter().map(|member| member.role).collect();
+            let expected = members.iter().map(|member| member.expected).max();
+            u32::try_from(roles.len()).ok() >= expected
+        };
+        let found = self.waiting.iter().find(|(_, members)| complete(members));
+        let key = found.or(self.waiting.iter().next())?.0.clone();
+        self.waiting.remove_entry(&key)
+    }
+
+    fn assemble(&mut self, ((format, set), mut members): ((&'static str, String), Vec<Waiting>)) {
+        // By role, the newest first; of two with one role the older is left out.
+        members.sort_by(|a, b| a.role.cmp(&b.role).then(b.event.cmp(&a.event)));
+        self.drop_doubles(&set, &mut members);
+        let Some(first) = members.first() else {
+            return;
+        };
+        let reader = first.reader;
+        let expected = members.iter().map(|member| member.expected).max();
+        let drafts = || {
+            members
+                .iter()
+                .filter_map(|member| self.drafts.get(member.draft))
+        };
+        let sources: Vec<SharedSource> = drafts()
+            .filter_map(|draft| draft.node.source.as_ref().ok().cloned())
+            .collect();
+        let names = drafts().map(|draft| draft.node.name.clone()).collect();
+        let too_deep = drafts().any(|draft| draft.depth >= probe::DEPTH);
+        let Some(context) = drafts().next().map(|draft| draft.context.clone()) else {
+            return;
+        };
+        let found = if too_deep {
+            let error = Error::unsupported(format!("nesting depth is over {}", probe::DEPTH));
+            probe::damaged(format, <_>::default(), error)
+        } else {
+            reader.open(&sources, &context)
+        };
+        let index = self.sets.len();
+        self.sets.push(Assembly {
+            format,
+            set,
+            members: names,
+            expected: expected.unwrap_or(0),
+            content: not_examined(),
+        });
+        let content = self.settle(found, Home::Set(index), None);
+        if let Some(assembly) = self.sets.get_mut(index) {
+            assembly.content = content;
+        }
+    }
+
+    fn drop_doubles(&self, set: &str, members: &mut Vec<Waiting>) {
+        let mut last = None;
+        members.retain(|member| {
+            let double = last == Some(member.role);
+            last = Some(member.role);
+            if double && let Some(draft) = self.drafts.get(member.draft) {
+                let set = crate::error::printable(set.as_bytes());
+                let text = "another member has the same place in it and is newer";
+                let line = format!("{}: set {set}: {text}", draft.node.name);
+                draft.context.notices.add(line);
+            }
+            !double
+        });
+    }
+
+    /// Puts every node into what holds it. A holder always stands before what it holds, so going
+    /// backwards each node is whole when it moves.
+    fn finish(mut self) -> (Vec<Node>, Vec<Assembly>) {
+        let mut disks = Vec::new();
+        while let Some(mut draft) = self.drafts.pop() {
+            children_of(&mut draft.node.content)
+                .into_iter()
+                .for_each(|nodes| nodes.reverse());
+            let holder = match draft.home {
+                Home::Stack => Some(&mut disks),
+                Home::Draft(index) => self
+                    .drafts
+                    .get_mut(index)
+                    .and_then(|holder| children_of(&mut holder.node.content)),
+                Home::Set(index) => self
+                    .sets
+                    .get_mut(index)
+                    .and_then(|set| children_of(&mut set.content)),
+            };
+            if let Some(holder) = holder {
+                holder.push(draft.node);
+            }
+        }
+        disks.reverse();
+        for set in &mut self.sets {
+            children_of(&mut set.content)
+                .into_iter()
+                .for_each(|nodes| nodes.reverse());
+        }
+        (disks, self.sets)
+    }
+}
+
+fn children_of(content: &mut Content) -> Option<&mut Vec<Node>> {
+    match content {
+        Content::FileSystem { extra: nodes, .. }
+        | Content::Table {
+            children: nodes, ..
+        } => Some(nodes),
+        _ => None,
+    }
+}
+
+/// What stands in a node until its turn comes.
+fn not_examined() -> Content {
+    Content::Unknown {
+        what: "not looked into".to_owned(),
+        looked_for: Vec::new(),
+    }
+}
+
+/// What a volume without bytes came from.
+fn scheme(partition: Option<&Partition>) -> &'static str {
+    match partition {
+        Some(_) => "partition",
+        None => "volume",
+    }
+}
