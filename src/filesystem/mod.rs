@@ -1,5 +1,7 @@
 //! Volume → inodes: what every file system reader offers, and the registry of the readers.
 
+mod ext4;
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +15,7 @@ use crate::source::{Extent, SharedSource};
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
 
 /// Every reader, in probe order.
-pub const FORMATS: &[Format<Open>] = &[];
+pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT];
 
 /// An opened file system.
 pub struct Opened {

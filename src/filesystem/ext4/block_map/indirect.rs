@@ -1,0 +1,133 @@
+//! Indirect blocks, as ext2 and ext3 map files: twelve pointers in the inode, then one each to a
+//! block of pointers, to a block of those, and to a block of those. The level falls with every
+//! step: a block that points at itself is only read as what it is not.
+
+use super::{BlockMap, BlockPlace, BlockRun};
+use crate::error::{Error, Result};
+use crate::number::to_usize;
+
+/// Direct pointers in the inode.
+const DIRECT: u64 = 12;
+
+/// The step from a logical block to a pointer: which of the inode's, how many levels of pointer
+/// blocks below it, the block's place among those it covers, and how many it covers.
+struct Route {
+    slot: usize,
+    levels: u32,
+    index: u64,
+}
+
+impl BlockMap<'_> {
+    /// The run at `logical` by indirect blocks.
+    pub(super) fn indirect_run(&mut self, logical: u64) -> Result<BlockRun> {
+        // log2 of the pointers in a block
+        let bits = self.core.superblock.block_bits.saturating_sub(2);
+        let Some(route) = route(logical, bits) else {
+            return Ok(hole(u64::MAX.saturating_sub(logical)));
+        };
+        if route.levels == 0 {
+            let pointers: Vec<u8> = self.inode.raw.i_block.get(..48).unwrap_or(&[]).to_vec();
+            return self.run_in(&pointers, route.slot);
+        }
+        let mut block = self.inode.pointer(route.slot);
+        for level in (0..route.levels).rev() {
+            let covered = bits.saturating_mul(level); // log2 of the blocks under one pointer
+            if block == 0 {
+                let span = 1_u64.wrapping_shl(covered.saturating_add(bits));
+                let inside = route.index & span.wrapping_sub(1);
+                return Ok(hole(span.saturating_sub(inside)));
+            }
+            let slot =
+                route.index.wrapping_shr(covered) & (1_u64.wrapping_shl(bits)).wrapping_sub(1);
+            let pointers = self.pointers(block)?;
+            if level == 0 {
+                let run = self.run_in(&pointers, to_usize(slot));
+                self.pointers = Some((block.into(), pointers));
+                return run;
+            }
+            block = pointer(&pointers, to_usize(slot));
+            if block == 0 {
+                let span = 1_u64.wrapping_shl(covered);
+                let inside = route.index & span.wrapping_sub(1);
+                return Ok(hole(span.saturating_sub(inside)));
+            }
+        }
+        Ok(hole(1))
+    }
+
+    /// The block of pointers `block`, from memory where it was the last one read.
+    fn pointers(&mut self, block: u32) -> Result<Vec<u8>> {
+        let block = u64::from(block);
+        if let Some((_, pointers)) = self.pointers.take_if(|(number, _)| *number == block) {
+            return Ok(pointers);
+        }
+        self.check(block)?;
+        self.core.read_block(self.request, block)
+    }
+
+    /// The run of pointers from `slot` on that go up one by one, or are all zero.
+    fn run_in(&self, pointers: &[u8], slot: usize) -> Result<BlockRun> {
+        let start = u64::from(pointer(pointers, slot));
+        let (words, _) = pointers.as_chunks::<4>();
+        let rest = words.get(slot..).unwrap_or(&[]);
+        let rest = rest.iter().map(|word| u64::from(u32::from_le_bytes(*word)));
+        if start == 0 {
+            let blocks = rest.take_while(|pointer| *pointer == 0).count();
+            return Ok(hole(crate::number::to_u64(blocks)));
+        }
+        self.check(start)?;
+        let most = self.core.superblock.blocks;
+        let follows = |(pointer, expected): &(u64, u64)| pointer == expected && *expected < most;
+        let blocks = rest.zip(start..).take_while(follows).count();
+        Ok(BlockRun {
+            place: BlockPlace::At(start),
+            blocks: crate::number::to_u64(blocks).max(1),
+        })
+    }
+
+    fn check(&self, block: u64) -> Result<()> {
+        if self.core.holds(block, 1) {
+            return Ok(());
+        }
+        Err(
+            Error::corrupt(format!("block pointer {block} is outside the file system"))
+                .at(self.inode.offset),
+        )
+    }
+}
+
+fn hole(blocks: u64) -> BlockRun {
+    BlockRun {
+        place: BlockPlace::Hole,
+        blocks: blocks.max(1),
+    }
+}
+
+fn pointer(pointers: &[u8], slot: usize) -> u32 {
+    let (words, _) = pointers.as_chunks::<4>();
+    words.get(slot).map_or(0, |word| u32::from_le_bytes(*word))
+}
+
+/// How `logical` is reached with 2^`bits` pointers in a block; `None` past what can be.
+fn route(logical: u64, bits: u32) -> Option<Route> {
+    if logical < DIRECT {
+        return Some(Route {
+            slot: to_usize(logical),
+            levels: 0,
+            index: 0,
+        });
+    }
+    let mut index = logical.saturating_sub(DIRECT);
+    for (slot, levels) in [(12, 1), (13, 2), (14, 3)] {
+        let span = 1_u64.wrapping_shl(bits.saturating_mul(levels)); // at most 2^42
+        if index < span {
+            return Some(Route {
+                slot,
+                levels,
+                index,
+            });
+        }
+        index = index.saturating_sub(span);
+    }
+    None
+}

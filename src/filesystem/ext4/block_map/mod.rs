@@ -1,0 +1,108 @@
+//! Logical block of a file → block of the file system, by extents or by indirect blocks.
+
+mod extents;
+mod indirect;
+
+use super::core::Core;
+use super::inode::{self, InodeRecord};
+use crate::error::{Result, ResultExt};
+use crate::filesystem::Request;
+
+/// What a run of a file's blocks is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockPlace {
+    /// Nothing: it reads as zeros.
+    Hole,
+    /// Allocated and never written: it reads as zeros, whatever lies there.
+    Unwritten,
+    /// From this block of the file system on.
+    At(u64),
+}
+
+/// A place, and for how many blocks from the one that was asked for it goes on in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BlockRun {
+    /// Where, for the block that was asked for.
+    pub(super) place: BlockPlace,
+    /// Blocks, at least 1. May reach past the end of the file.
+    pub(super) blocks: u64,
+}
+
+/// Maps the blocks of one file. It keeps the node that it read last, so that going through a file
+/// in order reads each node once.
+pub(super) struct BlockMap<'a> {
+    core: &'a Core,
+    request: &'a Request,
+    inode: &'a InodeRecord,
+    leaf: Option<extents::Leaf>,
+    pointers: Option<(u64, Vec<u8>)>,
+}
+
+impl<'a> BlockMap<'a> {
+    /// The map of `inode`, which holds blocks: it is not inline, no device, no fast link.
+    pub(super) fn new(core: &'a Core, request: &'a Request, inode: &'a InodeRecord) -> Self {
+        Self {
+            core,
+            request,
+            inode,
+            leaf: None,
+            pointers: None,
+        }
+    }
+
+    /// Where logical block `logical` is.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the inode and the node of its map.
+    pub(super) fn run_at(&mut self, logical: u64) -> Result<BlockRun> {
+        let number = self.inode.number;
+        let run = self
+            .run_with_overlay(logical)
+            .context(|| format!("inode {number}"))?;
+        debug_assert!(run.blocks > 0, "a run of nothing would not end");
+        Ok(run)
+    }
+
+    /// Runs that the overlay remaps come first; others end where the next remapped one starts.
+    fn run_with_overlay(&mut self, logical: u64) -> Result<BlockRun> {
+        let Some(ranges) = self.core.overlay.ranges.get(&self.inode.number) else {
+            return self.run_on_disk(logical);
+        };
+        if let Some((start, range)) = ranges.range(..=logical).next_back() {
+            let skip = logical.saturating_sub(*start);
+            if let Some(blocks) = range.blocks.checked_sub(skip).filter(|left| *left > 0) {
+                return Ok(BlockRun {
+                    place: range.place.advanced(skip),
+                    blocks,
+                });
+            }
+        }
+        let next = ranges
+            .range(logical..)
+            .next()
+            .map_or(u64::MAX, |(start, _)| *start);
+        let run = self.run_on_disk(logical)?;
+        Ok(BlockRun {
+            blocks: run.blocks.min(next.saturating_sub(logical)),
+            ..run
+        })
+    }
+
+    fn run_on_disk(&mut self, logical: u64) -> Result<BlockRun> {
+        if self.inode.has(inode::EXTENTS) {
+            self.extent_run(logical)
+        } else {
+            self.indirect_run(logical)
+        }
+    }
+}
+
+impl BlockPlace {
+    /// The place `blocks` further on.
+    fn advanced(self, blocks: u64) -> Self {
+        match self {
+            Self::At(start) => Self::At(start.saturating_add(blocks)),
+            other => other,
+        }
+    }
+}

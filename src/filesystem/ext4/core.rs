@@ -1,0 +1,93 @@
+//! What everything in this reader stands on: the bytes, the superblock, and what recovery changed.
+//!
+//! Opening goes through one or two of them. The first reads the volume as it lies; `journal` finds
+//! the log with it and gives a source in which the logged blocks are in place; the second is opened
+//! on that source, since the superblock may be among them, and `orphan` and the fast commits give
+//! it an [`Overlay`].
+
+use std::sync::Arc;
+
+use super::backup;
+use super::inode::InodeRecord;
+use super::overlay::Overlay;
+use super::superblock::{self, Superblock};
+use crate::error::{Error, Result};
+use crate::filesystem::Request;
+use crate::format::{Context, Notices, Options};
+use crate::source::{SharedSource, read_vec};
+
+/// An open file system.
+pub(super) struct Core {
+    /// Its bytes, after replay where there was one.
+    pub(super) source: SharedSource,
+    /// The superblock.
+    pub(super) superblock: Superblock,
+    /// The user's choices.
+    pub(super) options: Options,
+    /// Where to say what is odd but no error.
+    pub(super) notices: Arc<Notices>,
+    /// What recovery changed besides blocks.
+    pub(super) overlay: Overlay,
+}
+
+impl Core {
+    /// Opens `source` by its superblock, or by a backup of it where there is none.
+    ///
+    /// # Errors
+    /// As [`backup::find`].
+    pub(super) fn open(source: SharedSource, context: &Context) -> Result<Self> {
+        let superblock = backup::find(&*source, context)?;
+        Ok(Self {
+            source,
+            superblock,
+            options: context.options.clone(),
+            notices: context.notices.clone(),
+            overlay: Overlay::default(),
+        })
+    }
+
+    #[allow(dead_code)] // recovery's
+    /// The same file system with what recovery changed in single inodes and directories.
+    pub(super) fn with_overlay(self, overlay: Overlay) -> Self {
+        Self { overlay, ..self }
+    }
+
+    /// Block `number`, for one step of the request's budget.
+    ///
+    /// # Errors
+    /// `Corrupt` past the end of the file system; as [`crate::source::Source::read_exact_at`].
+    pub(super) fn read_block(&self, request: &Request, number: u64) -> Result<Vec<u8>> {
+        request.spend(1)?;
+        let offset = self.superblock.block_offset(number)?;
+        read_vec(&*self.source, offset, self.superblock.block_size())
+    }
+
+    /// Inode `number`, for one step of the request's budget.
+    ///
+    /// # Errors
+    /// As [`InodeRecord::read`].
+    pub(super) fn inode(&self, request: &Request, number: u32) -> Result<InodeRecord> {
+        request.spend(1)?;
+        InodeRecord::read(self, number)
+    }
+
+    /// Whether `blocks` blocks from `start` on can be part of a file: inside the file system and
+    /// behind the superblock.
+    pub(super) fn holds(&self, start: u64, blocks: u64) -> bool {
+        let end = start.checked_add(blocks);
+        start > self.superblock.first_data_block
+            && end.is_some_and(|end| end <= self.superblock.blocks)
+    }
+
+    /// A wrong checksum: an error, or a notice where the user wants to read all the same.
+    ///
+    /// # Errors
+    /// `error` itself, with the hint that goes with it.
+    pub(super) fn bad_checksum(&self, error: Error) -> Result<()> {
+        if self.options.ignore_checksums {
+            self.notices.add(error.context("ext4").to_string());
+            return Ok(());
+        }
+        Err(error.hint(superblock::HINT))
+    }
+}

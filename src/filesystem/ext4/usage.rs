@@ -1,0 +1,163 @@
+//! The numbers of statfs(2), as the kernel's ext4 computes them.
+
+use super::block_map::{BlockMap, BlockPlace};
+use super::core::Core;
+use super::features;
+use super::group::{self, Group};
+use super::superblock::{self, Superblock};
+use crate::filesystem::{Request, Usage};
+
+/// The usage. Groups whose descriptor is damaged count as full.
+pub(super) fn usage(core: &Core) -> Usage {
+    let superblock = &core.superblock;
+    let groups = (0..superblock.groups).filter_map(|number| Group::read(core, number).ok());
+    let groups: Vec<Group> = groups.collect();
+    let sum = |count: fn(&Group) -> u32| {
+        groups
+            .iter()
+            .map(|group| u64::from(count(group)))
+            .sum::<u64>()
+    };
+    let free = in_blocks(superblock, sum(|group| group.free_clusters));
+    let kept =
+        superblock::reserved_blocks(superblock).saturating_add(reserved_clusters(superblock));
+    Usage {
+        block_size: 1_u32.wrapping_shl(superblock.block_bits), // at most 2^16
+        blocks: superblock
+            .blocks
+            .saturating_sub(in_blocks(superblock, overhead(core, &groups))),
+        free,
+        available: free.saturating_sub(kept),
+        files: superblock.inodes().into(),
+        files_free: sum(|group| group.free_inodes),
+        name_max: 255,
+    }
+}
+
+fn in_blocks(superblock: &Superblock, clusters: u64) -> u64 {
+    clusters.saturating_mul(1_u64.wrapping_shl(superblock.cluster_bits)) // at most 2^20
+}
+
+/// What the kernel keeps back for extent trees that have to grow: 2 %, at most 4096 clusters.
+fn reserved_clusters(superblock: &Superblock) -> u64 {
+    if !superblock.features.has(features::EXTENTS) {
+        return 0;
+    }
+    let clusters = superblock.blocks.wrapping_shr(superblock.cluster_bits);
+    in_blocks(superblock, (clusters / 50).min(4096))
+}
+
+/// Clusters of metadata that no file can have: statfs(2) leaves them out.
+fn overhead(core: &Core, groups: &[Group]) -> u64 {
+    let superblock = &core.superblock;
+    let stored = u64::from(superblock.raw.s_overhead_clusters.get());
+    let bigalloc = superblock.features.has(features::BIGALLOC);
+    if bigalloc && (1..=superblock.blocks).contains(&stored) {
+        return stored;
+    }
+    let before = superblock
+        .first_data_block
+        .wrapping_shr(superblock.cluster_bits);
+    let inside = if bigalloc {
+        clusters_of_metadata(superblock, groups)
+    } else {
+        (0..superblock.groups)
+            .map(|group| blocks_of_metadata(superblock, group))
+            .sum()
+    };
+    let journal = journal_blocks(core).wrapping_shr(superblock.cluster_bits);
+    before.saturating_add(inside).saturating_add(journal)
+}
+
+/// Superblock, descriptors, room for more of them, inode table and two bitmaps of one group.
+fn blocks_of_metadata(superblock: &Superblock, group: u32) -> u64 {
+    let backup = superblock.has_backup(group);
+    let reserved = if backup {
+        superblock.raw.s_reserved_gdt_blocks.get()
+    } else {
+        0
+    };
+    u64::from(backup)
+        .saturating_add(descriptor_blocks(superblock, group))
+        .saturating_add(reserved.into())
+        .saturating_add(group::table_blocks(superblock))
+        .saturating_add(2)
+}
+
+/// Blocks of group descriptors in one group.
+fn descriptor_blocks(superblock: &Superblock, group: u32) -> u64 {
+    let per_block = group::descriptors_per_block(superblock);
+    let first_meta = superblock.raw.s_first_meta_bg.get();
+    let meta_group = group.checked_div(per_block).unwrap_or(0);
+    let has_meta = superblock.features.has(features::META_BG);
+    if !has_meta || meta_group < first_meta {
+        if !superblock.has_backup(group) {
+            return 0;
+        }
+        let all = group::descriptor_blocks(superblock);
+        return if has_meta { first_meta } else { all }.into();
+    }
+    let first = meta_group.saturating_mul(per_block);
+    let last = first.saturating_add(per_block).saturating_sub(1);
+    u64::from(group == first || group == first.saturating_add(1) || group == last)
+}
+
+/// With bigalloc metadata of several kinds shares clusters: those in which any lies.
+fn clusters_of_metadata(superblock: &Superblock, groups: &[Group]) -> u64 {
+    let table = group::table_blocks(superblock);
+    let mut pieces: Vec<(u64, u64)> = Vec::new();
+    for number in 0..superblock.groups {
+        let backup = u64::from(superblock.has_backup(number));
+        let length = backup.saturating_add(descriptor_blocks(superblock, number));
+        pieces.push((superblock.group_start(number), length));
+    }
+    for group in groups {
+        pieces.extend([
+            (group.block_bitmap, 1),
+            (group.inode_bitmap, 1),
+            (group.inode_table, table),
+        ]);
+    }
+    let cluster = |block: u64| {
+        block
+            .saturating_sub(superblock.first_data_block)
+            .wrapping_shr(superblock.cluster_bits)
+    };
+    let ranges = pieces.into_iter().filter(|(_, length)| *length > 0);
+    let ranges = ranges.map(|(start, length)| {
+        let last = start.saturating_add(length).saturating_sub(1);
+        (cluster(start), cluster(last).saturating_add(1))
+    });
+    covered(ranges.collect())
+}
+
+/// How many numbers the ranges cover, which may overlap.
+fn covered(mut ranges: Vec<(u64, u64)>) -> u64 {
+    ranges.sort_unstable();
+    let mut end = 0;
+    let mut count: u64 = 0;
+    for (from, to) in ranges {
+        count = count.saturating_add(to.saturating_sub(from.max(end)));
+        end = end.max(to);
+    }
+    count
+}
+
+/// Blocks of the internal journal, as its own superblock says (`s_maxlen`).
+fn journal_blocks(core: &Core) -> u64 {
+    let number = core.superblock.raw.s_journal_inum.get();
+    if !core.superblock.features.has(features::HAS_JOURNAL) || number == 0 {
+        return 0;
+    }
+    let request = Request::new(0);
+    let Ok(inode) = core.inode(&request, number) else {
+        return 0;
+    };
+    let run = BlockMap::new(core, &request, &inode).run_at(0);
+    let Ok(BlockPlace::At(block)) = run.map(|run| run.place) else {
+        return 0;
+    };
+    let block = core.read_block(&request, block).unwrap_or_default();
+    let length = block.get(16..20).and_then(|bytes| bytes.first_chunk::<4>());
+    length.map_or(0, |bytes| u32::from_be_bytes(*bytes)).into()
+}
