@@ -1,16 +1,43 @@
 //! A regular file or block device that somebody else opened: this module never opens a path.
+//!
+//! Everything is read by `pread`, nothing is mapped into memory: a file that is truncated under a
+//! mount gives an error and never a signal.
 
 use std::fs::File as Handle;
-use std::num::NonZeroU64;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
-use super::{Extent, ExtentKind, Source, check_range};
-use crate::error::{Error, Result};
+use rustix::fs::{FileType, SeekFrom, fstat, seek};
+use rustix::io::Errno;
+
+use super::{Extent, ExtentKind, Source, check_range, extent_to};
+use crate::error::{Error, Kind, Result};
 
 /// An open file. Its size is what it was when it was wrapped.
 pub struct File {
     handle: Handle,
     size: u64,
+    /// Only regular files have holes to ask for.
+    regular: bool,
+    identity: Identity,
+    /// The last extent that the kernel told: where it starts, and its kind and length.
+    known: Mutex<Option<(u64, Extent)>>,
+}
+
+/// Which file it is, and in which state: two that differ are not the same bytes for sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The device that holds the file (`st_dev`).
+    pub device: u64,
+    /// Its inode number there.
+    pub inode: u64,
+    /// Its size in bytes as stat(2) says, 0 for a block device.
+    pub size: u64,
+    /// When its bytes last changed: seconds and nanoseconds.
+    pub modified: (i64, i64),
+    /// When its inode last changed, by a rename over it too: seconds and nanoseconds.
+    pub changed: (i64, i64),
 }
 
 impl File {
@@ -18,12 +45,74 @@ impl File {
     ///
     /// # Errors
     /// `Io` where it cannot be seeked.
-    pub fn new(mut handle: Handle) -> Result<Self> {
-        use std::io::{Seek, SeekFrom};
-        let size = handle
-            .seek(SeekFrom::End(0))
-            .map_err(|error| Error::io("find the size", &error))?;
-        Ok(Self { handle, size })
+    pub fn new(handle: Handle) -> Result<Self> {
+        let size =
+            seek(&handle, SeekFrom::End(0)).map_err(|errno| failed("find the size", errno))?;
+        let (identity, kind) = examine(&handle)?;
+        Ok(Self {
+            handle,
+            size,
+            regular: kind == FileType::RegularFile,
+            identity,
+            known: Mutex::new(None),
+        })
+    }
+
+    /// Which file this is, as it was when it was wrapped.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether the file has changed since it was wrapped: by a write, by another size, by another
+    /// file renamed over it.
+    ///
+    /// # Errors
+    /// `Io` where the host cannot say.
+    pub fn has_changed(&self) -> Result<bool> {
+        Ok(examine(&self.handle)?.0 != self.identity)
+    }
+
+    fn remembered(&self, offset: u64) -> Option<Extent> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (start, extent) = (*known)?;
+        let inside = offset.checked_sub(start)? < extent.len.get();
+        let end = start.checked_add(extent.len.get())?;
+        extent_to(extent.kind, offset, end).ok().filter(|_| inside)
+    }
+
+    fn remember(&self, offset: u64, extent: Extent) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((offset, extent));
+    }
+
+    /// Asks the kernel. Where it cannot tell (`EINVAL` from a file system without holes) or fails,
+    /// all is data, and the read will say what is wrong. Seeking moves the position that everybody
+    /// who has this file open shares; nobody reads by it.
+    fn ask(&self, offset: u64) -> Result<Extent> {
+        let (kind, end) = match seek(&self.handle, SeekFrom::Data(offset)) {
+            Ok(data) if data > offset => (ExtentKind::Zeros, data),
+            Ok(_) => (ExtentKind::Data, self.hole_after(offset)),
+            Err(Errno::NXIO) => (ExtentKind::Zeros, self.end_now(offset)?),
+            Err(_) => (ExtentKind::Data, self.size),
+        };
+        extent_to(kind, offset, end.min(self.size))
+    }
+
+    fn hole_after(&self, offset: u64) -> u64 {
+        let hole = seek(&self.handle, SeekFrom::Hole(offset));
+        // A file that is cut or punched meanwhile can answer anything; one byte is always right.
+        hole.unwrap_or(self.size).max(offset.saturating_add(1))
+    }
+
+    /// The end of the file as it is now: `ENXIO` means no data up to there, and nothing about what
+    /// lay behind it before the file was cut.
+    fn end_now(&self, offset: u64) -> Result<u64> {
+        let size = examine(&self.handle)?.0.size;
+        if size <= offset {
+            return Err(shorter(offset));
+        }
+        Ok(size)
     }
 }
 
@@ -36,16 +125,182 @@ impl Source for File {
         check_range(self, offset, buf.len())?;
         self.handle
             .read_exact_at(buf, offset)
-            .map_err(|error| Error::io("read", &error).at(offset))
+            .map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => shorter(offset),
+                _ => Error::io("read", &error).at(offset),
+            })
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         check_range(self, offset, 1)?;
-        let len = NonZeroU64::new(self.size.saturating_sub(offset));
-        let len = len.ok_or_else(|| Error::invalid("past the end"))?;
-        Ok(Extent {
-            kind: ExtentKind::Data,
-            len,
-        })
+        if !self.regular {
+            return extent_to(ExtentKind::Data, offset, self.size);
+        }
+        if let Some(extent) = self.remembered(offset) {
+            return Ok(extent);
+        }
+        let extent = self.ask(offset)?;
+        self.remember(offset, extent);
+        Ok(extent)
+    }
+}
+
+fn examine(handle: &Handle) -> Result<(Identity, FileType)> {
+    let stat = fstat(handle).map_err(|errno| failed("examine", errno))?;
+    let identity = Identity {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        modified: (stat.st_mtime, nanoseconds(stat.st_mtime_nsec)),
+        changed: (stat.st_ctime, nanoseconds(stat.st_ctime_nsec)),
+    };
+    Ok((identity, FileType::from_raw_mode(stat.st_mode)))
+}
+
+/// Below 10^9, in a type that differs between machines.
+fn nanoseconds(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(0)
+}
+
+fn failed(doing: &str, errno: Errno) -> Error {
+    Error::io(doing, &errno.into())
+}
+
+fn shorter(offset: u64) -> Error {
+    Error::new(Kind::Io, "the image is shorter than it was").at(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+
+    use std::io::Write;
+
+    use super::*;
+    use crate::source::read_vec;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A temporary file, and the same file wrapped.
+    fn wrapped(fill: impl FnOnce(&mut Handle)) -> (tempfile::NamedTempFile, File) {
+        let mut named = tempfile::NamedTempFile::new().expect("a temporary file");
+        fill(named.as_file_mut());
+        let file = File::new(named.reopen().expect("it opens again")).expect("it is a file");
+        (named, file)
+    }
+
+    fn extent(kind: ExtentKind, len: u64) -> Result<Extent> {
+        extent_to(kind, 0, len)
+    }
+
+    #[test]
+    fn it_reads_what_is_there_and_refuses_what_is_not() {
+        let (_named, file) = wrapped(|file| file.write_all(b"0123456789").expect("it writes"));
+        assert_eq!(file.size(), 10);
+        assert_eq!(read_vec(&file, 3, 7), Ok(b"3456789".to_vec()));
+        assert_eq!(read_vec(&file, 10, 0), Ok(Vec::new()));
+        for (offset, len) in [(3, 8), (11, 0), (u64::MAX, 1), (u64::MAX, 0)] {
+            let error = read_vec(&file, offset, len).expect_err("past the end");
+            assert_eq!(
+                (error.kind(), error.offset()),
+                (Kind::Invalid, Some(offset))
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_file_has_no_extents() {
+        let (_named, file) = wrapped(|_| ());
+        assert_eq!(file.size(), 0);
+        assert_eq!(read_vec(&file, 0, 0), Ok(Vec::new()));
+        assert_eq!(file.extent_at(0).map_err(|e| e.kind()), Err(Kind::Invalid));
+    }
+
+    #[test]
+    fn holes_are_where_the_file_system_has_them() {
+        let (_named, file) = wrapped(|file| {
+            file.write_all_at(&[1; 65536], MIB).expect("it writes");
+            file.write_all_at(&[2; 65536], 3 * MIB).expect("it writes");
+            file.set_len(5 * MIB).expect("it grows");
+        });
+        let (data, zeros) = (ExtentKind::Data, ExtentKind::Zeros);
+        assert_eq!(file.extent_at(0), extent(zeros, MIB));
+        assert_eq!(file.extent_at(4096), extent(zeros, MIB - 4096));
+        assert_eq!(file.extent_at(MIB - 1), extent(zeros, 1));
+        assert_eq!(file.extent_at(MIB), extent(data, 65536));
+        assert_eq!(file.extent_at(MIB + 100), extent(data, 65436));
+        assert_eq!(file.extent_at(MIB + 65536), extent(zeros, 2 * MIB - 65536));
+        let last = 3 * MIB + 65536;
+        assert_eq!(file.extent_at(last), extent(zeros, 5 * MIB - last));
+        assert_eq!(file.extent_at(5 * MIB - 1), extent(zeros, 1));
+        assert_eq!(file.extent_at(0), extent(zeros, MIB));
+        assert_eq!(
+            file.extent_at(5 * MIB).map_err(|e| e.kind()),
+            Err(Kind::Invalid)
+        );
+    }
+
+    #[test]
+    fn a_file_that_grew_keeps_its_size() {
+        let (named, file) = wrapped(|file| file.write_all(&[1; 4096]).expect("it writes"));
+        named.as_file().set_len(MIB).expect("it grows");
+        assert_eq!(file.size(), 4096);
+        assert_eq!(file.extent_at(0), extent(ExtentKind::Data, 4096));
+        assert!(read_vec(&file, 0, 4097).is_err());
+    }
+
+    #[test]
+    fn u06_a_truncated_file_fails_only_reads_past_its_end() {
+        let (named, file) = wrapped(|file| {
+            file.write_all(&[7; 100_000]).expect("it writes");
+            file.set_len(MIB).expect("it grows");
+        });
+        named.as_file().set_len(50_000).expect("it shrinks");
+        assert_eq!(read_vec(&file, 0, 50_000), Ok(vec![7; 50_000]));
+        let error = read_vec(&file, 49_999, 2).expect_err("one byte is gone");
+        assert_eq!(error.kind(), Kind::Io);
+        assert_eq!(
+            error.to_string(),
+            "the image is shorter than it was at byte 0xc34f"
+        );
+        let error = file.extent_at(60_000).expect_err("it is no hole");
+        assert_eq!((error.kind(), error.offset()), (Kind::Io, Some(60_000)));
+    }
+
+    #[test]
+    fn u06_a_file_that_is_replaced_or_deleted_reads_as_it_was_and_says_so() {
+        let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
+        assert_eq!(file.has_changed(), Ok(false));
+        let path = named.path().to_owned();
+        let other = path.with_extension("new");
+        std::fs::write(&other, b"new").expect("it writes");
+        std::fs::rename(&other, &path).expect("it renames");
+        assert_eq!(std::fs::read(&path).expect("it reads"), b"new");
+        assert_eq!(read_vec(&file, 0, 3), Ok(b"old".to_vec()));
+        assert_eq!(file.has_changed(), Ok(true));
+    }
+
+    #[test]
+    fn u06_an_overwritten_file_says_so() {
+        let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
+        let before = file.identity();
+        // The clock of a file system ticks every few milliseconds.
+        for _ in 0..1000 {
+            named.as_file().write_all_at(b"new", 0).expect("it writes");
+            if file.has_changed() == Ok(true) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(file.has_changed(), Ok(true));
+        assert_eq!(file.identity(), before);
+    }
+
+    #[test]
+    fn what_cannot_be_seeked_is_refused() {
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let handle = Handle::from(std::os::fd::OwnedFd::from(reader));
+        let error = File::new(handle).err().expect("a pipe has no size");
+        assert_eq!(error.to_string(), "find the size: Illegal seek");
     }
 }

@@ -3,12 +3,15 @@
 pub mod cached;
 pub mod file;
 pub mod mapped;
+mod streams;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Readable bytes of a fixed size, from any number of threads at once.
 pub trait Source: Send + Sync {
@@ -68,15 +71,45 @@ pub fn check_range(source: &dyn Source, offset: u64, len: usize) -> Result<()> {
     .at(offset))
 }
 
+/// The extent of `kind` from `offset` up to the byte `end`.
+///
+/// # Errors
+/// `Invalid` where nothing lies between the two.
+pub fn extent_to(kind: ExtentKind, offset: u64, end: u64) -> Result<Extent> {
+    let len = end.checked_sub(offset).and_then(NonZeroU64::new);
+    let past = || Error::invalid(format!("nothing is there before byte {end}")).at(offset);
+    Ok(Extent {
+        kind,
+        len: len.ok_or_else(past)?,
+    })
+}
+
 /// `len` bytes at `offset`, in memory. For structures whose size is already bounded.
 ///
 /// # Errors
-/// As [`Source::read_exact_at`]; nothing is allocated for a range that leaves the source.
+/// As [`Source::read_exact_at`]; nothing is allocated for a range that leaves the source. `Io` where
+/// memory is short.
 pub fn read_vec(source: &dyn Source, offset: u64, len: usize) -> Result<Vec<u8>> {
     check_range(source, offset, len)?;
-    let mut buf = vec![0; len];
+    let mut buf = zeroed(len)?;
     source.read_exact_at(&mut buf, offset)?;
     Ok(buf)
+}
+
+/// `len` zeros. A failed allocation is an error of this request and no abort.
+fn zeroed(len: usize) -> Result<Vec<u8>> {
+    let mut zeros = Vec::new();
+    zeros
+        .try_reserve_exact(len)
+        .map_err(|_| Error::new(Kind::Io, format!("no memory for {len} bytes")))?;
+    zeros.resize(len, 0);
+    Ok(zeros)
+}
+
+/// The first `len` bytes of `buf`, or all where it has fewer.
+fn head(buf: &mut [u8], len: usize) -> &mut [u8] {
+    let len = len.min(buf.len());
+    buf.split_at_mut(len).0
 }
 
 /// Bytes in memory as a source: for tests, and for small rebuilt structures.
@@ -97,11 +130,6 @@ impl Source for Memory {
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         check_range(self, offset, 1)?;
-        let len = NonZeroU64::new(self.size().saturating_sub(offset));
-        let len = len.ok_or_else(|| Error::invalid("past the end"))?;
-        Ok(Extent {
-            kind: ExtentKind::Data,
-            len,
-        })
+        extent_to(ExtentKind::Data, offset, self.size())
     }
 }
