@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::{Block, Cache, Key, Visit, lock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A block that is being read.
 #[derive(Default)]
@@ -29,8 +29,8 @@ impl Flight {
     }
 }
 
-/// The duty to read one block. Dropped without [`Ticket::finish`], also by a panic, it sends those
-/// who wait to try for themselves.
+/// The duty to read one block. Dropped without a word, also by a panic, it sends those who wait to
+/// try for themselves.
 #[must_use]
 pub struct Ticket<'a> {
     cache: &'a Cache,
@@ -57,17 +57,21 @@ impl<'a> Ticket<'a> {
         self.key.1
     }
 
-    /// Hands the block in, for the cache and all who wait; gives it back. An error goes to all who
-    /// wait and is not kept.
-    ///
-    /// # Errors
-    /// That of `result`.
-    pub fn finish(mut self, result: Result<Block>) -> Result<Block> {
+    /// Hands the block in, for the cache and all who wait.
+    pub fn fill(self, block: Block) {
+        self.end(Ok(block));
+    }
+
+    /// Says why the block cannot be read, to all who wait. It is not kept.
+    pub fn fail(self, error: Error) {
+        self.end(Err(error));
+    }
+
+    pub(super) fn end(mut self, result: Result<Block>) {
         self.finished = true;
-        self.cache
-            .land(self.key, self.visit, result.as_ref().ok().cloned());
-        self.flight.end(State::Done(result.clone()));
-        result
+        let block = result.as_ref().ok().cloned();
+        self.cache.land(self.key, self.visit, block);
+        self.flight.end(State::Done(result));
     }
 }
 

@@ -24,8 +24,9 @@ use crate::number::{to_u64, to_usize};
 use flight::Flight;
 use shard::Shard;
 
-/// A block in memory, shared with whoever reads it.
-pub type Block = Arc<[u8]>;
+/// A block in memory, shared with whoever reads it. A vector, since only that can be allocated
+/// without an abort where memory is short.
+pub type Block = Arc<Vec<u8>>;
 
 /// Whose blocks: every source that caches takes a layer of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,7 +140,11 @@ impl Cache {
         loop {
             match self.find(layer, number, visit) {
                 Found::Here(block) => return Ok(block),
-                Found::Read(ticket) => return ticket.finish(read()),
+                Found::Read(ticket) => {
+                    let result = read();
+                    ticket.end(result.clone());
+                    return result;
+                }
                 Found::Wait(waiter) => {
                     if let Some(result) = waiter.wait() {
                         return result;
