@@ -1,20 +1,53 @@
 //! A source through the one cache.
+//!
+//! A read looks for its blocks, and for those that nobody has or reads it takes the duty to read
+//! them ([`Ticket`]). Neighbouring ones are read in one piece, with readahead behind them where a
+//! stream is sequential; known holes are not read at all. Only when its own duties are done does it
+//! wait for the blocks that other threads read.
+//!
+//! Where a piece cannot be read, each block that was asked for is read alone, and of a block that
+//! cannot be read just the bytes that were asked for: so one bad sector fails the reads that touch
+//! it and no other, and readahead fails nobody.
+
+mod missing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use super::{Extent, SharedSource, Source, check_range, read_vec};
-use crate::cache::{Cache, Layer};
-use crate::error::{Error, Result};
+use super::streams::{Read, Streams};
+use super::{Extent, SharedSource, Source, check_range};
+use crate::cache::{Cache, Found, Layer, Ticket, Waiter};
+use crate::error::Result;
 use crate::number::{to_u64, to_usize};
 
 /// Bytes of one cached block.
-const BLOCK: u64 = 64 * 1024;
+const BLOCK: u64 = 16 << 10;
+
+/// Bytes that are read, and looked up, in one piece at most.
+const PIECE: usize = 1 << 20;
 
 /// `inner`, its blocks kept in the cache.
 pub struct Cached {
     inner: SharedSource,
     cache: Arc<Cache>,
     layer: Layer,
+    streams: Streams,
+}
+
+/// A block that this read has to read.
+struct Missing<'cache, 'buf> {
+    ticket: Ticket<'cache>,
+    /// What was asked for of it; `None` for readahead.
+    wanted: Option<Wanted<'buf>>,
+}
+
+/// The part of one block that a read asks for.
+struct Wanted<'buf> {
+    number: u64,
+    /// Bytes of the block before it.
+    skip: usize,
+    into: &'buf mut [u8],
 }
 
 impl Cached {
@@ -26,7 +59,89 @@ impl Cached {
             inner,
             cache,
             layer,
+            streams: Streams::new(),
         }
+    }
+
+    /// Reads one piece; `last` is the last of its request, which alone reads ahead.
+    fn read_piece(&self, buf: &mut [u8], offset: u64, read: Read, last: bool) -> Result<()> {
+        let mut missing = Vec::new();
+        let mut waiting = Vec::new();
+        let end = offset.saturating_add(to_u64(buf.len()));
+        for wanted in parts(buf, offset) {
+            match self.cache.find(self.layer, wanted.number, read.visit) {
+                Found::Here(block) => wanted.copy_from(&block),
+                Found::Wait(waiter) => waiting.push((waiter, wanted)),
+                Found::Read(ticket) => missing.push(Missing {
+                    ticket,
+                    wanted: Some(wanted),
+                }),
+            }
+        }
+        if last {
+            self.add_ahead(&mut missing, end, read);
+        }
+        self.read_missing(missing, read)?;
+        for (waiter, wanted) in waiting {
+            self.wait(waiter, wanted, read)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the readahead behind `end`, if the block before it is missing: up to the end of the
+    /// source, or a block that is there or being read.
+    fn add_ahead<'cache>(
+        &'cache self,
+        missing: &mut Vec<Missing<'cache, '_>>,
+        end: u64,
+        read: Read,
+    ) {
+        let next = end.div_ceil(BLOCK);
+        let reaches = |own: &Missing<'_, '_>| own.ticket.number().checked_add(1) == Some(next);
+        if !missing.last().is_some_and(reaches) {
+            return;
+        }
+        let blocks = self.streams.take_ahead(read) / BLOCK;
+        let limit = self.size().div_ceil(BLOCK);
+        for number in next..next.saturating_add(blocks).min(limit) {
+            let Some(ticket) = self.cache.claim(self.layer, number, read.visit) else {
+                break;
+            };
+            let wanted = None;
+            missing.push(Missing { ticket, wanted });
+        }
+    }
+
+    /// Takes what another thread reads; what it failed to read is tried once more, in the part
+    /// that is wanted here.
+    fn wait(&self, waiter: Waiter, wanted: Wanted<'_>, read: Read) -> Result<()> {
+        let mut waiter = waiter;
+        loop {
+            match waiter.wait() {
+                Some(Ok(block)) => return wanted.finish(&block),
+                Some(Err(_)) => return self.read_part(wanted),
+                None => {}
+            }
+            match self.cache.find(self.layer, wanted.number, read.visit) {
+                Found::Here(block) => return wanted.finish(&block),
+                Found::Wait(next) => waiter = next,
+                Found::Read(ticket) => {
+                    let wanted = Some(wanted);
+                    return self.read_missing(vec![Missing { ticket, wanted }], read);
+                }
+            }
+        }
+    }
+
+    /// Reads just what is wanted, past the cache.
+    fn read_part(&self, wanted: Wanted<'_>) -> Result<()> {
+        let offset = start_of(wanted.number).saturating_add(to_u64(wanted.skip));
+        self.inner.read_exact_at(wanted.into, offset)
+    }
+
+    /// Bytes of block `number`: fewer than [`BLOCK`] for the last.
+    fn len_of(&self, number: u64) -> usize {
+        to_usize(BLOCK.min(self.size().saturating_sub(start_of(number))))
     }
 }
 
@@ -37,23 +152,15 @@ impl Source for Cached {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         check_range(self, offset, buf.len())?;
+        let read = self.streams.note(&self.cache, offset, buf.len());
         let mut rest = buf;
         let mut at = offset;
         while !rest.is_empty() {
-            let (number, skip) = (at / BLOCK, at % BLOCK);
-            let start = number.saturating_mul(BLOCK);
-            let len = to_usize(BLOCK.min(self.size().saturating_sub(start)));
-            let read = || Ok(read_vec(&*self.inner, start, len)?.into());
-            let block = self.cache.get_or_read(self.layer, number, read)?;
-            let from = block.get(to_usize(skip)..).unwrap_or(&[]);
-            let count = from.len().min(rest.len());
-            let (head, tail) = rest.split_at_mut(count);
-            head.copy_from_slice(
-                from.get(..count)
-                    .ok_or_else(|| Error::invalid("short block"))?,
-            );
+            let (piece, tail) = rest.split_at_mut(rest.len().min(PIECE));
+            let len = to_u64(piece.len());
+            self.read_piece(piece, at, read, tail.is_empty())?;
             rest = tail;
-            at = at.saturating_add(to_u64(count));
+            at = at.saturating_add(len);
         }
         Ok(())
     }
@@ -61,4 +168,52 @@ impl Source for Cached {
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.inner.extent_at(offset)
     }
+}
+
+impl Wanted<'_> {
+    fn copy_from(self, block: &[u8]) {
+        let from = block.get(self.skip..).unwrap_or(&[]);
+        // Blocks of one layer are all made by `len_of`, so they are never shorter.
+        self.into.copy_from_slice(from.split_at(self.into.len()).0);
+    }
+
+    fn finish(self, block: &[u8]) -> Result<()> {
+        self.copy_from(block);
+        Ok(())
+    }
+}
+
+/// Cuts a read at the borders of blocks.
+fn parts(buf: &mut [u8], offset: u64) -> Parts<'_> {
+    Parts { rest: buf, offset }
+}
+
+struct Parts<'buf> {
+    rest: &'buf mut [u8],
+    offset: u64,
+}
+
+impl<'buf> Iterator for Parts<'buf> {
+    type Item = Wanted<'buf>;
+
+    fn next(&mut self) -> Option<Wanted<'buf>> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() {
+            return None;
+        }
+        let skip = self.offset % BLOCK;
+        let number = self.offset / BLOCK;
+        let len = rest.len().min(to_usize(BLOCK.saturating_sub(skip)));
+        let (into, rest) = rest.split_at_mut(len);
+        self.rest = rest;
+        self.offset = self.offset.saturating_add(to_u64(len));
+        let skip = to_usize(skip);
+        Some(Wanted { number, skip, into })
+    }
+}
+
+/// The first byte of block `number`. A block's number is some offset divided by its size, or the
+/// next one, so nothing saturates below 2^64 - [`BLOCK`].
+fn start_of(number: u64) -> u64 {
+    number.saturating_mul(BLOCK)
 }
