@@ -21,7 +21,7 @@ const HUGE_FILE: u32 = 0x4_0000;
 /// `i_flags`: `i_block` holds an extent tree.
 pub(super) const EXTENTS: u32 = 0x8_0000;
 /// `i_flags`: the inode holds an extended attribute's value.
-const EA_INODE: u32 = 0x20_0000;
+pub(super) const EA_INODE: u32 = 0x20_0000;
 /// `i_flags`: the content is in the inode.
 pub(super) const INLINE_DATA: u32 = 0x1000_0000;
 /// `i_flags`: names in the directory match whatever their case.

@@ -20,6 +20,7 @@ mod overlay;
 mod superblock;
 mod time;
 mod usage;
+mod xattr;
 
 use self::core::Core;
 use self::inode::InodeRecord;
@@ -169,13 +170,15 @@ impl FileSystem for Ext4 {
         &self,
         request: &Request,
         inode: Inode,
-        _each: &mut dyn FnMut(&[u8]),
+        each: &mut dyn FnMut(&[u8]),
     ) -> Result<()> {
-        self.inode(request, inode).map(|_| ())
+        let inode = self.inode(request, inode)?;
+        xattr::names(&self.core, request, &inode, each)
     }
 
-    fn xattr(&self, request: &Request, inode: Inode, _name: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.inode(request, inode).map(|_| None)
+    fn xattr(&self, request: &Request, inode: Inode, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let inode = self.inode(request, inode)?;
+        xattr::value(&self.core, request, &inode, name)
     }
 
     fn usage(&self) -> Usage {

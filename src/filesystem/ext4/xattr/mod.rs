@@ -1,0 +1,252 @@
+//! Extended attributes: in the inode behind its fields, in a block that inodes may share, and long
+//! values in inodes of their own.
+
+mod acl;
+mod entries;
+mod layout;
+
+use zerocopy::FromBytes;
+
+use self::entries::{Entry, Limits, Value};
+use self::layout::{BlockHeader, name_index};
+use super::checksum::crc32c;
+use super::content;
+use super::core::Core;
+use super::features;
+use super::inode::{EA_INODE, InodeRecord};
+use crate::error::{Error, Result, ResultExt, printable};
+use crate::filesystem::{FileType, Request};
+use crate::number::to_usize;
+
+/// What stands before the names of each index. The kernel shows no other: `system.data` and the
+/// context of an encrypted file are its own.
+const PREFIXES: &[(u8, &[u8])] = &[
+    (name_index::USER, b"user."),
+    (name_index::POSIX_ACL_ACCESS, b"system.posix_acl_access"),
+    (name_index::POSIX_ACL_DEFAULT, b"system.posix_acl_default"),
+    (name_index::TRUSTED, b"trusted."),
+    (name_index::SECURITY, b"security."),
+    (name_index::HURD, b"gnu."),
+];
+
+/// Gives `each` the full names of the attributes of `inode`.
+///
+/// # Errors
+/// `Corrupt`, naming the inode.
+pub(super) fn names(
+    core: &Core,
+    request: &Request,
+    inode: &InodeRecord,
+    each: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
+    let block = block(core, request, inode)?;
+    let mut list = |entries: Result<Vec<Entry<'_>>>| {
+        for entry in located(inode, entries)? {
+            let prefix = PREFIXES.iter().find(|(index, _)| *index == entry.index);
+            if let Some((_, prefix)) = prefix {
+                each(&[*prefix, entry.name].concat());
+            }
+        }
+        Ok(())
+    };
+    list(entries::in_inode(inode.tail(), limits(core)))?;
+    match block {
+        Some(block) => list(entries::in_block(&block, limits(core))),
+        None => Ok(()),
+    }
+}
+
+/// The value of the attribute `name` of `inode`, as getxattr(2) gives it.
+///
+/// # Errors
+/// `Corrupt`, naming the inode and the attribute.
+pub(super) fn value(
+    core: &Core,
+    request: &Request,
+    inode: &InodeRecord,
+    name: &[u8],
+) -> Result<Option<Vec<u8>>> {
+    let Some((index, short)) = split(name) else {
+        return Ok(None);
+    };
+    let stored = stored(core, request, inode, index, short)
+        .context(|| format!("attribute {}", printable(name)));
+    let Some(stored) = located(inode, stored)? else {
+        return Ok(None);
+    };
+    if !matches!(
+        index,
+        name_index::POSIX_ACL_ACCESS | name_index::POSIX_ACL_DEFAULT
+    ) {
+        return Ok(Some(stored));
+    }
+    located(
+        inode,
+        acl::to_xattr(&stored).context(|| format!("attribute {}", printable(name))),
+    )
+}
+
+/// The index and the name behind the prefix.
+fn split(name: &[u8]) -> Option<(u8, &[u8])> {
+    PREFIXES.iter().find_map(|&(index, prefix)| {
+        let short = name.strip_prefix(prefix)?;
+        let whole = !prefix.ends_with(b".");
+        (whole == short.is_empty()).then_some((index, short))
+    })
+}
+
+/// The value as it is on disk.
+fn stored(
+    core: &Core,
+    request: &Request,
+    inode: &InodeRecord,
+    index: u8,
+    name: &[u8],
+) -> Result<Option<Vec<u8>>> {
+    let inside = entries::in_inode(inode.tail(), limits(core))?;
+    let named = |entry: &&Entry<'_>| entry.index == index && entry.name == name;
+    if let Some(entry) = inside.iter().find(named) {
+        return read(core, request, inode, entry).map(Some);
+    }
+    let Some(block) = block(core, request, inode)? else {
+        return Ok(None);
+    };
+    let outside = entries::in_block(&block, limits(core))?;
+    // Blocks are sorted, and the kernel stops looking where the name would be.
+    let key = (index, name.len(), name);
+    let mut until = outside
+        .iter()
+        .take_while(|entry| (entry.index, entry.name.len(), entry.name) <= key);
+    match until.find(named) {
+        Some(entry) => read(core, request, inode, entry).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The attribute block, its checksum verified.
+fn block(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<Vec<u8>>> {
+    let number = inode.file_acl();
+    if number == 0 {
+        return Ok(None);
+    }
+    let read = || {
+        if !core.holds(number, 1) {
+            return Err(Error::corrupt(format!(
+                "i_file_acl {number} is outside the file system"
+            )));
+        }
+        let block = core.read_block(request, number)?;
+        verify(core, &block, number)?;
+        Ok(Some(block))
+    };
+    located(inode, read())
+}
+
+fn verify(core: &Core, block: &[u8], number: u64) -> Result<()> {
+    let Ok((header, _)) = BlockHeader::read_from_prefix(block) else {
+        return Ok(());
+    };
+    let sum = block_checksum(block, number, core.superblock.seed);
+    if !core.superblock.has_checksums() || sum == header.h_checksum.get() {
+        return Ok(());
+    }
+    let offset = core.superblock.block_offset(number)?;
+    core.bad_checksum(Error::corrupt("bad checksum").at(offset))
+        .context(|| format!("attribute block {number}"))
+}
+
+/// Over the block's number and the block, with zeros where the sum itself is.
+fn block_checksum(block: &[u8], number: u64, seed: u32) -> u32 {
+    let at = std::mem::offset_of!(BlockHeader, h_checksum);
+    let before = block.get(..at).unwrap_or(&[]);
+    let after = block.get(at.saturating_add(4)..).unwrap_or(&[]);
+    let number = number.to_le_bytes();
+    let parts = [&number[..], before, &[0; 4], after];
+    parts.iter().fold(seed, |sum, part| crc32c(sum, part))
+}
+
+fn read(
+    core: &Core,
+    request: &Request,
+    parent: &InodeRecord,
+    entry: &Entry<'_>,
+) -> Result<Vec<u8>> {
+    match entry.value {
+        Value::Here(bytes) => Ok(bytes.to_vec()),
+        Value::Inode { number, size } => {
+            request.spend(1)?;
+            let inode = InodeRecord::read_unlinked(core, number)?;
+            check_value_inode(&inode, size)?;
+            let mut value = vec![0; to_usize(size.into())];
+            content::read(core, request, &inode, &mut value, 0)?;
+            verify_value(core, parent, &inode, entry, &value)
+                .context(|| format!("inode {number}"))?;
+            Ok(value)
+        }
+    }
+}
+
+fn check_value_inode(inode: &InodeRecord, size: u32) -> Result<()> {
+    let number = inode.number;
+    let wrong = if !inode.has(EA_INODE) || inode.kind != FileType::Regular {
+        "does not hold a value".to_owned()
+    } else if inode.size != u64::from(size) {
+        format!("holds {} bytes, not the e_value_size of {size}", inode.size)
+    } else if inode.file_acl() != 0 {
+        "holds a value, and has attributes itself".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Error::corrupt(wrong)
+        .at(inode.offset)
+        .context(format!("inode {number}")))
+}
+
+/// The value's CRC-32C is in the inode's `i_atime`, and `e_hash` is over it and the name. Lustre's
+/// values have neither, but the parent's number and generation in `i_mtime` and `i_generation`.
+fn verify_value(
+    core: &Core,
+    parent: &InodeRecord,
+    inode: &InodeRecord,
+    entry: &Entry<'_>,
+    value: &[u8],
+) -> Result<()> {
+    let lustre = inode.raw.i_mtime.get() == parent.number
+        && inode.raw.i_generation.get() == parent.raw.i_generation.get();
+    if lustre {
+        return Ok(());
+    }
+    let sum = crc32c(core.superblock.seed, value);
+    let hashed = hash(entry.name, sum, u32::from) == entry.hash
+        || hash(entry.name, sum, signed) == entry.hash;
+    if sum == inode.raw.i_atime.get() && hashed {
+        return Ok(());
+    }
+    core.bad_checksum(Error::corrupt("the value's checksum is wrong").at(inode.offset))
+}
+
+/// A byte of a name as a `char` of the machines on which that is signed.
+fn signed(byte: u8) -> u32 {
+    i32::from(byte.cast_signed()).cast_unsigned()
+}
+
+/// `ext4_xattr_hash_entry` for a value that is one word.
+fn hash(name: &[u8], word: u32, widen: fn(u8) -> u32) -> u32 {
+    let name = name
+        .iter()
+        .fold(0_u32, |hash, byte| hash.rotate_left(5) ^ widen(*byte));
+    name.rotate_left(16) ^ word
+}
+
+fn limits(core: &Core) -> Limits {
+    Limits {
+        value_inodes: core.superblock.features.has(features::EA_INODE),
+        first_inode: core.superblock.first_inode(),
+        inodes: core.superblock.inodes(),
+    }
+}
+
+fn located<T>(inode: &InodeRecord, result: Result<T>) -> Result<T> {
+    let number = inode.number;
+    result.map_err(|error| error.at(inode.offset).context(format!("inode {number}")))
+}
