@@ -1,3 +1,5 @@
 //! The `imgmount` program: parse, run, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    imgmount::cli::main()
+}

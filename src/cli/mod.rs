@@ -1,1 +1,71 @@
 //! Options, verbs, and everything that prints.
+
+pub mod arguments;
+
+mod cat;
+mod convert;
+mod cp;
+mod entries;
+mod exit;
+mod info;
+mod json;
+mod ls;
+mod manual;
+mod mount;
+mod open;
+mod output;
+mod progress;
+mod size;
+#[cfg(test)]
+mod testing;
+mod time;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use arguments::{Arguments, Verb};
+use exit::{Failure, Outcome};
+
+/// Runs the program with the process's own arguments; gives its exit code.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let role = arguments
+        .get(1)
+        .and_then(|first| crate::service::role(first));
+    if let Some(role) = role {
+        return role();
+    }
+    let arguments = match arguments::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return output::refuse(&error),
+    };
+    output::start_log(arguments.verbosity());
+    match run(&arguments) {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    match &arguments.verb {
+        Some(Verb::Mount(arguments)) => mount::mount(arguments),
+        Some(Verb::Info(arguments)) => info::run(arguments),
+        Some(Verb::Ls(arguments)) => ls::run(arguments),
+        Some(Verb::Cat(arguments)) => cat::run(arguments),
+        Some(Verb::Cp(arguments)) => cp::run(arguments),
+        Some(Verb::Convert(arguments)) => convert::run(arguments),
+        Some(Verb::Run(arguments)) => mount::run(arguments),
+        Some(Verb::Umount(arguments)) => mount::umount(arguments),
+        None => print(arguments),
+    }
+}
+
+/// The texts that packaging asks for.
+fn print(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut output = output::Output::stdout();
+    if let Some(shell) = arguments.completions {
+        output.bytes(&manual::completions(shell))?;
+    }
+    output.finish()?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,156 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_imgmount_global_optspecs
+    string join \n o= f/foreground p/partition= layout= no-raw format= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= h/help V/version
+end
+
+function __fish_imgmount_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_imgmount_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_imgmount_using_subcommand
+    set -l cmd (__fish_imgmount_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c imgmount -n "__fish_imgmount_needs_command" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l completions -d 'Write the completions of this shell to standard output' -r -f -a "bash\t''
+zsh\t''
+fish\t''"
+complete -c imgmount -n "__fish_imgmount_needs_command" -s f -l foreground -d 'Stay in the foreground'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_needs_command" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgmount -n "__fish_imgmount_needs_command" -s V -l version -d 'Print version'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "mount" -d 'Mount an image (the verb may be left out)'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "info" -d 'Show the layers of an image: table, partitions, file systems'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "ls" -d 'List files in an image'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "cat" -d 'Write files of an image to standard output'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "cp" -d 'Copy files out of an image'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "convert" -d 'Write the disk, or one volume, as a sparse raw file'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s f -l foreground -d 'Stay in the foreground'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l json -d 'As JSON, for programs'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s l -d 'One line each with mode, links, owner, group, size and time (UTC)'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s a -d 'Names that start with a dot as well'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s R -l recursive -d 'Directories within directories as well'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l json -d 'One JSON object a line, with everything that is known of each file'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l preserve -d 'Keep set-uid and set-gid bits, device nodes and file capabilities too' -r -f -a "all\t'Everything, also what gives rights on this machine'"
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l force -d 'Overwrite OUT'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s f -l foreground -d 'Stay in the foreground'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s l -l lazy -d 'Also where files on it are in use: it goes from sight now, for good when they are closed'
+complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s h -l help -d 'Print help'

@@ -1,0 +1,508 @@
+//! The one definition of the command line: `--help`, the completions and the option lists of
+//! imgmount(1) all come from it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::size;
+use crate::format;
+use crate::service::open;
+use crate::tree;
+
+/// Show what is inside a disk image as files, without root
+///
+/// `imgmount disk.raw mnt` mounts every partition and file system of an image at mnt, read-only;
+/// the other verbs do the same work without a mount.
+#[derive(Debug, Parser)]
+#[command(name = "imgmount", version, max_term_width = 100)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(disable_help_subcommand = true)]
+#[command(override_usage = "imgmount [OPTIONS] IMAGE [MOUNTPOINT]\n       imgmount VERB ...")]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// What to do; without a verb: mount.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// The arguments of `mount`, which needs no name.
+    #[command(flatten)]
+    pub mount: Mount,
+    /// Write the completions of this shell to standard output
+    #[arg(long, hide = true, value_name = "SHELL", exclusive = true)]
+    pub completions: Option<Shell>,
+}
+
+const AFTER_HELP: &str = "\
+An image that is called like a verb: imgmount -- info, or imgmount ./info
+Sizes are bytes, or a number with s (512-byte sectors), k, M, G or T.
+Exit status: 0 done, 1 image refused, 2 usage, 3 locked or denied, 4 partly damaged, 5 the host.";
+
+/// The shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Mount an image (the verb may be left out)
+    Mount(Mount),
+    /// Show the layers of an image: table, partitions, file systems
+    Info(Info),
+    /// List files in an image
+    Ls(Ls),
+    /// Write files of an image to standard output
+    Cat(Cat),
+    /// Copy files out of an image
+    Cp(Cp),
+    /// Write the disk, or one volume, as a sparse raw file
+    Convert(Convert),
+    /// Mount, run a command, unmount
+    Run(Run),
+    /// Unmount
+    Umount(Umount),
+}
+
+/// `imgmount [mount] IMAGE [MOUNTPOINT]`.
+#[derive(Args, Clone, Debug)]
+pub struct Mount {
+    /// The disk image, or a block device
+    // Not there only where a verb stands in its place.
+    #[arg(value_hint = ValueHint::FilePath, required = true)]
+    pub image: Option<PathBuf>,
+    /// Where to mount; without it ./NAME is made, and removed again on unmount
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub mountpoint: Option<PathBuf>,
+    /// What is mounted and how.
+    #[command(flatten)]
+    pub mounting: Mounting,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// Options of a mount.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Mounting")]
+pub struct Mounting {
+    /// Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...
+    #[arg(short = 'o', value_name = "OPTION,...")]
+    pub options: Vec<OsString>,
+    /// Stay in the foreground
+    #[arg(short, long)]
+    pub foreground: bool,
+}
+
+/// What of the image is shown.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What is shown")]
+pub struct Showing {
+    /// Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x
+    #[arg(short = 'p', long = "partition", value_name = "VOLUME")]
+    pub partition: Option<String>,
+    /// A directory for each volume, or the one file system directly [default: auto]
+    #[arg(long)]
+    pub layout: Option<Layout>,
+    /// Leave out the raw .img files
+    #[arg(long)]
+    pub no_raw: bool,
+}
+
+/// The names of [`tree::Layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum Layout {
+    Auto,
+    Volumes,
+    Direct,
+}
+
+/// How an image is opened: the options of every verb that reads one.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Opening the image")]
+pub struct Opening {
+    /// Open as this format, without looking further: raw, gpt, mbr, ext4
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Where in the file the disk or volume starts
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub offset: Option<u64>,
+    /// How long it is; without it, to the end of the file
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub length: Option<u64>,
+    /// Bytes in a sector of the disk; without it, as the partition table shows itself
+    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u32))]
+    pub sector_size: Option<u32>,
+    /// Memory for cached blocks [default: 64M]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub cache_size: Option<u64>,
+    /// Read structures whose checksum is wrong
+    #[arg(long)]
+    pub ignore_checksums: bool,
+    /// Show the disk as it lies, without what is in its journal
+    #[arg(long)]
+    pub no_replay: bool,
+    /// Say more on standard error; twice: still more
+    #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
+    pub verbose: u8,
+}
+
+/// `imgmount info IMAGE`.
+#[derive(Args, Debug)]
+pub struct Info {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// `imgmount ls IMAGE [PATH...]`.
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// What to list; without it, the root of the tree
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+    /// One line each with mode, links, owner, group, size and time (UTC)
+    #[arg(short)]
+    pub long: bool,
+    /// Names that start with a dot as well
+    #[arg(short)]
+    pub all: bool,
+    /// Directories within directories as well
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// One JSON object a line, with everything that is known of each file
+    #[arg(long)]
+    pub json: bool,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// `imgmount cat IMAGE PATH...`.
+#[derive(Args, Debug)]
+pub struct Cat {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// The files, with the same paths as in the mount
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<OsString>,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// `imgmount cp IMAGE PATH... DEST`.
+#[derive(Args, Debug)]
+pub struct Cp {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// The files and directories in the image, then where they go, as in cp -r
+    #[arg(value_name = "PATH... DEST", required = true, num_args = 2..)]
+    pub paths: Vec<OsString>,
+    /// Keep set-uid and set-gid bits, device nodes and file capabilities too
+    #[arg(long, value_name = "WHAT")]
+    pub preserve: Option<Preserve>,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// What `cp --preserve` keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Preserve {
+    /// Everything, also what gives rights on this machine.
+    All,
+}
+
+/// `imgmount convert IMAGE [VOLUME] OUT`.
+#[derive(Args, Debug)]
+pub struct Convert {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// The volume (2, p2, LABEL=x, ...; the whole disk without one), then the file to write
+    #[arg(value_name = "[VOLUME] OUT", required = true, num_args = 1..=2)]
+    pub volume_and_out: Vec<OsString>,
+    /// Overwrite OUT
+    #[arg(long)]
+    pub force: bool,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// `imgmount run IMAGE -- COMMAND...`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// The command; {} in it, and $IMGMOUNT, are the mount point
+    #[arg(last = true, required = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+    /// What is mounted and how.
+    #[command(flatten)]
+    pub mounting: Mounting,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
+/// `imgmount umount MOUNTPOINT`.
+#[derive(Args, Debug)]
+pub struct Umount {
+    /// Where it is mounted
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub mountpoint: PathBuf,
+    /// Also where files on it are in use: it goes from sight now, for good when they are closed
+    #[arg(short, long)]
+    pub lazy: bool,
+    /// Say more on standard error; twice: still more
+    #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
+    pub verbose: u8,
+}
+
+/// Parses a command line, the program's name first.
+///
+/// # Errors
+/// clap's error: a mistake, or the text that `--help` and `--version` ask for.
+pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let first = arguments.get(1).cloned();
+    let escaped = arguments.iter().any(|argument| argument == "--");
+    let mut parsed = Arguments::try_parse_from(arguments)
+        .map_err(|error| explain_verb_named_like_a_file(error, first))?;
+    if let (None, Some(image)) = (&parsed.verb, &parsed.mount.image) {
+        if !escaped {
+            refuse_verb_behind_options(image)?;
+        }
+        parsed.verb = Some(Verb::Mount(parsed.mount.clone()));
+    }
+    Ok(parsed)
+}
+
+/// `imgmount info` where a file `info` lies in the current directory: most likely that file was
+/// meant, and clap's words alone ("IMAGE is missing") would not say how.
+fn explain_verb_named_like_a_file(mut error: clap::Error, first: Option<OsString>) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let Some(word) = first.and_then(|word| word.into_string().ok()) else {
+        return error;
+    };
+    let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+    if missing && is_verb(&word) && Path::new(&word).exists() {
+        let tip = format!("'{word}' is a verb; to mount the file of that name: imgmount -- {word}");
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
+/// `imgmount -v info disk.raw`: options belong behind the verb, and `info` is no image.
+fn refuse_verb_behind_options(image: &Path) -> Result<(), clap::Error> {
+    let word = image.to_string_lossy();
+    if !is_verb(&word) || image.exists() {
+        return Ok(());
+    }
+    Err(Arguments::command().error(
+        clap::error::ErrorKind::ArgumentConflict,
+        format!(
+            "there is no image '{word}'; if the verb was meant, it comes first: imgmount {word} ..."
+        ),
+    ))
+}
+
+fn is_verb(word: &str) -> bool {
+    Arguments::command()
+        .get_subcommands()
+        .any(|verb| verb.get_name() == word)
+}
+
+impl Arguments {
+    /// How often `-v` was given.
+    #[must_use]
+    pub fn verbosity(&self) -> u8 {
+        match &self.verb {
+            None => 0,
+            Some(
+                Verb::Mount(Mount { opening, .. })
+                | Verb::Info(Info { opening, .. })
+                | Verb::Ls(Ls { opening, .. })
+                | Verb::Cat(Cat { opening, .. })
+                | Verb::Cp(Cp { opening, .. })
+                | Verb::Convert(Convert { opening, .. })
+                | Verb::Run(Run { opening, .. }),
+            ) => opening.verbose,
+            Some(Verb::Umount(umount)) => umount.verbose,
+        }
+    }
+}
+
+impl Opening {
+    /// As the service wants it.
+    #[must_use]
+    pub fn options(&self) -> open::Options {
+        let usual = open::Options::default();
+        open::Options {
+            format: format::Options {
+                ignore_checksums: self.ignore_checksums,
+                no_replay: self.no_replay,
+                format: self.format.clone(),
+                sector_size: self.sector_size,
+            },
+            offset: self.offset.unwrap_or(usual.offset),
+            length: self.length.or(usual.length),
+            cache_size: self.cache_size.unwrap_or(usual.cache_size),
+            ..usual
+        }
+    }
+}
+
+impl Showing {
+    /// As the tree wants it.
+    #[must_use]
+    pub fn options(&self) -> tree::Options {
+        tree::Options {
+            layout: match self.layout {
+                None | Some(Layout::Auto) => tree::Layout::Auto,
+                Some(Layout::Volumes) => tree::Layout::Volumes,
+                Some(Layout::Direct) => tree::Layout::Direct,
+            },
+            volume: self.partition.clone(),
+            raw: !self.no_raw,
+            ..tree::Options::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Arguments {
+        parse(line.split(' ').map(OsString::from).collect()).expect("the line is right")
+    }
+
+    fn refused(line: &str) -> clap::Error {
+        parse(line.split(' ').map(OsString::from).collect()).expect_err("the line is wrong")
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_verb_it_is_a_mount() {
+        for line in [
+            "imgmount disk.raw mnt",
+            "imgmount mount disk.raw mnt",
+            "imgmount -- disk.raw mnt",
+            "imgmount disk.raw mnt -o ro,allow_other -o uid=5 -f",
+        ] {
+            let Some(Verb::Mount(mount)) = parsed(line).verb else {
+                panic!("{line}");
+            };
+            assert_eq!(mount.image, Some(PathBuf::from("disk.raw")));
+            assert_eq!(mount.mountpoint, Some(PathBuf::from("mnt")));
+        }
+    }
+
+    #[test]
+    fn an_image_may_be_called_like_a_verb() {
+        for line in ["imgmount -- info", "imgmount mount info", "imgmount ./info"] {
+            let Some(Verb::Mount(mount)) = parsed(line).verb else {
+                panic!("{line}");
+            };
+            assert!(mount.image.is_some_and(|image| image.ends_with("info")));
+        }
+        let Some(Verb::Info(info)) = parsed("imgmount info info").verb else {
+            panic!("the verb comes first");
+        };
+        assert_eq!(info.image, PathBuf::from("info"));
+    }
+
+    #[test]
+    fn options_before_the_verb_are_explained() {
+        let error = refused("imgmount -v info disk.raw").to_string();
+        assert!(error.contains("imgmount info ..."), "{error}");
+    }
+
+    #[test]
+    fn every_option_reaches_what_it_is_for() {
+        let line = "imgmount ls disk.raw p1/etc -l -a -R -p LABEL=root --layout direct --no-raw \
+                    --format ext4 --offset 2048s --length 1M --cache-size 8M --ignore-checksums \
+                    --no-replay -vv";
+        let arguments = parsed(&line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert_eq!(arguments.verbosity(), 2);
+        let Some(Verb::Ls(ls)) = arguments.verb else {
+            panic!("{line}");
+        };
+        let open = ls.opening.options();
+        assert_eq!((open.offset, open.length), (1 << 20, Some(1 << 20)));
+        assert_eq!(open.cache_size, 8 << 20);
+        assert_eq!(open.format.format.as_deref(), Some("ext4"));
+        assert!(open.format.ignore_checksums && open.format.no_replay);
+        let tree = ls.showing.options();
+        assert_eq!(tree.layout, tree::Layout::Direct);
+        assert_eq!(tree.volume.as_deref(), Some("LABEL=root"));
+        assert!(!tree.raw);
+        assert_eq!(ls.paths, ["p1/etc"]);
+        assert!(ls.long && ls.all && ls.recursive);
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_a_usage_error() {
+        for line in [
+            "imgmount",
+            "imgmount cat disk.raw",
+            "imgmount cp disk.raw p1",
+            "imgmount run disk.raw",
+            "imgmount disk.raw mnt more",
+            "imgmount info disk.raw --offset 1X",
+            "imgmount convert disk.raw p1 out more",
+        ] {
+            assert_eq!(refused(line).exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn completions_need_no_image() {
+        assert_eq!(
+            parsed("imgmount --completions zsh").completions,
+            Some(Shell::Zsh)
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! `imgmount convert`: the disk, or one volume, as a sparse raw file.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use super::arguments::Convert;
+use super::exit::{Failure, Outcome};
+use super::open;
+use super::progress::Progress;
+use crate::error::Error;
+use crate::number::{to_u64, to_usize};
+use crate::source::{ExtentKind, Source};
+use crate::stack::{Node, Stack};
+use crate::tree;
+
+/// Bytes read at a time.
+const CHUNK: u64 = 1 << 20;
+
+/// Zeros are left out in pieces of this size: the block of most file systems.
+const BLOCK: usize = 4096;
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &Convert) -> Result<Outcome, Failure> {
+    let Some((out, volume)) = arguments.volume_and_out.split_last() else {
+        return Err(Failure::Usage(Error::invalid("no OUT")));
+    };
+    let name = open::name_of(&arguments.image);
+    let image = open::image(&arguments.image, &arguments.opening)?;
+    open::notices(&arguments.image, &image);
+    let node = choose(&image.stack, volume.first()).map_err(|error| error.context(&*name))?;
+    let source = node
+        .source
+        .as_ref()
+        .map_err(|error| Failure::Image(error.clone().context(&*node.name).context(&*name)))?;
+    let out = Path::new(out);
+    let target = Target::create(out, &arguments.image, arguments.force)?;
+    match copy(&**source, &target.file) {
+        Ok(()) => Ok(Outcome::Done),
+        Err(failure) => {
+            target.abandon(out);
+            Err(failure.within(&name, &open::name_of(out)))
+        }
+    }
+}
+
+/// The volume that the user named, or the one disk.
+fn choose<'a>(stack: &'a Stack, volume: Option<&OsString>) -> Result<&'a Node, Error> {
+    match (volume, stack.disks.as_slice()) {
+        (Some(volume), _) => tree::select(stack, &volume.to_string_lossy()),
+        (None, [disk]) => Ok(disk),
+        (None, disks) => {
+            let names: Vec<_> = disks.iter().map(|disk| disk.name.as_str()).collect();
+            let error = Error::invalid(format!("it holds {} disks", disks.len()));
+            Err(error.hint(format!("name one as VOLUME: {}", names.join(", "))))
+        }
+    }
+}
+
+/// The file that is written.
+struct Target {
+    file: File,
+    /// Whether it was not there before.
+    new: bool,
+}
+
+impl Target {
+    /// A new file at `path`; with `force` also one that is there, which is emptied, unless it is
+    /// the image that is read.
+    fn create(path: &Path, image: &Path, force: bool) -> Result<Self, Failure> {
+        let failed = |error: &std::io::Error| Failure::host(open::name_of(path), error);
+        let refused = |why: &str, hint: &str| {
+            let error = Error::invalid(why).context(open::name_of(path));
+            Failure::Usage(if hint.is_empty() {
+                error
+            } else {
+                error.hint(hint)
+            })
+        };
+        let mut options = std::fs::OpenOptions::new();
+        match options.write(true).create_new(true).open(path) {
+            Ok(file) => return Ok(Self { file, new: true }),
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(failed(&error));
+            }
+            Err(_) if !force => return Err(refused("is there already", "--force overwrites it")),
+            Err(_) => {}
+        }
+        let there = path.metadata().map_err(|error| failed(&error))?;
+        if !there.is_file() {
+            return Err(refused("is no regular file", ""));
+        }
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        let file = file.map_err(|error| failed(&error))?;
+        let opened = file.metadata().map_err(|error| failed(&error))?;
+        let read = image.metadata().map_err(|error| failed(&error))?;
+        if (opened.dev(), opened.ino()) == (read.dev(), read.ino()) {
+            return Err(refused("is the image itself", ""));
+        }
+        file.set_len(0).map_err(|error| failed(&error))?;
+        Ok(Self { file, new: false })
+    }
+
+    /// Half a disk is not left behind as if it were one.
+    fn abandon(&self, path: &Path) {
+        if self.new {
+            // What failed is reported; that this fails too would say nothing more.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Why a copy ended early.
+#[derive(Debug)]
+enum Trouble {
+    Read(Error),
+    Write(std::io::Error),
+}
+
+impl Trouble {
+    fn within(self, image: &str, out: &str) -> Failure {
+        match self {
+            Self::Read(error) => Failure::Image(error.context(image)),
+            Self::Write(error) => Failure::host(format!("write {out}"), &error),
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
+    let size = source.size();
+    let mut progress = Progress::new(Some(size));
+    let mut buf = vec![0; to_usize(size.min(CHUNK))];
+    let mut offset = 0_u64;
+    while offset < size {
+        let extent = source.extent_at(offset)?;
+        let mut length = extent.len.get().min(size.saturating_sub(offset));
+        if extent.kind == ExtentKind::Data {
+            length = length.min(to_u64(buf.len()));
+            let part = buf.get_mut(..to_usize(length)).unwrap_or_default();
+            source.read_exact_at(part, offset)?;
+            write_sparse(out, part, offset).map_err(Trouble::Write)?;
+        }
+        progress.advance(length);
+        offset = offset.saturating_add(length);
+    }
+    out.set_len(size).map_err(Trouble::Write)
+}
+
+/// Writes what is not zero.
+fn write_sparse(out: &File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+    let blocks = bytes.chunks(BLOCK);
+    let mut at = offset;
+    let mut start = 0_usize;
+    let mut end = 0_usize;
+    for block in blocks {
+        if block.iter().all(|byte| *byte == 0) {
+            flush(out, bytes, start..end, at)?;
+            start = end.saturating_add(block.len());
+            at = offset.saturating_add(to_u64(start));
+        }
+        end = end.saturating_add(block.len());
+    }
+    flush(out, bytes, start..end, at)
+}
+
+fn flush(
+    out: &File,
+    bytes: &[u8],
+    range: std::ops::Range<usize>,
+    offset: u64,
+) -> std::io::Result<()> {
+    match bytes.get(range) {
+        Some(part) if !part.is_empty() => out.write_all_at(part, offset),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Memory;
+
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a directory")
+    }
+
+    #[test]
+    fn all_bytes_come_out_and_zeros_take_no_room() {
+        let dir = scratch();
+        let mut bytes = vec![0; (3 << 20) + 777];
+        bytes[5] = 1;
+        bytes[(1 << 20) + 4095] = 2;
+        bytes[(1 << 20) + 4096] = 3;
+        bytes[(3 << 20) + 776] = 4;
+        let path = dir.path().join("out");
+        let image = dir.path().join("image");
+        let target = Target::create(&path, &image, false).expect("it is new");
+        copy(&Memory(bytes.clone()), &target.file).expect("it has room");
+        assert!(std::fs::read(&path).expect("readable") == bytes);
+        let blocks = path.metadata().expect("there").blocks();
+        assert!(blocks * 512 <= 5 * 4096, "{blocks}");
+    }
+
+    #[test]
+    fn nothing_is_overwritten_unasked_and_the_image_never() {
+        let dir = scratch();
+        let (image, out) = (dir.path().join("image"), dir.path().join("out"));
+        std::fs::write(&image, "image").expect("written");
+        std::fs::write(&out, "something longer").expect("written");
+        std::fs::hard_link(&image, dir.path().join("alias")).expect("linked");
+        let refused = |path: &Path, force| Target::create(path, &image, force).err();
+        assert!(matches!(refused(&out, false), Some(Failure::Usage(_))));
+        for name in ["image", "alias"] {
+            assert!(matches!(
+                refused(&dir.path().join(name), true),
+                Some(Failure::Usage(_))
+            ));
+        }
+        assert!(matches!(refused(dir.path(), true), Some(Failure::Usage(_))));
+        assert_eq!(std::fs::read(&image).expect("there"), b"image");
+        let target = Target::create(&out, &image, true).expect("forced");
+        copy(&Memory(b"new".to_vec()), &target.file).expect("it has room");
+        assert_eq!(std::fs::read(&out).expect("there"), b"new");
+    }
+}

@@ -1,0 +1,93 @@
+//! The entries of one directory, collected and sorted, for the verbs that show or copy them.
+
+use super::open::Files;
+use crate::error::Error;
+use crate::filesystem::{Inode, Request};
+
+/// A name and what it names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    /// The name: no `/`, no NUL.
+    pub(crate) name: Vec<u8>,
+    /// What it names.
+    pub(crate) inode: Inode,
+}
+
+/// The entries of `dir` but `.` and `..`, sorted by the names' bytes, and what made the rest of the
+/// directory unreadable. Names that no file can have are left out, and reported.
+pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Vec<Named>, Option<Error>) {
+    let mut entries = Vec::new();
+    let mut impossible = None;
+    let result = files.names(dir, &mut |name, inode| {
+        if matches!(name, b"." | b"..") {
+            return;
+        }
+        if is_possible(name) {
+            let name = name.to_vec();
+            entries.push(Named { name, inode });
+        } else {
+            impossible.get_or_insert_with(|| impossible_name(name));
+        }
+    });
+    entries.sort();
+    (entries, result.err().or(impossible))
+}
+
+/// Whether a file of this host can be called `name`: not empty, no `/`, no NUL, not `.` or `..`.
+pub(crate) fn is_possible(name: &[u8]) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && !name.contains(&0) && !matches!(name, b"." | b"..")
+}
+
+fn impossible_name(name: &[u8]) -> Error {
+    let name = crate::error::printable(name);
+    Error::corrupt(format!("the name \"{name}\" is none that a file can have"))
+}
+
+/// A request on behalf of the user who runs the program.
+pub(crate) fn request() -> Request {
+    Request::new(rustix::process::geteuid().as_raw())
+}
+
+/// Puts a path together.
+pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = dir.to_vec();
+    if !path.is_empty() && !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Memory, file};
+    use super::*;
+    use crate::filesystem::FileSystem;
+
+    #[test]
+    fn entries_come_sorted_without_the_dots() {
+        let mut memory = Memory::default();
+        memory.add(b"b", file(b""));
+        memory.add(b"a", file(b""));
+        let (entries, error) = sorted(&memory, memory.root());
+        let names: Vec<_> = entries.iter().map(|entry| entry.name.as_slice()).collect();
+        assert_eq!(names, [b"a", b"b"]);
+        assert_eq!(error, None);
+    }
+
+    #[test]
+    fn names_that_no_file_can_have_are_left_out_and_reported() {
+        let mut memory = Memory::default();
+        memory.add_entry(memory.root(), b"../evil", Inode(1));
+        memory.add_entry(memory.root(), b"..", Inode(1));
+        memory.add(b"good", file(b""));
+        let (entries, error) = sorted(&memory, memory.root());
+        assert_eq!(entries.len(), 1);
+        assert!(
+            error
+                .expect("it is reported")
+                .to_string()
+                .contains("../evil")
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! The layers as JSON. imgmount(1), "JSON", documents it.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::super::json::{self, Object, add_bytes};
+use crate::format::{Description, Partition};
+use crate::service::open::Image;
+use crate::stack::{Assembly, Content, Node};
+
+/// Everything about the image at `path`.
+pub(super) fn image(path: &Path, image: &Image) -> Value {
+    let mut object = Object::new();
+    object.insert("schema".into(), json::SCHEMA.into());
+    add_bytes(&mut object, "image", path.as_os_str().as_bytes());
+    object.insert("format".into(), image.stack.image_format.into());
+    add_description(&mut object, &image.stack.description);
+    object.insert("disks".into(), nodes(&image.stack.disks));
+    let sets = image.stack.sets.iter().map(assembly);
+    object.insert("sets".into(), sets.collect());
+    object.insert("notices".into(), image.notices.all().into());
+    Value::Object(object)
+}
+
+fn assembly(set: &Assembly) -> Value {
+    json!({
+        "format": set.format,
+        "set": set.set,
+        "members": set.members,
+        "expected": set.expected,
+        "content": content(&set.content),
+    })
+}
+
+fn nodes(nodes: &[Node]) -> Value {
+    nodes.iter().map(node).collect()
+}
+
+fn node(node: &Node) -> Value {
+    let mut object = Object::new();
+    object.insert("name".into(), node.name.as_str().into());
+    match &node.source {
+        Ok(source) => object.insert("size".into(), source.size().into()),
+        Err(error) => object.insert("error".into(), json::error(error)),
+    };
+    let place = |(offset, length)| json!({"offset": offset, "length": length});
+    object.insert("location".into(), node.location.map(place).into());
+    object.insert(
+        "partition".into(),
+        node.partition.as_ref().map(partition).into(),
+    );
+    object.insert("content".into(), content(&node.content));
+    Value::Object(object)
+}
+
+fn partition(partition: &Partition) -> Value {
+    json!({
+        "number": partition.number,
+        "type": partition.type_name,
+        "type_id": partition.type_id,
+        "label": partition.label,
+        "uuid": partition.uuid,
+        "bootable": partition.bootable,
+        "container": partition.container,
+    })
+}
+
+fn content(content: &Content) -> Value {
+    let mut object = Object::new();
+    let kind = match content {
+        Content::FileSystem {
+            format,
+            description,
+            filesystem,
+            extra,
+        } => {
+            object.insert("format".into(), (*format).into());
+            add_description(&mut object, description);
+            let usage = filesystem.usage();
+            object.insert(
+                "usage".into(),
+                json!({
+                    "block_size": usage.block_size, "blocks": usage.blocks, "free": usage.free,
+                    "available": usage.available, "files": usage.files,
+                    "files_free": usage.files_free, "name_max": usage.name_max,
+                }),
+            );
+            object.insert("volumes".into(), nodes(extra));
+            "filesystem"
+        }
+        Content::Table {
+            format,
+            description,
+            children,
+        } => {
+            object.insert("format".into(), (*format).into());
+            add_description(&mut object, description);
+            object.insert("volumes".into(), nodes(children));
+            "table"
+        }
+        Content::Member {
+            format,
+            description,
+            set,
+        } => {
+            object.insert("format".into(), (*format).into());
+            add_description(&mut object, description);
+            object.insert("set".into(), set.as_str().into());
+            "member"
+        }
+        Content::Recognised { name } => {
+            object.insert("format".into(), name.as_str().into());
+            "recognised"
+        }
+        Content::Damaged {
+            format,
+            description,
+            error,
+        } => {
+            object.insert("format".into(), (*format).into());
+            add_description(&mut object, description);
+            object.insert("error".into(), json::error(error));
+            "damaged"
+        }
+        Content::Unknown { what, looked_for } => {
+            object.insert("what".into(), what.as_str().into());
+            object.insert("looked_for".into(), looked_for.as_slice().into());
+            "unknown"
+        }
+    };
+    object.insert("kind".into(), kind.into());
+    Value::Object(object)
+}
+
+fn add_description(object: &mut Object, description: &Description) {
+    if let Some(label) = &description.label {
+        add_bytes(object, "label", label);
+    }
+    object.insert("uuid".into(), description.uuid.as_deref().into());
+    object.insert("features".into(), description.features.as_slice().into());
+    object.insert("allocated".into(), description.allocated.into());
+    let facts = description.facts.iter();
+    let facts = facts.map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+    object.insert("facts".into(), facts.collect::<Object>().into());
+    let files = description.second_files.iter().map(|file| {
+        let mut object = Object::new();
+        add_bytes(&mut object, "name", file);
+        Value::Object(object)
+    });
+    object.insert("second_files".into(), files.collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::tests::sample;
+    use super::*;
+
+    #[test]
+    fn json_is_exact_where_text_is_cut_and_escaped() {
+        let value = image(Path::new("d\n.raw"), &sample());
+        assert_eq!(value["schema"], 1);
+        assert_eq!(value["image"], "d\n.raw");
+        let volumes = &value["disks"][0]["content"]["volumes"];
+        assert_eq!(volumes[0]["partition"]["label"], "E\x1b[31mSP");
+        assert_eq!(
+            volumes[0]["content"],
+            json!({"kind": "recognised", "format": "FAT"})
+        );
+        let root = &volumes[1]["content"];
+        assert_eq!(root["kind"], "filesystem");
+        assert_eq!(root["label_hex"].as_str().map(str::len), Some(2 * 65538));
+        assert_eq!(volumes[2]["content"]["error"]["offset"], 1048);
+        assert_eq!(volumes[3]["error"]["kind"], "corrupt");
+        assert_eq!(
+            volumes[3]["location"],
+            json!({"offset": 4096, "length": 1024})
+        );
+        assert_eq!(
+            value["notices"][0],
+            "gpt: the first header is damaged; its backup is used"
+        );
+    }
+}

@@ -1,0 +1,366 @@
+//! The layers as a tree for people. Every text of the image is escaped and cut.
+
+use super::super::size::human;
+use super::map;
+use crate::error::printable;
+use crate::format::{Description, Partition};
+use crate::service::open::Image;
+use crate::stack::{Assembly, Content, Node};
+
+/// The longest text of an image that is shown, in characters; labels of 64 KiB exist.
+const LONGEST: usize = 72;
+
+/// Everything about `image`; with the disk map where `width` columns are there to show it.
+pub(super) fn image(name: &str, image: &Image, width: Option<usize>) -> String {
+    let stack = &image.stack;
+    let mut page = Page::default();
+    page.line(&format!("{name}: {}", stack.image_format));
+    page.within(|page| page.description(&stack.description));
+    let last = stack.disks.len().saturating_sub(1);
+    for (index, disk) in stack.disks.iter().enumerate() {
+        page.node(disk, index == last);
+    }
+    stack.sets.iter().for_each(|set| page.set(set));
+    if let Some(width) = width {
+        stack.disks.iter().for_each(|disk| page.map(disk, width));
+    }
+    let notices = image.notices.all();
+    if !notices.is_empty() {
+        page.line("notices:");
+        notices
+            .iter()
+            .for_each(|notice| page.line(&format!("  {notice}")));
+    }
+    page.text
+}
+
+/// Text in the making, and what stands in front of each line.
+#[derive(Default)]
+struct Page {
+    text: String,
+    indent: String,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.text.push_str(&self.indent);
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    /// Lines below the current one, with no branch drawn.
+    fn within(&mut self, lines: impl FnOnce(&mut Self)) {
+        let before = self.indent.len();
+        self.indent.push_str("  ");
+        lines(self);
+        self.indent.truncate(before);
+    }
+
+    fn node(&mut self, node: &Node, last: bool) {
+        let (branch, below) = if last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        let line = format!("{branch}{}", heading(node));
+        self.line(&line);
+        let before = self.indent.len();
+        self.indent.push_str(below);
+        match &node.source {
+            Ok(_) => self.content(&node.content),
+            Err(error) => self.line(&format!("unreadable: {error}")),
+        }
+        self.indent.truncate(before);
+    }
+
+    fn content(&mut self, content: &Content) {
+        match content {
+            Content::FileSystem {
+                format,
+                description,
+                filesystem,
+                extra,
+            } => {
+                self.line(&titled(format, description));
+                let usage = filesystem.usage();
+                let bytes = |blocks: u64| human(blocks.saturating_mul(usage.block_size.into()));
+                let free = usage.blocks.saturating_sub(usage.free);
+                self.within(|page| {
+                    page.line(&format!("{} used of {}", bytes(free), bytes(usage.blocks)));
+                    page.description(description);
+                });
+                self.nodes(extra);
+            }
+            Content::Table {
+                format,
+                description,
+                children,
+            } => {
+                self.line(&titled(format, description));
+                self.within(|page| page.description(description));
+                self.nodes(children);
+            }
+            Content::Member {
+                format,
+                description,
+                set,
+            } => {
+                self.line(&format!(
+                    "{}: member of {}",
+                    titled(format, description),
+                    cut(set.as_bytes())
+                ));
+                self.within(|page| page.description(description));
+            }
+            Content::Recognised { name } => {
+                self.line(&format!(
+                    "{} (recognised; its files cannot be shown)",
+                    cut(name.as_bytes())
+                ));
+            }
+            Content::Damaged {
+                format,
+                description,
+                error,
+            } => {
+                self.line(&format!(
+                    "{}: not opened: {error}",
+                    titled(format, description)
+                ));
+                self.within(|page| page.description(description));
+            }
+            Content::Unknown { what, looked_for } => {
+                self.line(&format!(
+                    "{}; looked for {}",
+                    cut(what.as_bytes()),
+                    looked_for.join(", ")
+                ));
+            }
+        }
+    }
+
+    fn set(&mut self, set: &Assembly) {
+        let Assembly {
+            format,
+            members,
+            expected,
+            ..
+        } = set;
+        let name = cut(set.set.as_bytes());
+        let count = members.len();
+        self.line(&format!(
+            "{format} {name}: {count} of {expected} members: {}",
+            members.join(", ")
+        ));
+        self.within(|page| page.content(&set.content));
+    }
+
+    fn nodes(&mut self, nodes: &[Node]) {
+        let last = nodes.len().saturating_sub(1);
+        for (index, node) in nodes.iter().enumerate() {
+            self.node(node, index == last);
+        }
+    }
+
+    /// Everything but label and UUID, which stand in the title.
+    fn description(&mut self, description: &Description) {
+        if !description.features.is_empty() {
+            self.line(&format!(
+                "features: {}",
+                printable(description.features.join(" ").as_bytes())
+            ));
+        }
+        for (name, value) in &description.facts {
+            self.line(&format!("{name}: {}", cut(value.as_bytes())));
+        }
+        for file in &description.second_files {
+            self.line(&format!("needs the file: {}", cut(file)));
+        }
+    }
+
+    fn map(&mut self, disk: &Node, width: usize) {
+        let Content::Table { children, .. } = &disk.content else {
+            return;
+        };
+        let size = disk.source.as_ref().map_or(0, |source| source.size());
+        if let Some(bar) = map::bar(size, children, width) {
+            self.line(&bar);
+        }
+    }
+}
+
+/// A node in one line: name, size, place, and what the partition table says.
+fn heading(node: &Node) -> String {
+    let mut parts = vec![cut(node.name.as_bytes())];
+    let size = match (&node.source, node.location) {
+        (Ok(source), _) => Some(source.size()),
+        (Err(_), location) => location.map(|location| location.1),
+    };
+    parts.extend(size.map(human));
+    parts.extend(
+        node.location
+            .map(|(offset, _)| format!("at {}", human(offset))),
+    );
+    if let Some(partition) = &node.partition {
+        parts.extend(entry(partition));
+    }
+    parts.join("  ")
+}
+
+fn entry(partition: &Partition) -> Vec<String> {
+    let mut parts = vec![cut(partition.type_name.as_bytes())];
+    let label = partition.label.as_ref().filter(|label| !label.is_empty());
+    parts.extend(label.map(|label| format!("\"{}\"", cut(label.as_bytes()))));
+    parts.extend(
+        partition
+            .uuid
+            .as_ref()
+            .map(|uuid| format!("PARTUUID={}", cut(uuid.as_bytes()))),
+    );
+    parts.extend(partition.bootable.then(|| "bootable".to_owned()));
+    parts
+}
+
+/// `ext4  "root"  UUID=…`.
+fn titled(format: &str, description: &Description) -> String {
+    let mut parts = vec![format.to_owned()];
+    let label = description.label.as_ref().filter(|label| !label.is_empty());
+    parts.extend(label.map(|label| format!("\"{}\"", cut(label))));
+    parts.extend(
+        description
+            .uuid
+            .as_ref()
+            .map(|uuid| format!("UUID={}", cut(uuid.as_bytes()))),
+    );
+    parts.join("  ")
+}
+
+/// Escaped, and at most [`LONGEST`] characters; what is cut ends in an ellipsis.
+fn cut(bytes: &[u8]) -> String {
+    // An escape makes text longer, never shorter, so this much of it is enough to start from.
+    let enough = LONGEST.saturating_mul(4);
+    let text = printable(bytes.get(..enough).unwrap_or(bytes));
+    if text.chars().count() <= LONGEST && bytes.len() <= enough {
+        return text;
+    }
+    let mut text: String = text.chars().take(LONGEST).collect();
+    text.push('…');
+    text
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Arc;
+
+    use super::super::super::testing::Memory;
+    use super::*;
+    use crate::error::Error;
+    use crate::format::Notices;
+    use crate::stack::Stack;
+
+    pub(in super::super) fn volume(name: &str, start: u64, length: u64) -> Node {
+        Node {
+            name: name.into(),
+            source: Ok(Arc::new(crate::source::Memory(vec![0; 1024]))),
+            location: Some((start, length)),
+            partition: None,
+            content: Content::Unknown {
+                what: "all zeros".into(),
+                looked_for: vec!["gpt", "ext4"],
+            },
+        }
+    }
+
+    pub(in super::super) fn sample() -> Image {
+        let mut esp = volume("p1", 0, 1024);
+        esp.partition = Some(Partition {
+            number: 1,
+            type_name: "EFI System".into(),
+            type_id: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b".into(),
+            label: Some("E\x1b[31mSP".into()),
+            uuid: Some("abcd".into()),
+            bootable: true,
+            container: false,
+        });
+        esp.content = Content::Recognised { name: "FAT".into() };
+        let mut root = volume("p2", 1024, 1024);
+        root.content = Content::FileSystem {
+            format: "ext4",
+            description: Description {
+                label: Some([b"r\xff".as_slice(), &[b'x'; 65536]].concat()),
+                uuid: Some("1234".into()),
+                features: vec!["extents".into(), "64bit".into()],
+                facts: vec![("block size", "4096".into())],
+                ..Description::default()
+            },
+            filesystem: Arc::new(Memory::default()),
+            extra: Vec::new(),
+        };
+        let mut bad = volume("p3", 2048, 1024);
+        bad.content = Content::Damaged {
+            format: "ext4",
+            description: Description::default(),
+            error: Error::corrupt("s_log_block_size 31 is over 6")
+                .at(1048)
+                .context("superblock"),
+        };
+        let mut gone = volume("p4", 4096, 1024);
+        gone.source = Err(Error::corrupt("lies past the end of the disk"));
+        let disk = Node {
+            content: Content::Table {
+                format: "gpt",
+                description: Description {
+                    uuid: Some("77".into()),
+                    ..Description::default()
+                },
+                children: vec![esp, root, bad, gone],
+            },
+            source: Ok(Arc::new(crate::source::Memory(vec![0; 4096]))),
+            ..volume("disk", 0, 4096)
+        };
+        let notices = Notices::default();
+        notices.add("gpt: the first header is damaged; its backup is used");
+        Image {
+            stack: Arc::new(Stack {
+                image_format: "raw",
+                description: Description::default(),
+                disks: vec![disk],
+                sets: Vec::new(),
+            }),
+            notices: Arc::new(notices),
+        }
+    }
+
+    #[test]
+    fn the_layers_are_a_tree() {
+        let text = image("disk.raw", &sample(), Some(20));
+        let label = format!("r\\xff{}…", "x".repeat(LONGEST - 5));
+        let expected = format!(
+            r#"disk.raw: raw
+└─ disk  4.0 KiB  at 0 B
+   gpt  UUID=77
+   ├─ p1  1.0 KiB  at 0 B  EFI System  "E\x1b[31mSP"  PARTUUID=abcd  bootable
+   │  FAT (recognised; its files cannot be shown)
+   ├─ p2  1.0 KiB  at 1.0 KiB
+   │  ext4  "{label}"  UUID=1234
+   │    0 B used of 0 B
+   │    features: extents 64bit
+   │    block size: 4096
+   ├─ p3  1.0 KiB  at 2.0 KiB
+   │  ext4: not opened: superblock: s_log_block_size 31 is over 6 at byte 0x418
+   └─ p4  1.0 KiB  at 4.0 KiB
+      unreadable: lies past the end of the disk
+[p1=][p2=][p3=]····|
+notices:
+  gpt: the first header is damaged; its backup is used
+"#
+        );
+        assert_eq!(text.replace("····|", "XX"), expected.replace("····|", "XX"));
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn without_a_terminal_there_is_no_map() {
+        assert!(!image("disk.raw", &sample(), None).contains("[p1"));
+    }
+}

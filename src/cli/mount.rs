@@ -1,0 +1,89 @@
+//! `imgmount [mount]`, `run` and `umount`: the service does the work.
+
+use std::io::IsTerminal;
+
+use super::arguments::{Mount, Mounting, Opening, Run, Showing, Umount};
+use super::exit::{Failure, Outcome};
+use super::open::name_of;
+use super::output::{Output, log_filter, say};
+use crate::error::Error;
+use crate::service::mount::{self as service, Mounted, Request};
+
+/// Mounts. Without a mount point of the user's, says where.
+pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
+    let Mount {
+        image,
+        mountpoint,
+        mounting,
+        showing,
+        opening,
+    } = arguments;
+    let Some(image) = image else {
+        return Err(Failure::Usage(Error::invalid("no IMAGE")));
+    };
+    let mut request = request(image, mounting, showing, opening)?;
+    request.mountpoint.clone_from(mountpoint);
+    let mut announced = Ok(());
+    service::mount(&request, &mut |mounted| {
+        notices(&request, mounted);
+        if mountpoint.is_none() {
+            announced = announce(mounted);
+        }
+    })?;
+    announced.map(|()| Outcome::Done)
+}
+
+/// Mounts, runs the command, unmounts; passes the command's exit code on.
+pub(crate) fn run(arguments: &Run) -> Result<Outcome, Failure> {
+    let Run {
+        image,
+        command,
+        mounting,
+        showing,
+        opening,
+    } = arguments;
+    let request = request(image, mounting, showing, opening)?;
+    let code = service::run(&request, command, &mut |mounted| notices(&request, mounted))?;
+    Ok(Outcome::Command(code))
+}
+
+/// Unmounts.
+pub(crate) fn umount(arguments: &Umount) -> Result<Outcome, Failure> {
+    service::unmount(&arguments.mountpoint, arguments.lazy)?;
+    Ok(Outcome::Done)
+}
+
+/// What the command line asks for. `-o` comes last: an fstab line has nothing else.
+fn request(
+    image: &std::path::Path,
+    mounting: &Mounting,
+    showing: &Showing,
+    opening: &Opening,
+) -> Result<Request, Failure> {
+    let mut request = Request::new(image);
+    request.open = opening.options();
+    request.tree = showing.options();
+    request.foreground = mounting.foreground;
+    request.log = log_filter(opening.verbose);
+    for options in &mounting.options {
+        request.set_options(options)?;
+    }
+    Ok(request)
+}
+
+fn notices(request: &Request, mounted: &Mounted) {
+    if request.read_write_asked && std::io::stderr().is_terminal() {
+        say("imgmount: the mount is read-only: images are never written to");
+    }
+    for notice in &mounted.notices {
+        say(&format!("imgmount: {}: {notice}", name_of(&request.image)));
+    }
+}
+
+fn announce(mounted: &Mounted) -> Result<(), Failure> {
+    let mut output = Output::stdout();
+    let path = std::os::unix::ffi::OsStrExt::as_bytes(mounted.mountpoint.as_os_str());
+    output.name(path)?;
+    output.text("\n")?;
+    output.finish()
+}

@@ -1,0 +1,88 @@
+//! Opens the image for a verb, with the file named in every error.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::arguments::{Opening, Showing};
+use super::entries::request;
+use super::exit::Failure;
+use super::output::say;
+use crate::error::{Error, printable};
+use crate::filesystem::{FileSystem, Inode};
+use crate::service::open::{self, Image};
+use crate::tree::{self, Tree};
+
+/// What the verbs walk over: the tree of an image.
+pub(crate) trait Files: FileSystem {
+    /// The root of the volume that `inode` is in: what absolute links there start from.
+    fn volume_root(&self, inode: Inode) -> Inode;
+
+    /// Gives `each` the names in `dir`, `.` and `..` perhaps included, with inodes that can be used.
+    ///
+    /// # Errors
+    /// As [`FileSystem::read_dir`].
+    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error>;
+}
+
+impl Files for Tree {
+    fn volume_root(&self, inode: Inode) -> Inode {
+        Tree::volume_root(self, inode)
+    }
+
+    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error> {
+        // Not `read_dir`, whose numbers are for showing only.
+        self.read_dir_plus(&request(), dir, 0, &mut |entry, _| {
+            each(entry.name, entry.inode);
+            true
+        })
+    }
+}
+
+/// Opens `path`.
+pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
+    Ok(open::open(path, &opening.options())?)
+}
+
+/// Opens `path` and composes the tree of names that its mount would have.
+pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<Tree, Failure> {
+    let image = image(path, opening)?;
+    notices(path, &image);
+    let mut options = showing.options();
+    options.owner = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    options.time = modified(path);
+    let tree = Tree::compose(image.stack, &options);
+    Ok(tree.map_err(|error| error.context(name_of(path)))?)
+}
+
+/// When the image was last changed; 1970 where the host does not say.
+fn modified(path: &Path) -> crate::filesystem::Timestamp {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(metadata) = path.metadata() else {
+        return crate::filesystem::Timestamp::default();
+    };
+    crate::filesystem::Timestamp {
+        seconds: metadata.mtime(),
+        nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+    }
+}
+
+/// Says what was odd when the image was opened.
+pub(crate) fn notices(path: &Path, image: &Image) {
+    for notice in image.notices.all() {
+        say(&format!("imgmount: {}: {notice}", name_of(path)));
+    }
+}
+
+/// The image, or any other path of this host, as messages name it.
+pub(crate) fn name_of(path: &Path) -> String {
+    printable(path.as_os_str().as_bytes())
+}
+
+/// The inode at `path`, as in the mount; see [`tree::resolve`].
+pub(crate) fn find(files: &dyn Files, path: &[u8], follow: bool) -> Result<Inode, Error> {
+    let base_of = |inode| files.volume_root(inode);
+    tree::resolve(files, &base_of, &request(), path, follow)
+}
