@@ -1,1 +1,183 @@
 //! The few system calls that no kept crate wraps: the only place where `unsafe` is allowed.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Closes every descriptor from `first` on that the process was started with. For the first thing
+/// that `main` does: nothing in this process owns a descriptor then.
+///
+/// # Errors
+/// The kernel's: `ENOSYS` before Linux 5.9.
+pub fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: what is closed was left open by another program, and nothing here owns it yet.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+    if done == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Which locks [`is_locked`] looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locks {
+    /// Exclusive ones alone.
+    Exclusive,
+    /// Shared and exclusive ones.
+    Any,
+}
+
+/// Whether somebody else holds a byte-range lock on `length` bytes (0: to the end) from `start` on.
+///
+/// # Errors
+/// The kernel's, where the file system has no such locks.
+pub fn is_locked(file: BorrowedFd<'_>, locks: Locks, start: i64, length: i64) -> io::Result<bool> {
+    // A lock that would be refused: a shared one conflicts with exclusive locks alone.
+    let wanted = match locks {
+        Locks::Exclusive => libc::F_RDLCK,
+        Locks::Any => libc::F_WRLCK,
+    };
+    // SAFETY: all fields of the C struct are integers, for which zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = i16::try_from(wanted).map_err(io::Error::other)?;
+    lock.l_whence = i16::try_from(libc::SEEK_SET).map_err(io::Error::other)?;
+    lock.l_start = start;
+    lock.l_len = length;
+    // SAFETY: `lock` is a flock that outlives the call, which is all F_OFD_GETLK touches.
+    let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// Whether some process has `file`, which is open for reading only, open for writing. Answered by
+/// taking a read lease, which the kernel grants only while nobody has, and giving it back.
+///
+/// # Errors
+/// The kernel's: `EACCES` for another user's file, `EINVAL` where the file system has no leases.
+pub fn has_writer(file: BorrowedFd<'_>) -> io::Result<bool> {
+    // Who opens the file for writing in between makes the kernel send SIGIO, which would kill.
+    ignore_signal(libc::SIGIO)?;
+    if set_lease(file, libc::F_RDLCK)? {
+        set_lease(file, libc::F_UNLCK)?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Sets the lease; false where somebody stands in the way.
+fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> io::Result<bool> {
+    // SAFETY: F_SETLEASE takes an integer and no pointer.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, lease) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// Ignores the signal `number` from now on, also in programs started later.
+///
+/// # Errors
+/// `EINVAL` for what is no signal or cannot be ignored.
+pub fn ignore_signal(number: i32) -> io::Result<()> {
+    // SAFETY: SIG_IGN runs none of our code.
+    if unsafe { libc::signal(number, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Where [`note_signal`] writes to; -1 until [`catch_signals`] was called.
+static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on each signal of `numbers` only writes its number, one byte, into the pipe whose
+/// reading end this gives. Those that are ignored already stay so, which is how `nohup` works.
+///
+/// # Errors
+/// The kernel's.
+pub fn catch_signals(numbers: &[i32]) -> io::Result<OwnedFd> {
+    let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+    let (reader, writer) = rustix::pipe::pipe_with(flags)?;
+    // The writing end stays open for good: a handler may run at any time.
+    SIGNAL_PIPE.store(writer.into_raw_fd(), Ordering::SeqCst);
+    for number in numbers {
+        catch_signal(*number)?;
+    }
+    Ok(reader)
+}
+
+fn catch_signal(number: i32) -> io::Result<()> {
+    // SAFETY: zero is a value of every field; the handler is set below.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: the old action is written to a struct that outlives the call, nothing is changed.
+    if unsafe { libc::sigaction(number, std::ptr::null(), &raw mut action) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if action.sa_sigaction == libc::SIG_IGN {
+        return Ok(());
+    }
+    let handler: extern "C" fn(libc::c_int) = note_signal;
+    #[allow(clippy::as_conversions)] // How C holds a function's address.
+    {
+        action.sa_sigaction = handler as libc::sighandler_t;
+    }
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: the handler takes one integer, as an action without SA_SIGINFO does, and does only
+    // what a handler may.
+    if unsafe { libc::sigaction(number, &raw const action, std::ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The handler: an atomic load and a write(2), with errno put back.
+extern "C" fn note_signal(number: libc::c_int) {
+    let byte = u8::try_from(number).unwrap_or(0);
+    // SAFETY: write(2) reads one byte that is there, and is async-signal-safe, as is errno.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        let pipe = SIGNAL_PIPE.load(Ordering::SeqCst);
+        // A full pipe has a signal in it already.
+        let _ = libc::write(pipe, (&raw const byte).cast(), 1);
+        *errno = before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_writer_is_seen_by_the_lease_and_gone_with_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let reader = std::fs::File::open(file.path()).unwrap();
+        assert!(has_writer(reader.as_fd()).unwrap());
+        let path = file.into_temp_path();
+        assert!(!has_writer(reader.as_fd()).unwrap());
+        drop(path);
+    }
+
+    #[test]
+    fn a_caught_signal_comes_out_of_the_pipe() {
+        let mut pipe = std::fs::File::from(catch_signals(&[libc::SIGUSR1]).unwrap());
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::USR1).unwrap();
+        let mut byte = [0];
+        // The handler runs on some thread of this process before long.
+        for _ in 0..1000 {
+            if pipe.read(&mut byte).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert_eq!(i32::from(byte[0]), libc::SIGUSR1);
+    }
+}
