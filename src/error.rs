@@ -5,8 +5,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What went wrong, as far as a caller has to tell cases apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The bytes could not be read: the host's error, or a file shorter than it was.
     Io,
@@ -30,10 +32,10 @@ pub enum Kind {
 
 /// An error: its kind, what was being looked at (outermost first), what is wrong, where, and what
 /// the user can do.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error(Box<Inner>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Inner {
     kind: Kind,
     /// Innermost first, since contexts are added on the way out.

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::source::{SharedSource, Source};
@@ -100,7 +102,7 @@ pub struct Partition {
 }
 
 /// What the user chose that a format may need.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Read structures whose checksum is wrong.
     pub ignore_checksums: bool,

@@ -6,6 +6,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::format::{Context, Format, Volume};
 use crate::source::{Extent, SharedSource};
@@ -130,7 +132,7 @@ pub enum FileType {
 }
 
 /// A moment, before or after 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp {
     /// Whole seconds since 1970, rounded towards the past.
     pub seconds: i64,

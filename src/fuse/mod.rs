@@ -1,7 +1,25 @@
-//! A [`crate::filesystem::FileSystem`] → the kernel: a thin shell, the only module that says `fuser`.
+//! A [`Tree`] → the kernel: a thin shell, the only module that says `fuser`.
+//!
+//! [`answers`] says what is answered, and can be tested without a mount; [`shell`] hands it to the
+//! kernel. Of fuser's known faults, these are worked round here: a panic would end its thread
+//! ([`answers::Answers::guard`]), it wants to check the users by itself although the kernel does
+//! ([`serve`]), and an entry without attributes cannot be expressed ([`attributes::unreadable`]).
+//! It is given an open `/dev/fuse` and never mounts or unmounts: `service` does.
+
+mod answers;
+mod attributes;
+mod errno;
+mod shell;
+
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::tree::Tree;
 
 /// How a tree is shown to the users of the mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Other users may use the mount; the kernel then checks permissions.
     pub allow_other: bool,
@@ -11,4 +29,38 @@ pub struct Options {
     pub gid: Option<u32>,
     /// Permission bits that no file has.
     pub umask: Option<u16>,
+}
+
+/// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, with `threads` threads,
+/// until it is unmounted. Calls `ready` when the kernel and this program have agreed on the
+/// protocol.
+///
+/// # Errors
+/// `Io` where the kernel ends the connection in another way than by an unmount.
+pub fn serve(
+    tree: Tree,
+    device: OwnedFd,
+    options: &Options,
+    threads: usize,
+    ready: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let mut config = fuser::Config::default();
+    config.n_threads = Some(threads.max(1));
+    // fuser opens the device by its path for each further thread, and gives up where it can't:
+    // the threads share one descriptor then.
+    let path = "/dev/fuse";
+    config.clone_fd = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .is_ok();
+    let shell = shell::Shell::new(answers::Answers::new(tree, options.clone()));
+    // The kernel enforces who may use the mount. fuser's own check would compare with the user of
+    // this process, which need not be the one who mounts.
+    let session = fuser::Session::from_fd(shell, device, fuser::SessionACL::All, config)
+        .map_err(|error| Error::io("begin with the kernel", &error))?;
+    ready()?;
+    session
+        .run()
+        .map_err(|error| Error::io("serve the kernel", &error))
 }

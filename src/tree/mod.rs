@@ -10,6 +10,8 @@ mod top;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::filesystem::{Attributes, Entry, FileSystem, Inode, Request, Timestamp, Usage};
 use crate::number::{to_u64, to_usize};
@@ -23,7 +25,7 @@ pub use path::resolve;
 pub use select::select;
 
 /// Which names the top of the tree has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Layout {
     /// Direct where the image is one file system without a partition table; volumes otherwise.
     #[default]
@@ -35,7 +37,7 @@ pub enum Layout {
 }
 
 /// What the user chose about the tree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     /// The layout.
     pub layout: Layout,

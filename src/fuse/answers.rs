@@ -1,0 +1,306 @@
+//! What the kernel's requests are answered, in fuser's types but without its replies.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fuser::{Errno, FileAttr};
+
+use super::errno::{self, Reported};
+use super::{Options, attributes};
+use crate::error::{Error, Result as Outcome};
+use crate::filesystem::{Entry, FileSystem, FileType, Inode, Request, Usage};
+use crate::number::{to_u64, to_usize};
+use crate::source::ExtentKind;
+use crate::tree::Tree;
+
+/// An answer, or the error number for the kernel.
+pub(super) type Answer<T> = Result<T, Errno>;
+
+/// A tree, and how it is shown.
+pub(super) struct Answers {
+    tree: Tree,
+    options: Options,
+    reported: Reported,
+    panics: AtomicU64,
+}
+
+/// Where lseek(2) goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seek {
+    /// `SEEK_DATA`.
+    Data,
+    /// `SEEK_HOLE`.
+    Hole,
+}
+
+/// Takes one entry of a directory: its attributes, its name and the cursor behind it. False when
+/// there is no room for it.
+pub(super) type Take<'a> = dyn FnMut(&FileAttr, &[u8], u64) -> bool + 'a;
+
+impl Answers {
+    pub(super) fn new(tree: Tree, options: Options) -> Self {
+        Self {
+            tree,
+            options,
+            reported: Reported::default(),
+            panics: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether other users may use the mount.
+    pub(super) fn allow_other(&self) -> bool {
+        self.options.allow_other
+    }
+
+    /// Runs `work` for the user `uid`. A panic, which is a bug of ours that an image has found,
+    /// costs this one request.
+    pub(super) fn guard<T>(&self, uid: u32, work: impl FnOnce(&Request) -> Answer<T>) -> Answer<T> {
+        let request = Request::new(uid);
+        // Whatever the panic left half done is behind locks that are whole or caches that refill.
+        catch_unwind(AssertUnwindSafe(|| work(&request))).unwrap_or_else(|_| {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            Err(Errno::EIO)
+        })
+    }
+
+    /// The entry `name` of `dir`; `None` where there is none.
+    pub(super) fn lookup(
+        &self,
+        request: &Request,
+        dir: Inode,
+        name: &[u8],
+    ) -> Answer<Option<FileAttr>> {
+        /// No Linux file system has longer names, but for those that keep UTF-16.
+        const USUAL_NAME_MAX: usize = 255;
+        if name.len() > USUAL_NAME_MAX {
+            let longest = self.tree.usage_of(dir).name_max;
+            if to_u64(name.len()) > u64::from(longest) {
+                return Err(Errno::from_i32(libc::ENAMETOOLONG));
+            }
+        }
+        let found = self.known(self.tree.lookup(request, dir, name))?;
+        let Some(node) = found else {
+            return Ok(None);
+        };
+        self.attributes(request, node)
+            .inspect_err(|_| self.tree.forget(node, 1)) // The kernel won't: it never saw it.
+            .map(Some)
+    }
+
+    /// The kernel has let go of `node`, which it had looked up `count` times.
+    pub(super) fn forget(&self, node: Inode, count: u64) {
+        self.tree.forget(node, count);
+    }
+
+    /// The attributes of `node`. The root's number is that of the file system it is the root of.
+    pub(super) fn attributes(&self, request: &Request, node: Inode) -> Answer<FileAttr> {
+        let found = self.known(self.tree.attributes(request, node))?;
+        let number = match node == self.tree.root() {
+            true => Inode(found.ino),
+            false => node,
+        };
+        Ok(attributes::kernel(number, &found, &self.options))
+    }
+
+    /// The inode's flags (chattr) and its generation.
+    pub(super) fn flags(&self, request: &Request, node: Inode) -> Answer<(u32, u32)> {
+        let found = self.known(self.tree.attributes(request, node))?;
+        Ok((found.flags, found.generation))
+    }
+
+    /// access(2) where the kernel does not check: everything may be read, and what nobody may
+    /// execute can't be, as for root.
+    pub(super) fn access(&self, request: &Request, node: Inode, execute: bool) -> Answer<()> {
+        if !execute {
+            return Ok(());
+        }
+        let found = self.attributes(request, node)?;
+        match found.kind == fuser::FileType::RegularFile && found.perm & 0o111 == 0 {
+            true => Err(Errno::EACCES),
+            false => Ok(()),
+        }
+    }
+
+    /// `size` bytes of `file` from `offset` on, fewer at its end alone: the kernel takes a short
+    /// answer for the end. One unreadable byte makes all of it an error; the kernel then asks page
+    /// by page, so that only its page is missing. It doesn't for O_DIRECT (`direct`), where a
+    /// short answer is just that, and ends before the first page that cannot be read.
+    pub(super) fn read(
+        &self,
+        request: &Request,
+        file: Inode,
+        offset: u64,
+        size: u32,
+        direct: bool,
+    ) -> Answer<Vec<u8>> {
+        let mut buf = vec![0; to_usize(u64::from(size))];
+        let whole = self.tree.read(request, file, &mut buf, offset);
+        let len = match whole {
+            Err(error) if direct => {
+                let before = self.readable_pages(request, file, offset, &mut buf);
+                match before {
+                    0 => return Err(self.refuse(&error)),
+                    len => len,
+                }
+            }
+            whole => self.known(whole)?,
+        };
+        buf.truncate(len);
+        Ok(buf)
+    }
+
+    /// Fills `buf` page by page up to the first that cannot be read; gives the bytes filled.
+    fn readable_pages(&self, request: &Request, file: Inode, offset: u64, buf: &mut [u8]) -> usize {
+        const PAGE: usize = 4096;
+        let mut filled = 0_usize;
+        for page in buf.chunks_mut(PAGE) {
+            let at = offset.saturating_add(to_u64(filled));
+            match self.tree.read(request, file, page, at) {
+                Ok(len) => filled = filled.saturating_add(len),
+                Err(_) => break,
+            }
+        }
+        filled
+    }
+
+    /// The target of a symbolic link.
+    pub(super) fn read_link(&self, request: &Request, link: Inode) -> Answer<Vec<u8>> {
+        self.known(self.tree.read_link(request, link))
+    }
+
+    /// Gives `take` the entries of `dir` from `cursor` on, type and number alone. What makes the
+    /// rest unreadable is the answer to the request that begins there.
+    pub(super) fn read_dir(
+        &self,
+        request: &Request,
+        dir: Inode,
+        cursor: u64,
+        take: &mut Take<'_>,
+    ) -> Answer<()> {
+        let mut taken = false;
+        let mut each = |entry: Entry<'_>| {
+            let kind = entry.kind.or_else(|| {
+                let found = self.tree.attributes(request, entry.inode).ok()?;
+                Some(found.kind)
+            });
+            let kind = attributes::kind(kind.unwrap_or(FileType::Regular));
+            let fits = take(
+                &attributes::nameless(entry.inode, kind),
+                entry.name,
+                entry.next,
+            );
+            taken |= fits;
+            fits
+        };
+        let done = self.tree.read_dir(request, dir, cursor, &mut each);
+        self.unless(taken, done)
+    }
+
+    /// As [`Answers::read_dir`], with the attributes. Each entry that is taken counts as looked up.
+    pub(super) fn read_dir_plus(
+        &self,
+        request: &Request,
+        dir: Inode,
+        cursor: u64,
+        take: &mut Take<'_>,
+    ) -> Answer<()> {
+        let mut taken = false;
+        let done = self
+            .tree
+            .read_dir_plus(request, dir, cursor, &mut |entry, found| {
+                let shown = match found {
+                    Some(found) => attributes::kernel(entry.inode, found, &self.options),
+                    None => {
+                        let kind = entry.kind.unwrap_or(FileType::Regular);
+                        attributes::unreadable(entry.inode, kind)
+                    }
+                };
+                let fits = take(&shown, entry.name, entry.next);
+                taken |= fits;
+                fits
+            });
+        self.unless(taken, done)
+    }
+
+    fn unless(&self, taken: bool, done: Outcome<()>) -> Answer<()> {
+        match done {
+            Err(error) if taken => {
+                self.reported.report(&error);
+                Ok(())
+            }
+            done => self.known(done),
+        }
+    }
+
+    /// The numbers of statfs(2) for the volume that `node` is in.
+    pub(super) fn usage(&self, node: Inode) -> Usage {
+        self.tree.usage_of(node)
+    }
+
+    /// The value of an extended attribute.
+    pub(super) fn xattr(&self, request: &Request, node: Inode, name: &[u8]) -> Answer<Vec<u8>> {
+        let missing = Errno::from_i32(libc::ENODATA);
+        if is_hidden(request, name) {
+            return Err(missing);
+        }
+        self.known(self.tree.xattr(request, node, name))?
+            .ok_or(missing)
+    }
+
+    /// The names of the extended attributes, each with a NUL behind it.
+    pub(super) fn xattr_names(&self, request: &Request, node: Inode) -> Answer<Vec<u8>> {
+        let mut list = Vec::new();
+        let mut each = |name: &[u8]| {
+            if !is_hidden(request, name) {
+                list.extend_from_slice(name);
+                list.push(0);
+            }
+        };
+        self.known(self.tree.xattr_names(request, node, &mut each))?;
+        Ok(list)
+    }
+
+    /// The next offset from `offset` on where there is data, or a hole; the end counts as a hole.
+    pub(super) fn seek(
+        &self,
+        request: &Request,
+        file: Inode,
+        offset: i64,
+        to: Seek,
+    ) -> Answer<i64> {
+        let size = self.known(self.tree.attributes(request, file))?.size;
+        let beyond = Errno::ENXIO;
+        let mut at = u64::try_from(offset).map_err(|_| beyond)?;
+        if at >= size {
+            return Err(beyond);
+        }
+        while at < size {
+            self.known(request.spend(1))?;
+            let extent = self.known(self.tree.extent_at(request, file, at))?;
+            let is_data = extent.kind == ExtentKind::Data;
+            if is_data == (to == Seek::Data) {
+                return i64::try_from(at).map_err(|_| beyond);
+            }
+            at = at.saturating_add(extent.len.get());
+        }
+        match to {
+            Seek::Data => Err(beyond),
+            Seek::Hole => i64::try_from(size).map_err(|_| beyond),
+        }
+    }
+
+    /// What the kernel is told about an inode it knows, logged if it is news.
+    fn known<T>(&self, outcome: Outcome<T>) -> Answer<T> {
+        outcome.map_err(|error| self.refuse(&error))
+    }
+
+    fn refuse(&self, error: &Error) -> Errno {
+        self.reported.report(error);
+        errno::of_inode(error)
+    }
+}
+
+/// `trusted.*` is root's alone, as in the kernel.
+fn is_hidden(request: &Request, name: &[u8]) -> bool {
+    name.starts_with(b"trusted.") && request.uid != 0
+}

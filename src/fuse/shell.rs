@@ -1,0 +1,494 @@
+//! The answers as fuser's replies: every method is a `match`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
+    ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
+};
+
+use super::answers::{Answer, Answers, Seek};
+use super::attributes;
+use crate::filesystem::Inode;
+use crate::number::to_u64;
+
+/// How long the kernel may keep what it was told: for good, since an image does not change.
+const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What fuser calls.
+pub(super) struct Shell {
+    answers: Answers,
+}
+
+impl Shell {
+    pub(super) fn new(answers: Answers) -> Self {
+        Self { answers }
+    }
+}
+
+impl Filesystem for Shell {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        let mut wanted = InitFlags::FUSE_DO_READDIRPLUS
+            | InitFlags::FUSE_READDIRPLUS_AUTO
+            | InitFlags::FUSE_PARALLEL_DIROPS
+            | InitFlags::FUSE_CACHE_SYMLINKS
+            | InitFlags::FUSE_NO_OPEN_SUPPORT
+            | InitFlags::FUSE_NO_OPENDIR_SUPPORT;
+        if self.answers.allow_other() {
+            // The kernel checks permissions then, and ACLs are a part of them.
+            wanted |= InitFlags::FUSE_POSIX_ACL;
+        }
+        // An older kernel does without what it doesn't know.
+        if let Err(unknown) = config.add_capabilities(wanted) {
+            let _ = config.add_capabilities(wanted.difference(unknown));
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = self.answers.guard(request.uid(), |request| {
+            self.answers
+                .lookup(request, Inode(parent.0), name.as_bytes())
+        });
+        match found {
+            Ok(Some(entry)) => reply.entry(&FOR_GOOD, &entry, Generation(0)),
+            // Node 0: there is none, and the kernel may remember that.
+            Ok(None) => {
+                let none = attributes::nameless(Inode(0), fuser::FileType::RegularFile);
+                reply.entry(&FOR_GOOD, &none, Generation(0));
+            }
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn forget(&self, _request: &Request, node: INodeNo, count: u64) {
+        self.answers.forget(Inode(node.0), count);
+    }
+
+    fn getattr(
+        &self,
+        request: &Request,
+        node: INodeNo,
+        _handle: Option<FileHandle>,
+        reply: ReplyAttr,
+    ) {
+        let found = self.answers.guard(request.uid(), |request| {
+            self.answers.attributes(request, Inode(node.0))
+        });
+        match found {
+            Ok(found) => reply.attr(&FOR_GOOD, &found),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readlink(&self, request: &Request, link: INodeNo, reply: ReplyData) {
+        let target = self.answers.guard(request.uid(), |request| {
+            self.answers.read_link(request, Inode(link.0))
+        });
+        match target {
+            Ok(target) => reply.data(&target),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    /// Not needed, says ENOSYS; the kernel then opens files by itself, and keeps their pages.
+    fn open(&self, _request: &Request, _node: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    /// As for open: the kernel then keeps the entries of directories too.
+    fn opendir(&self, _request: &Request, _node: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        file: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        size: u32,
+        flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let direct = flags.0 & libc::O_DIRECT != 0;
+        let bytes = self.answers.guard(request.uid(), |request| {
+            self.answers
+                .read(request, Inode(file.0), offset, size, direct)
+        });
+        match bytes {
+            Ok(bytes) => reply.data(&bytes),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readdir(
+        &self,
+        request: &Request,
+        dir: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let done = self.answers.guard(request.uid(), |request| {
+            self.answers
+                .read_dir(request, Inode(dir.0), offset, &mut |entry, name, next| {
+                    !reply.add(entry.ino, next, entry.kind, OsStr::from_bytes(name))
+                })
+        });
+        match done {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn readdirplus(
+        &self,
+        request: &Request,
+        dir: INodeNo,
+        _handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let done = self.answers.guard(request.uid(), |request| {
+            let mut take = |entry: &fuser::FileAttr, name: &[u8], next| {
+                let name = OsStr::from_bytes(name);
+                !reply.add(entry.ino, next, name, &FOR_GOOD, entry, Generation(0))
+            };
+            self.answers
+                .read_dir_plus(request, Inode(dir.0), offset, &mut take)
+        });
+        match done {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn statfs(&self, request: &Request, node: INodeNo, reply: ReplyStatfs) {
+        let usage = self
+            .answers
+            .guard(request.uid(), |_| Ok(self.answers.usage(Inode(node.0))));
+        match usage {
+            Ok(usage) => reply.statfs(
+                usage.blocks,
+                usage.free,
+                usage.available,
+                usage.files,
+                usage.files_free,
+                usage.block_size,
+                usage.name_max,
+                usage.block_size,
+            ),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn getxattr(
+        &self,
+        request: &Request,
+        node: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        let value = self.answers.guard(request.uid(), |request| {
+            self.answers.xattr(request, Inode(node.0), name.as_bytes())
+        });
+        answer_xattr(value, size, reply);
+    }
+
+    fn listxattr(&self, request: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
+        let names = self.answers.guard(request.uid(), |request| {
+            self.answers.xattr_names(request, Inode(node.0))
+        });
+        answer_xattr(names, size, reply);
+    }
+
+    fn access(&self, request: &Request, node: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
+        let execute = mask.contains(AccessFlags::X_OK);
+        let allowed = self.answers.guard(request.uid(), |request| {
+            self.answers.access(request, Inode(node.0), execute)
+        });
+        match allowed {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn lseek(
+        &self,
+        request: &Request,
+        file: INodeNo,
+        _handle: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let to = match whence {
+            libc::SEEK_DATA => Seek::Data,
+            libc::SEEK_HOLE => Seek::Hole,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let found = self.answers.guard(request.uid(), |request| {
+            self.answers.seek(request, Inode(file.0), offset, to)
+        });
+        match found {
+            Ok(offset) => reply.offset(offset),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    /// lsattr(1): flags and generation. Nothing else.
+    fn ioctl(
+        &self,
+        request: &Request,
+        node: INodeNo,
+        _handle: FileHandle,
+        _flags: IoctlFlags,
+        command: u32,
+        _input: &[u8],
+        _output_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        /// `FS_IOC_GETFLAGS` and `FS_IOC_GETVERSION` of linux/fs.h, on a 64-bit machine.
+        const GET_FLAGS: u32 = 0x8008_6601;
+        const GET_VERSION: u32 = 0x8008_7601;
+        let found = self.answers.guard(request.uid(), |request| {
+            self.answers.flags(request, Inode(node.0))
+        });
+        match (command, found) {
+            (GET_FLAGS, Ok((flags, _))) => reply.ioctl(0, &flags.to_ne_bytes()),
+            (GET_VERSION, Ok((_, generation))) => reply.ioctl(0, &generation.to_ne_bytes()),
+            (GET_FLAGS | GET_VERSION, Err(errno)) => reply.error(errno),
+            _ => reply.error(Errno::ENOTTY),
+        }
+    }
+
+    /// ENOSYS here and in the next few: the kernel does without and doesn't ask again.
+    fn flush(
+        &self,
+        _request: &Request,
+        _file: INodeNo,
+        _handle: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        _file: INodeNo,
+        _handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        _dir: INodeNo,
+        _handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(
+        &self,
+        _request: &Request,
+        _file: INodeNo,
+        _block_size: u32,
+        _index: u64,
+        reply: ReplyBmap,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    // From here on: what would write. The mount is read-only, so the kernel refuses all of it
+    // before it asks; this is the second lock on that door.
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        _node: INodeNo,
+        _mode: Option<u32>,
+        _uid: Option<u32>,
+        _gid: Option<u32>,
+        _size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        _mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn mknod(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn mkdir(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn unlink(&self, _request: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn rmdir(&self, _request: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn symlink(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _new_parent: INodeNo,
+        _new_name: &OsStr,
+        _flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn link(
+        &self,
+        _request: &Request,
+        _node: INodeNo,
+        _new_parent: INodeNo,
+        _new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        _file: INodeNo,
+        _handle: FileHandle,
+        _offset: u64,
+        _data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        _node: INodeNo,
+        _name: &OsStr,
+        _value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn removexattr(&self, _request: &Request, _node: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn create(
+        &self,
+        _request: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _flags: i32,
+        reply: ReplyCreate,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        _file: INodeNo,
+        _handle: FileHandle,
+        _offset: u64,
+        _length: u64,
+        _mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _from: INodeNo,
+        _from_handle: FileHandle,
+        _from_offset: u64,
+        _to: INodeNo,
+        _to_handle: FileHandle,
+        _to_offset: u64,
+        _length: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::EROFS);
+    }
+}
+
+/// getxattr(2) and listxattr(2): size 0 asks for the size, too small a size is ERANGE.
+fn answer_xattr(value: Answer<Vec<u8>>, size: u32, reply: ReplyXattr) {
+    match value {
+        Err(errno) => reply.error(errno),
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if to_u64(value.len()) > u64::from(size) => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+    }
+}
