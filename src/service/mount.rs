@@ -1,24 +1,35 @@
 //! Mounting: what the command line asks for, and what it gets.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
+use serde::{Deserialize, Serialize};
+
+use super::channel::Channel;
 use super::failure::Failure;
-use super::open;
-use crate::error::Error;
+use super::process::{self, SUPERVISOR, same_program};
+pub use super::run::run;
+use super::supervisor::{Log, Supervisor};
+pub use super::unmount::unmount;
+use super::wire::{self, Outcome};
+use super::{open, shown};
+use crate::error::{Error, Kind};
 use crate::{fuse, tree};
 
 /// What to mount, where and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// The image: a regular file or a block device.
+    #[serde(with = "wire::path")]
     pub image: PathBuf,
     /// Where. Without it, a directory named like the image is made in the current directory, and
     /// removed on unmount.
+    #[serde(with = "wire::paths")]
     pub mountpoint: Option<PathBuf>,
     /// How the image is opened.
     pub open: open::Options,
-    /// What the tree shows.
+    /// What the tree shows. Owner and time of what it adds are set here: those of the user and of
+    /// the image.
     pub tree: tree::Options,
     /// How the tree is served.
     pub fuse: fuse::Options,
@@ -54,44 +65,52 @@ impl Request {
 }
 
 /// A mount that is usable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounted {
     /// Where, as an absolute path without symbolic links.
+    #[serde(with = "wire::path")]
     pub mountpoint: PathBuf,
     /// What was odd but no error while the image was opened.
     pub notices: Vec<String>,
 }
 
 /// Mounts, and calls `ready` once the tree can be used. Returns right after that; with
-/// `foreground`, when it is unmounted.
+/// `foreground`, when it is unmounted. Not for a process with other children.
 ///
 /// # Errors
 /// The image is refused, or the host cannot mount; nothing is left mounted then.
 pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted)) -> Result<(), Failure> {
-    let _ = (request, ready);
-    Err(Failure::host(Error::unsupported("mount")))
+    if request.foreground {
+        let supervisor = Supervisor::start(request, None, None)?;
+        ready(supervisor.mounted());
+        return supervisor.stay(Log::Show);
+    }
+    ready(&in_background(request)?);
+    Ok(())
 }
 
-/// Mounts at a fresh private directory, runs `command` with `$IMGMOUNT` set to it and every `{}`
-/// replaced by it, and unmounts. `ready` is called before the command runs. Gives the command's
-/// exit code, 128 + n where signal n ended it.
-///
-/// # Errors
-/// As [`mount`]; `Usage` where the command cannot be run.
-pub fn run(
-    request: &Request,
-    command: &[OsString],
-    ready: &mut dyn FnMut(&Mounted),
-) -> Result<u8, Failure> {
-    let _ = (request, command, ready);
-    Err(Failure::host(Error::unsupported("run")))
-}
-
-/// Unmounts what imgmount mounted at `mountpoint`; `lazy` also where files on it are in use.
-///
-/// # Errors
-/// `Host` where nothing, or something else's mount, is there, or files on it are in use.
-pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), Failure> {
-    let _ = (mountpoint, lazy);
-    Err(Failure::host(Error::unsupported("unmount")))
+/// Starts the supervisor as a process of its own, and waits until it has mounted or given up.
+fn in_background(request: &Request) -> Result<Mounted, Failure> {
+    let (channel, theirs) = Channel::pair()?;
+    let about = std::iter::once(&request.image).chain(&request.mountpoint);
+    let about: Vec<_> = about.map(|path| path.clone().into_os_string()).collect();
+    let mut command: Command = same_program(SUPERVISOR, &about);
+    command.stdin(theirs.into_stdio()).stdout(Stdio::null());
+    let mut child = command
+        .spawn()
+        .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
+    drop(command); // It holds the other end, which would never close.
+    channel.send(request, None)?;
+    match channel.receive::<Outcome>()? {
+        Some((Outcome::Ready(mounted), _)) => Ok(mounted),
+        Some((Outcome::Failed(failure), _)) => {
+            let _ = child.wait(); // It has said everything.
+            Err(failure)
+        }
+        None => {
+            let status = child.wait().ok();
+            let error = process::death(status.as_ref()).context(shown(&request.image));
+            Err(Failure::host(Error::new(Kind::Io, error.to_string())))
+        }
+    }
 }

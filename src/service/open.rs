@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::image_file;
 use crate::cache::Cache;
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::format::{self, Context, Nobody, Notices};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
@@ -13,7 +16,7 @@ use crate::source::window::Window;
 use crate::stack::Stack;
 
 /// How the user wants an image to be opened: the options that all verbs share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     /// The choices that reach the formats.
     pub format: format::Options,
@@ -24,6 +27,7 @@ pub struct Options {
     /// The cache's budget in bytes.
     pub cache_size: u64,
     /// Other files that may be opened.
+    #[serde(with = "super::wire::paths")]
     pub allow_files: Vec<PathBuf>,
 }
 
@@ -53,10 +57,13 @@ pub struct Image {
 /// `Denied`, `NotFound`, `Unsupported` (a directory, a FIFO) or what the image layer refuses; every
 /// one names the file.
 pub fn open(path: &Path, options: &Options) -> Result<Image> {
-    let _ = path;
-    let handle =
-        std::fs::File::open(path).map_err(|error| crate::error::Error::io("open", &error))?;
-    stack_of(handle, options)
+    let name = || super::shown(path);
+    let found = image_file::open(path).context(name)?;
+    let image = stack_of(found.file, options).context(name)?;
+    for notice in found.notices {
+        image.notices.add(notice);
+    }
+    Ok(image)
 }
 
 /// Everything in the open file `handle`.

@@ -1,19 +1,273 @@
 //! `-o`: mount options in the spelling of mount(8) and fstab(5).
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use super::failure::Failure;
 use super::mount::Request;
-use crate::error::Error;
+use crate::error::{Error, printable};
+use crate::tree::Layout;
+
+/// What mount(8) and fstab(5) pass whatever is mounted, and what holds for every mount of ours
+/// anyway. The mount is read-only, without set-uid and without devices whatever is said here.
+const PASSED: &[&str] = &[
+    "_netdev",
+    "async",
+    "atime",
+    "auto",
+    "auto_unmount",
+    "comment",
+    "default_permissions",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "fsname",
+    "group",
+    "lazytime",
+    "loop",
+    "noatime",
+    "noauto",
+    "nodev",
+    "nodiratime",
+    "nofail",
+    "nolazytime",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nouser",
+    "owner",
+    "relatime",
+    "ro",
+    "silent",
+    "strictatime",
+    "subtype",
+    "suid",
+    "sync",
+    "user",
+    "users",
+];
+
+/// What is ours.
+const OWN: &[&str] = &[
+    "allow_other",
+    "cache_size",
+    "exec",
+    "format",
+    "gid",
+    "ignore_checksums",
+    "layout",
+    "length",
+    "no_raw",
+    "no_replay",
+    "noexec",
+    "noload",
+    "nonempty",
+    "norecovery",
+    "offset",
+    "partition",
+    "rw",
+    "uid",
+    "umask",
+];
 
 impl Request {
     /// Applies one `-o` argument: options separated by commas, as mount(8) and fstab(5) spell them,
     /// and `partition=`, `layout=`, `format=`, `offset=`, … for what fstab has no option letters for.
     ///
     /// # Errors
-    /// `Usage` for an option that is not known, with the nearest that is.
+    /// `Usage` for an option that is not known, with the nearest that is, and for a value that is
+    /// none.
     pub fn set_options(&mut self, options: &OsStr) -> Result<(), Failure> {
-        let _ = options;
-        Err(Failure::usage(Error::unsupported("options")))
+        let Some(text) = options.to_str() else {
+            return Err(wrong(&printable(options.as_bytes()), "is not UTF-8"));
+        };
+        text.split(',')
+            .filter(|option| !option.is_empty())
+            .try_for_each(|option| self.set_option(option))
+    }
+
+    fn set_option(&mut self, option: &str) -> Result<(), Failure> {
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        match name {
+            "allow_other" => self.fuse.allow_other = true,
+            "exec" => self.noexec = false,
+            "noexec" => self.noexec = true,
+            "nonempty" => self.nonempty = true,
+            "rw" => self.read_write_asked = true,
+            "ignore_checksums" => self.open.format.ignore_checksums = true,
+            "no_replay" | "noload" | "norecovery" => self.open.format.no_replay = true,
+            "no_raw" => self.tree.raw = false,
+            "uid" => self.fuse.uid = Some(number(option, value)?),
+            "gid" => self.fuse.gid = Some(number(option, value)?),
+            "umask" => self.fuse.umask = Some(mode(option, value)?),
+            "offset" => self.open.offset = number(option, value)?,
+            "length" => self.open.length = Some(number(option, value)?),
+            "cache_size" => self.open.cache_size = number(option, value)?,
+            "format" => self.open.format.format = Some(text(option, value)?.to_owned()),
+            "partition" => self.tree.volume = Some(text(option, value)?.to_owned()),
+            "layout" => self.tree.layout = layout(option, value)?,
+            _ if name.starts_with("x-") || name.starts_with("X-") => {}
+            _ if PASSED.contains(&name) => {}
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+}
+
+fn text<'a>(option: &str, value: Option<&'a str>) -> Result<&'a str, Failure> {
+    match value {
+        Some(value) if !value.is_empty() => Ok(value),
+        _ => Err(wrong(option, "needs a value")),
+    }
+}
+
+fn number<N: std::str::FromStr>(option: &str, value: Option<&str>) -> Result<N, Failure> {
+    text(option, value)?
+        .parse()
+        .map_err(|_| wrong(option, "needs a whole number in decimal digits"))
+}
+
+fn mode(option: &str, value: Option<&str>) -> Result<u16, Failure> {
+    match u16::from_str_radix(text(option, value)?, 8) {
+        Ok(mode) if mode <= 0o7777 => Ok(mode),
+        _ => Err(wrong(option, "needs permission bits in octal, as 022")),
+    }
+}
+
+fn layout(option: &str, value: Option<&str>) -> Result<Layout, Failure> {
+    match text(option, value)? {
+        "auto" => Ok(Layout::Auto),
+        "volumes" => Ok(Layout::Volumes),
+        "direct" => Ok(Layout::Direct),
+        _ => Err(wrong(option, "is auto, volumes or direct")),
+    }
+}
+
+fn wrong(option: &str, what: &str) -> Failure {
+    let option = printable(option.as_bytes());
+    Failure::usage(Error::invalid(format!("mount option {option} {what}")))
+}
+
+fn unknown(name: &str) -> Failure {
+    /// More changed letters are another word.
+    const MOST_CHANGES: usize = 3;
+    let failure = wrong(name, "is not known");
+    let nearest = OWN
+        .iter()
+        .chain(PASSED)
+        .map(|known| (changes(name, known), known))
+        .min();
+    match nearest {
+        Some((changes, known)) if changes <= MOST_CHANGES && changes < known.len() => Failure {
+            error: failure.error.hint(format!("{known}?")),
+            ..failure
+        },
+        _ => failure,
+    }
+}
+
+/// How many letters have to be put in, left out or changed (Levenshtein).
+fn changes(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (line, letter) in from.chars().enumerate() {
+        let mut diagonal = line;
+        let mut left = line.saturating_add(1);
+        for (slot, other) in row
+            .iter_mut()
+            .zip(std::iter::once(None).chain(to.chars().map(Some)))
+        {
+            let above = *slot;
+            *slot = match other {
+                None => left,
+                Some(other) => {
+                    let same = usize::from(other != letter);
+                    let changed = diagonal.saturating_add(same);
+                    changed.min(above.min(left).saturating_add(1))
+                }
+            };
+            diagonal = above;
+            left = *slot;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::failure::Cause;
+
+    fn set(options: &str) -> Result<Request, Failure> {
+        let mut request = Request::new("disk.raw");
+        request.set_options(OsStr::new(options)).map(|()| request)
+    }
+
+    #[test]
+    fn what_fstab_passes_is_taken_and_changes_nothing() {
+        let line =
+            "defaults,nofail,_netdev,noauto,user,x-systemd.automount,comment=a,dev,suid,relatime,";
+        let usual = format!("{:?}", Request::new("disk.raw"));
+        assert_eq!(format!("{:?}", set(line).unwrap()), usual);
+        assert!(set("rw").unwrap().read_write_asked);
+    }
+
+    #[test]
+    fn owners_modes_and_what_is_shown_can_be_set() {
+        let request = set("ro,allow_other,uid=1000,gid=100,umask=022,noexec").unwrap();
+        assert!(request.fuse.allow_other && request.noexec);
+        assert_eq!(
+            (request.fuse.uid, request.fuse.gid),
+            (Some(1000), Some(100))
+        );
+        assert_eq!(request.fuse.umask, Some(0o022));
+        let request = set("partition=LABEL=root,offset=1048576,length=512,layout=direct").unwrap();
+        assert_eq!(request.tree.volume.as_deref(), Some("LABEL=root"));
+        assert_eq!(
+            (request.open.offset, request.open.length),
+            (1 << 20, Some(512))
+        );
+        assert_eq!(request.tree.layout, Layout::Direct);
+        let request = set("format=raw,noload,ignore_checksums,no_raw,noexec,exec").unwrap();
+        assert_eq!(request.open.format.format.as_deref(), Some("raw"));
+        assert!(request.open.format.no_replay && request.open.format.ignore_checksums);
+        assert!(!request.tree.raw && !request.noexec);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_with_the_nearest_that_is() {
+        let message = |options: &str| {
+            let failure = set(options).unwrap_err();
+            assert_eq!(failure.cause, Cause::Usage);
+            failure.to_string()
+        };
+        assert_eq!(
+            message("ro,alow_other"),
+            "mount option alow_other is not known (allow_other?)"
+        );
+        assert_eq!(
+            message("compress=zstd"),
+            "mount option compress is not known"
+        );
+        assert!(message("umask=999").contains("octal"));
+        assert!(message("uid=root").contains("decimal"));
+        assert!(message("partition").contains("needs a value"));
+        assert!(message("a\x1b").contains("a\\x1b"));
+    }
+
+    #[test]
+    fn changes_are_counted_as_levenshtein_does() {
+        let known = [
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kitten", "sitting", 3),
+            ("ro", "ro", 0),
+        ];
+        for (from, to, count) in known {
+            assert_eq!(changes(from, to), count, "{from} {to}");
+        }
     }
 }

@@ -1,0 +1,276 @@
+//! Makes the kernel's mount, and takes it away: by mount(2) where that is allowed, through
+//! fusermount3, which is set-uid, where it isn't. Which of the two is found by trying: root in a
+//! container may not mount, and an ordinary user in a namespace of its own may.
+
+use std::ffi::CString;
+use std::io::ErrorKind;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use super::channel::descriptor_from;
+use super::failure::Failure;
+use super::mountinfo::{self, TYPE};
+use super::shown;
+use crate::error::{Error, Kind, printable};
+
+/// How to mount.
+#[derive(Clone, Debug)]
+pub(super) struct How {
+    /// The name in the table of mounts, escaped: [`mountinfo::source_name`].
+    pub(super) source: String,
+    /// Programs on it cannot be run.
+    pub(super) noexec: bool,
+    /// Other users may use it; the kernel checks permissions then.
+    pub(super) allow_other: bool,
+}
+
+/// A mount that this process made.
+#[derive(Clone, Debug)]
+pub(super) struct Attached {
+    id: u64,
+    device: String,
+}
+
+/// What became of an attempt to unmount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detached {
+    /// It is gone, by this attempt or before.
+    Done,
+    /// Files on it are in use.
+    Busy,
+}
+
+/// Mounts at `point`, an absolute path without symbolic links, and gives the open /dev/fuse.
+///
+/// # Errors
+/// `Host`: what is missing, and what helps.
+pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Failure> {
+    let before: Vec<u64> = mountinfo::all()?.iter().map(|entry| entry.id).collect();
+    let device = open_device()?;
+    let device = match mount_directly(point, how, &device) {
+        Ok(()) => device,
+        Err(Errno::PERM | Errno::ACCESS) => {
+            drop(device);
+            mount_through_helper(point, how)?
+        }
+        Err(error) => return Err(mount_failed(point, &error.into())),
+    };
+    let ours = |entry: &mountinfo::Entry| {
+        entry.point == point && entry.kind == TYPE && !before.contains(&entry.id)
+    };
+    let entry = mountinfo::all()?.into_iter().rev().find(ours);
+    let entry = entry.ok_or_else(|| {
+        Failure::host(Error::new(
+            Kind::Io,
+            format!("{} was mounted and is not there", shown(point)),
+        ))
+    })?;
+    let attached = Attached {
+        id: entry.id,
+        device: entry.device,
+    };
+    Ok((attached, device))
+}
+
+impl Attached {
+    /// Unmounts it, wherever it has moved to; and nothing else, should it be gone or covered.
+    ///
+    /// # Errors
+    /// `Host` where the kernel or fusermount3 refuses.
+    pub(super) fn detach(&self, lazy: bool) -> Result<Detached, Failure> {
+        let ours = |entry: &mountinfo::Entry| entry.id == self.id && entry.device == self.device;
+        let Some(entry) = mountinfo::all()?.into_iter().find(ours) else {
+            return Ok(Detached::Done);
+        };
+        match mountinfo::at(&entry.point)? {
+            Some(top) if ours(&top) => detach(&entry.point, lazy),
+            // Another mount lies on top; unmounting by path would take that one.
+            _ => Ok(Detached::Busy),
+        }
+    }
+}
+
+/// Unmounts what is topmost at `point`.
+///
+/// # Errors
+/// `Host` where the kernel or fusermount3 refuses.
+pub(super) fn detach(point: &Path, lazy: bool) -> Result<Detached, Failure> {
+    let flags = match lazy {
+        true => UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
+        false => UnmountFlags::NOFOLLOW,
+    };
+    match rustix::mount::unmount(point, flags) {
+        Ok(()) => Ok(Detached::Done),
+        Err(Errno::BUSY) => Ok(Detached::Busy),
+        Err(Errno::PERM | Errno::ACCESS) => detach_through_helper(point, lazy),
+        // It is no mount point any more.
+        Err(Errno::INVAL | Errno::NOENT) => Ok(Detached::Done),
+        Err(error) => Err(Failure::host(Error::io(
+            format!("unmount {}", shown(point)),
+            &error.into(),
+        ))),
+    }
+}
+
+fn open_device() -> Result<OwnedFd, Failure> {
+    const DEVICE: &str = "/dev/fuse";
+    let opened = std::fs::File::options().read(true).write(true).open(DEVICE);
+    opened.map(OwnedFd::from).map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                "ask the administrator for access to it: chmod 666 /dev/fuse"
+            }
+            _ => {
+                "load the kernel's module: modprobe fuse; start a container with \
+                 --device /dev/fuse --cap-add SYS_ADMIN; ls, cat, cp and tar work without it"
+            }
+        };
+        Failure::host(Error::io(DEVICE, &error).hint(hint))
+    })
+}
+
+fn mount_directly(point: &Path, how: &How, device: &OwnedFd) -> Result<(), Errno> {
+    // By descriptor, so that a directory swapped for a symbolic link meanwhile leads nowhere else.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::open(point, flags, rustix::fs::Mode::empty())?;
+    let target = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    if std::fs::read_link(&target).ok().as_deref() != Some(point) {
+        return Err(Errno::NOENT);
+    }
+    let mode = rustix::fs::fstat(&directory)?.st_mode;
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let mut data = format!(
+        "fd={},rootmode={mode:o},user_id={},group_id={}",
+        device.as_raw_fd(),
+        user.as_raw(),
+        group.as_raw()
+    );
+    if how.allow_other {
+        data.push_str(",allow_other,default_permissions");
+    }
+    let data = CString::new(data).map_err(|_| Errno::INVAL)?;
+    let mut flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    if how.noexec {
+        flags |= MountFlags::NOEXEC;
+    }
+    rustix::mount::mount(how.source.as_str(), target, TYPE, flags, data.as_c_str())
+}
+
+fn mount_failed(point: &Path, error: &std::io::Error) -> Failure {
+    let refused = Error::io(format!("mount at {}", shown(point)), error);
+    Failure::host(match error.raw_os_error() {
+        Some(libc::ENODEV) => refused.hint("load the kernel's module: modprobe fuse"),
+        _ => refused,
+    })
+}
+
+fn mount_through_helper(point: &Path, how: &How) -> Result<OwnedFd, Failure> {
+    // fusermount3 takes a backslash as the escape of what follows.
+    let source = how.source.replace('\\', "\\\\");
+    let mut options = format!("ro,nosuid,nodev,fsname={source},subtype=imgmount");
+    if how.noexec {
+        options.push_str(",noexec");
+    }
+    if how.allow_other {
+        options.push_str(",allow_other,default_permissions");
+    }
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()
+        .map_err(|error| Failure::host(Error::io("make a socket pair", &error)))?;
+    // It sends the descriptor over the socket whose number the variable gives: standard input.
+    let output = helper(|command| {
+        let socket = theirs.try_clone()?;
+        command.arg("-o").arg(&options).arg("--").arg(point);
+        command
+            .env("_FUSE_COMMFD", "0")
+            .stdin(OwnedFd::from(socket));
+        command.output()
+    })?;
+    drop(theirs);
+    if !output.status.success() {
+        return Err(helper_refused(point, &output.stderr));
+    }
+    descriptor_from(&ours).map_err(Failure::host)
+}
+
+fn detach_through_helper(point: &Path, lazy: bool) -> Result<Detached, Failure> {
+    let output = helper(|command| {
+        command.arg("-u").args(lazy.then_some("-z"));
+        command.arg("--").arg(point).stdin(Stdio::null()).output()
+    })?;
+    if output.status.success() {
+        return Ok(Detached::Done);
+    }
+    if mountinfo::at(point)?.is_none() {
+        return Ok(Detached::Done);
+    }
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    if words.contains("busy") {
+        return Ok(Detached::Busy);
+    }
+    Err(helper_refused(point, &output.stderr))
+}
+
+/// Runs fusermount3, or the fusermount of FUSE 2, which speaks the same protocol.
+fn helper(
+    run: impl Fn(&mut Command) -> std::io::Result<std::process::Output>,
+) -> Result<std::process::Output, Failure> {
+    // Not every user's PATH has the directories of the administrator.
+    const PLACES: [&str; 6] = [
+        "fusermount3",
+        "/usr/bin/fusermount3",
+        "/bin/fusermount3",
+        "fusermount",
+        "/usr/bin/fusermount",
+        "/bin/fusermount",
+    ];
+    for place in PLACES {
+        // Its messages are read below, in English.
+        match run(Command::new(place).env("LC_ALL", "C")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::host(Error::io("fusermount3", &error))),
+            Ok(output) => return Ok(output),
+        }
+    }
+    Err(Failure::host(
+        Error::not_found("fusermount3 is not installed, and only root mounts without it").hint(
+            "install the package fuse3: apt install fuse3, dnf install fuse3, apk add fuse3, pacman -S fuse3",
+        ),
+    ))
+}
+
+/// What fusermount3 said, with what helps against the usual causes.
+fn helper_refused(point: &Path, words: &[u8]) -> Failure {
+    let line = words
+        .split(|byte| *byte == b'\n')
+        .find(|line| !line.is_empty());
+    let text = printable(line.unwrap_or(b"fusermount3 gave no reason"));
+    let text = text
+        .split_once("fusermount3: ")
+        .map_or(text.as_str(), |(_, rest)| rest);
+    let denied = |message: String| Error::new(Kind::Denied, message);
+    let error = if text.contains("user_allow_other") {
+        denied("allow_other is not allowed on this machine".to_owned())
+            .hint("the administrator allows it by the line user_allow_other in /etc/fuse.conf")
+    } else if text.contains("no write access") || text.contains("not owned by user") {
+        denied(format!(
+            "{} is not yours: you need write access to the mount point",
+            shown(point)
+        ))
+        .hint("use a directory of your own, or none: one is made in the current directory then")
+    } else if text.contains("too many FUSE filesystems") {
+        denied(text.to_owned()).hint("mount_max in /etc/fuse.conf is the limit")
+    } else if text.contains("Operation not permitted") {
+        denied(text.to_owned()).hint(
+            "fusermount3 has to be set-uid root, and set-uid has to work here: a container, \
+             a sandbox or NoNewPrivileges prevents it",
+        )
+    } else {
+        denied(text.to_owned())
+    };
+    Failure::host(error)
+}

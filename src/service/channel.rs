@@ -1,0 +1,178 @@
+//! What the processes say to each other: one JSON value a packet, with at most one descriptor, over
+//! a pair of connected sockets. A packet comes whole or not at all, so nobody is left waiting for
+//! the rest of one.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Kind, Result};
+
+/// The longest packet: far below what a socket's buffer holds.
+const LONGEST: usize = 128 * 1024;
+
+/// One end.
+pub(super) struct Channel(OwnedFd);
+
+impl Channel {
+    /// Two ends, connected.
+    pub(super) fn pair() -> Result<(Self, Self)> {
+        let (one, other) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|error| Error::io("make a socket pair", &error.into()))?;
+        Ok((Self(one), Self(other)))
+    }
+
+    /// The end that the process was started with as its standard input.
+    pub(super) fn inherited() -> Result<Self> {
+        let socket = std::io::stdin()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|error| Error::io("the inherited socket", &error))?;
+        Ok(Self(socket))
+    }
+
+    /// This end as the standard input of a process.
+    pub(super) fn into_stdio(self) -> std::process::Stdio {
+        self.0.into()
+    }
+
+    /// Sends `message`, and `descriptor` with it.
+    pub(super) fn send(
+        &self,
+        message: &impl Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        let bytes = serde_json::to_vec(message)
+            .map_err(|error| Error::invalid(format!("message: {error}")))?;
+        if bytes.len() > LONGEST {
+            return Err(Error::invalid("a message between processes is too long"));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let descriptors = descriptor.map(|fd| [fd]);
+        if let Some(descriptors) = &descriptors {
+            ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let parts = [IoSlice::new(&bytes)];
+        rustix::net::sendmsg(&self.0, &parts, &mut ancillary, SendFlags::NOSIGNAL)
+            .map_err(|error| Error::io("send to the other process", &error.into()))?;
+        Ok(())
+    }
+
+    /// The next message, and the descriptor that came with it; `None` when the other end is closed.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is no such message.
+    pub(super) fn receive<M: DeserializeOwned>(&self) -> Result<Option<(M, Option<OwnedFd>)>> {
+        let mut bytes = vec![0; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            match rustix::net::recvmsg(&self.0, &mut parts, &mut ancillary, flags) {
+                Ok(received) => break received,
+                Err(Errno::INTR) => {}
+                // The other process ended with something of ours unread.
+                Err(Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(Error::io("hear the other process", &error.into())),
+            }
+        };
+        let descriptor = descriptor_in(&mut ancillary);
+        if received.flags.contains(ReturnFlags::TRUNC) {
+            return Err(Error::corrupt("a message between processes is too long"));
+        }
+        match bytes.get(..received.bytes) {
+            None | Some([]) => Ok(None),
+            Some(bytes) => serde_json::from_slice(bytes)
+                .map(|message| Some((message, descriptor)))
+                .map_err(|error| Error::corrupt(format!("message: {error}"))),
+        }
+    }
+
+    /// As [`Channel::receive`], where there has to be one.
+    pub(super) fn expect<M: DeserializeOwned>(&self) -> Result<(M, Option<OwnedFd>)> {
+        self.receive()?
+            .ok_or_else(|| Error::new(Kind::Io, "the other process ended"))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The descriptor that fusermount3 sent into `socket`.
+///
+/// # Errors
+/// `Io` where there is none.
+pub(super) fn descriptor_from(socket: impl AsFd) -> Result<OwnedFd> {
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    rustix::net::recvmsg(socket, &mut parts, &mut ancillary, flags)
+        .map_err(|error| Error::io("hear fusermount3", &error.into()))?;
+    descriptor_in(&mut ancillary)
+        .ok_or_else(|| Error::new(Kind::Io, "fusermount3 sent no descriptor"))
+}
+
+fn descriptor_in(ancillary: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
+    let mut found = None;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+            found = descriptors.last();
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, Write};
+
+    #[test]
+    fn a_message_and_a_descriptor_arrive_together() {
+        let (one, other) = Channel::pair().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"through").unwrap();
+        one.send(&vec!["a", "b"], Some(file.as_fd())).unwrap();
+        one.send(&7_u32, None).unwrap();
+        let (words, descriptor) = other.expect::<Vec<String>>().unwrap();
+        assert_eq!(words, ["a", "b"]);
+        let mut received = std::fs::File::from(descriptor.unwrap());
+        let mut text = String::new();
+        received.rewind().unwrap();
+        received.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "through");
+        assert!(matches!(other.receive::<u32>(), Ok(Some((7, None)))));
+    }
+
+    #[test]
+    fn a_closed_end_is_none_and_nonsense_is_an_error() {
+        let (one, other) = Channel::pair().unwrap();
+        one.send(&"text", None).unwrap();
+        drop(one);
+        assert_eq!(
+            other.receive::<u32>().unwrap_err().kind(),
+            crate::error::Kind::Corrupt
+        );
+        assert!(other.receive::<u32>().unwrap().is_none());
+    }
+}

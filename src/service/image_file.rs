@@ -1,0 +1,209 @@
+//! The image's own file: opened for reading, refused unless it can be one, and whether somebody
+//! writes to it.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result, printable};
+use crate::sys::{self, Locks};
+
+/// An open image, and what is odd about the file.
+pub(super) struct ImageFile {
+    /// Open for reading alone.
+    pub(super) file: File,
+    /// For people; without the image's name.
+    pub(super) notices: Vec<String>,
+}
+
+/// Opens the regular file or block device at `path`. Never waits, whatever is there.
+///
+/// # Errors
+/// `NotFound`, `Denied`, or `Unsupported` for what is neither; empty files too.
+pub(super) fn open(path: &Path) -> Result<ImageFile> {
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path);
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => return Err(refused(path, &error)),
+    };
+    check_kind(&file, path)?;
+    let notices = in_use(&file).map(str::to_owned).into_iter().collect();
+    Ok(ImageFile { file, notices })
+}
+
+fn refused(path: &Path, error: &std::io::Error) -> Error {
+    // ENXIO is how a socket answers open(2); it cannot be opened at all.
+    let socket = path
+        .metadata()
+        .is_ok_and(|found| found.file_type().is_socket());
+    if socket {
+        return not_an_image("a socket");
+    }
+    Error::io("cannot be opened", error)
+}
+
+fn check_kind(file: &File, path: &Path) -> Result<()> {
+    let found = file
+        .metadata()
+        .map_err(|error| Error::io("cannot be examined", &error))?;
+    let kind = found.file_type();
+    if kind.is_file() && is_kernels(file) {
+        return Err(not_an_image("a file that the kernel makes up"));
+    }
+    if kind.is_file() && found.len() == 0 {
+        return Err(Error::unsupported("empty image"));
+    }
+    if kind.is_file() || kind.is_block_device() {
+        Ok(())
+    } else if kind.is_dir() {
+        Err(directory(path))
+    } else if kind.is_fifo() {
+        Err(not_an_image("a pipe"))
+    } else {
+        Err(not_an_image("a character device"))
+    }
+}
+
+/// Files in /proc and /sys: /proc/kcore is a regular file of 128 TiB.
+fn is_kernels(file: &File) -> bool {
+    const PROC: i64 = 0x9fa0;
+    const SYSFS: i64 = 0x6265_6572;
+    rustix::fs::fstatfs(file).is_ok_and(|found| [PROC, SYSFS].contains(&found.f_type))
+}
+
+fn not_an_image(what: &str) -> Error {
+    Error::unsupported(format!(
+        "{what}, not an image: a regular file or a block device is needed"
+    ))
+}
+
+/// Bundles of Parallels, VMware and others are directories with the image inside.
+fn directory(path: &Path) -> Error {
+    let error = Error::new(
+        Kind::Unsupported,
+        "a directory, not an image: a regular file or a block device is needed",
+    );
+    match largest_file(path) {
+        Some(file) => error.hint(format!(
+            "its largest file is {}",
+            printable(std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()))
+        )),
+        None => error,
+    }
+}
+
+/// The largest regular file in the directory or, for `X.hdd` inside `X.pvm`, one level down.
+fn largest_file(directory: &Path) -> Option<std::path::PathBuf> {
+    /// A bundle holds a handful; a directory of millions is none.
+    const MOST: usize = 1000;
+    let entries = |path: &Path| {
+        let list = std::fs::read_dir(path).into_iter().flatten().flatten();
+        list.take(MOST).collect::<Vec<_>>()
+    };
+    let mut files = Vec::new();
+    for entry in entries(directory) {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files.extend(entries(&entry.path())),
+            _ => files.push(entry),
+        }
+    }
+    files.retain(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let size = |entry: &std::fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
+    let largest = files.iter().max_by_key(|entry| size(entry))?;
+    Some(largest.path())
+}
+
+/// Says who uses the image in a way that changes it, as far as can be told without disturbing them.
+fn in_use(file: &File) -> Option<&'static str> {
+    /// QEMU holds a shared lock on byte 101 for as long as it may write (its `block/file-posix.c`:
+    /// 100 is the base of the permissions it has, 1 the permission to write).
+    const QEMU_WRITES: i64 = 101;
+    let locked = |locks, start, length| {
+        sys::is_locked(file.as_fd(), locks, start, length).unwrap_or_default()
+    };
+    if locked(Locks::Any, QEMU_WRITES, 1) {
+        Some("in use: a running virtual machine (QEMU) writes to it; files may change or be torn")
+    } else if locked(Locks::Exclusive, 0, 0) || flocked(file) {
+        Some("in use: another program has locked it for writing; files may change or be torn")
+    } else if sys::has_writer(file.as_fd()).unwrap_or_default() {
+        Some("in use: another program has it open for writing; files may change or be torn")
+    } else {
+        None
+    }
+}
+
+/// Whether somebody has an exclusive flock(2).
+fn flocked(file: &File) -> bool {
+    use rustix::fs::{FlockOperation, flock};
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => {
+            // It goes with the descriptor at the latest.
+            let _ = flock(file, FlockOperation::Unlock);
+            false
+        }
+        Err(error) => error == rustix::io::Errno::WOULDBLOCK,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(path: impl AsRef<Path>) -> String {
+        open(path.as_ref()).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn g05_what_is_no_file_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("fifo"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert!(message(at("fifo")).starts_with("a pipe, not an image"));
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(message(at("socket")).starts_with("a socket, not an image"));
+        assert!(message("/dev/zero").starts_with("a character device, not an image"));
+        assert!(message("/proc/kallsyms").starts_with("a file that the kernel makes up"));
+        assert!(message(at("nothing")).contains("No such file"));
+    }
+
+    #[test]
+    fn g05_a_bundle_names_the_file_in_it() {
+        let bundle = tempfile::tempdir().unwrap();
+        let inner = bundle.path().join("disk.hdd");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(bundle.path().join("config.pvs"), "small").unwrap();
+        std::fs::write(inner.join("disk.hds"), vec![1; 5000]).unwrap();
+        let message = message(bundle.path());
+        assert!(message.starts_with("a directory, not an image"));
+        assert!(message.contains("disk.hdd/disk.hds"), "{message}");
+    }
+
+    #[test]
+    fn g01_an_empty_file_is_an_empty_image() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(message(file.path()), "empty image");
+    }
+
+    #[test]
+    fn each_kind_of_writer_is_noticed_and_a_reader_is_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "an image").unwrap();
+        let notices = || open(file.path()).unwrap().notices;
+        assert!(notices()[0].contains("open for writing"), "{:?}", notices());
+        file.as_file().lock().unwrap();
+        assert!(notices()[0].contains("locked it"), "{:?}", notices());
+        let path = file.into_temp_path();
+        let _reader = File::open(&path).unwrap();
+        assert!(open(&path).unwrap().notices.is_empty());
+    }
+}

@@ -1,0 +1,249 @@
+//! Where an image is mounted: the directory the user named, or one made for the purpose.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use super::mountinfo::{self, TYPE};
+use super::{attach, shown};
+use crate::error::{Error, Kind};
+
+/// A directory that an image can be mounted at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MountPoint {
+    /// Absolute, without symbolic links.
+    path: PathBuf,
+    /// It was not there before: it is made when the mount is, and removed with it.
+    temporary: bool,
+}
+
+impl MountPoint {
+    /// The mount point for `image` that the user named; or `./NAME` where none was.
+    ///
+    /// # Errors
+    /// `Host`: what is there cannot be a mount point, and what to do.
+    pub(super) fn find(
+        named: Option<&Path>,
+        image: &Path,
+        nonempty: bool,
+    ) -> Result<Self, Failure> {
+        match named {
+            Some(path) => Self::existing(path, image, nonempty),
+            None => Self::beside(&default_name(image)?, image),
+        }
+    }
+
+    fn beside(name: &Path, image: &Path) -> Result<Self, Failure> {
+        match name.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self {
+                path: absolute(name)?,
+                temporary: true,
+            }),
+            _ => Self::existing(name, image, false).map_err(|failure| Failure {
+                error: failure.error.hint("name another mount point"),
+                ..failure
+            }),
+        }
+    }
+
+    fn existing(path: &Path, image: &Path, nonempty: bool) -> Result<Self, Failure> {
+        let path = absolute(path)?;
+        clear_stale(&path)?;
+        let found = path.metadata().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let text = format!("the mount point {} does not exist", shown(&path));
+                let hint = format!("mkdir {}", shown(&path));
+                Failure::host(Error::not_found(text).hint(hint))
+            }
+            _ => Failure::host(Error::io(format!("mount point {}", shown(&path)), &error)),
+        })?;
+        if !found.is_dir() {
+            return Err(refused(&path, "is not a directory"));
+        }
+        let inside = image
+            .canonicalize()
+            .is_ok_and(|image| image.starts_with(&path));
+        if inside {
+            return Err(refused(
+                &path,
+                "holds the image itself, and the mount would hide it",
+            ));
+        }
+        if !nonempty {
+            check_free(&path)?;
+        }
+        Ok(Self {
+            path,
+            temporary: false,
+        })
+    }
+
+    /// A directory that was made for this mount, and is removed with it.
+    pub(super) fn made(path: PathBuf) -> Self {
+        Self {
+            path,
+            temporary: true,
+        }
+    }
+
+    /// The path, absolute and without symbolic links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory, if it is to be made and was not.
+    ///
+    /// # Errors
+    /// `Host` where it cannot be made.
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
+        if !self.temporary {
+            return Ok(());
+        }
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        std::fs::create_dir(&self.path).map_err(|error| {
+            let doing = format!("make the mount point {}", shown(&self.path));
+            Failure::host(Error::io(doing, &error).hint("name a mount point"))
+        })
+    }
+
+    /// Removes the directory, if it was made for this mount and is empty.
+    pub(super) fn remove(&self) {
+        if !self.temporary {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir(&self.path) {
+            log::warn!("{} stays: {error}", shown(&self.path));
+        }
+    }
+}
+
+/// The image's file name without its extension, or with `.mnt` where it has none.
+fn default_name(image: &Path) -> Result<PathBuf, Failure> {
+    let (Some(name), Some(stem)) = (image.file_name(), image.file_stem()) else {
+        return Err(Failure::usage(Error::invalid("the image has no name")));
+    };
+    if name != stem {
+        return Ok(PathBuf::from(stem));
+    }
+    let mut made = name.to_owned();
+    made.push(".mnt");
+    Ok(PathBuf::from(made))
+}
+
+/// `path` without symbolic links. The last component need not exist, nor answer: a mount whose
+/// program died doesn't.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    if let Ok(whole) = path.canonicalize() {
+        return Ok(whole);
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let parent = parent.canonicalize();
+    let parent = parent.map_err(|error| Failure::host(Error::io(shown(path), &error)))?;
+    Ok(match path.file_name() {
+        Some(name) => parent.join(name),
+        None => parent,
+    })
+}
+
+/// Unmounts what a killed imgmount left at `path`; what another program left stays.
+fn clear_stale(path: &Path) -> Result<(), Failure> {
+    if !is_stale(path) {
+        return Ok(());
+    }
+    match mountinfo::at(path)? {
+        Some(entry) if entry.kind == TYPE => attach::detach(path, true).map(|_| ()),
+        Some(entry) => Err(Failure::host(
+            Error::new(
+                Kind::Denied,
+                format!("a dead {} mount is at {}", entry.kind, shown(path)),
+            )
+            .hint(format!("fusermount3 -u {}", shown(path))),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether the program behind the FUSE mount at `path` is gone.
+fn is_stale(path: &Path) -> bool {
+    path.metadata()
+        .is_err_and(|error| error.kind() == ErrorKind::NotConnected)
+}
+
+fn check_free(path: &Path) -> Result<(), Failure> {
+    let refused = |what: &str, hint: String| {
+        let text = format!("the mount point {} {what}", shown(path));
+        Err(Failure::host(Error::new(Kind::Denied, text).hint(hint)))
+    };
+    match mountinfo::at(path)? {
+        Some(entry) if entry.kind == TYPE => {
+            let hint = format!("imgmount umount {}", shown(path));
+            return refused("is mounted already", hint);
+        }
+        Some(entry) => {
+            let what = format!("is a mount of {} already", entry.kind);
+            return refused(&what, "-o nonempty mounts on top of it".to_owned());
+        }
+        None => {}
+    }
+    let holds_something = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+    if holds_something {
+        let hint = "-o nonempty hides what is in it until it is unmounted".to_owned();
+        return refused("is not empty", hint);
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, why: &str) -> Failure {
+    let text = format!("the mount point {} {why}", shown(path));
+    Failure::host(Error::new(Kind::Denied, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::failure::Cause;
+
+    fn message(path: &Path, image: &Path) -> String {
+        let failure = MountPoint::find(Some(path), image, false).unwrap_err();
+        assert_eq!(failure.cause, Cause::Host);
+        failure.to_string()
+    }
+
+    #[test]
+    fn u01_a_mount_point_that_cannot_be_one_is_refused_with_what_helps() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = Path::new("/dev/null");
+        let missing = directory.path().join("missing");
+        assert!(message(&missing, image).contains("does not exist (mkdir "));
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(message(&file, image).contains("is not a directory"));
+        assert!(message(directory.path(), image).contains("is not empty (-o nonempty"));
+        assert!(MountPoint::find(Some(directory.path()), image, true).is_ok());
+        assert!(message(Path::new("/proc"), image).contains("is a mount of proc already"));
+        assert!(message(&file.join("below"), image).contains("Not a directory"));
+    }
+
+    #[test]
+    fn g12_a_mount_never_hides_its_own_image() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = directory.path().join("disk.img");
+        std::fs::write(&image, "x").unwrap();
+        assert!(message(directory.path(), &image).contains("holds the image itself"));
+        assert!(message(Path::new("/"), &image).contains("holds the image itself"));
+    }
+
+    #[test]
+    fn the_directory_made_is_named_like_the_image() {
+        let name = |image: &str| default_name(Path::new(image)).unwrap();
+        assert_eq!(name("/images/disk.raw"), Path::new("disk"));
+        assert_eq!(name("disk"), Path::new("disk.mnt"));
+        assert_eq!(name("a.b.img"), Path::new("a.b"));
+        assert!(default_name(Path::new("..")).is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! The kernel's table of mounts, as in proc_pid_mountinfo(5).
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The file system type of every mount that this program makes.
+pub(super) const TYPE: &str = "fuse.imgmount";
+
+/// One mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The mount's number; another mount may get it once this one is gone.
+    pub(super) id: u64,
+    /// `st_dev` of its files, `major:minor`.
+    pub(super) device: String,
+    /// Where it is mounted, as seen from this process's root.
+    pub(super) point: PathBuf,
+    /// The type: `ext4`, `fuse.sshfs`.
+    pub(super) kind: String,
+    /// What is mounted: for a FUSE mount the name its program gave.
+    pub(super) source: OsString,
+}
+
+/// Every mount that this process sees, the later ones on top of the earlier.
+///
+/// # Errors
+/// `Io` where /proc is not there.
+pub(super) fn all() -> Result<Vec<Entry>> {
+    let path = "/proc/self/mountinfo";
+    let table = std::fs::read(path).map_err(|error| Error::io(path, &error))?;
+    Ok(table
+        .split(|byte| *byte == b'\n')
+        .filter_map(entry)
+        .collect())
+}
+
+/// The topmost mount at exactly `point`.
+///
+/// # Errors
+/// As [`all`].
+pub(super) fn at(point: &Path) -> Result<Option<Entry>> {
+    let found = |entry: &Entry| entry.point == point;
+    Ok(all()?.into_iter().rev().find(found))
+}
+
+/// One line: `36 35 98:0 /root /point rw,noatime shared:1 - type source options`.
+fn entry(line: &[u8]) -> Option<Entry> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let device = String::from_utf8(fields.nth(1)?.to_vec()).ok()?;
+    let point = unescape(fields.nth(1)?);
+    let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
+    let kind = String::from_utf8(tail.next()?.to_vec()).ok()?;
+    let source = unescape(tail.next()?);
+    Some(Entry {
+        id,
+        device,
+        point: PathBuf::from(OsString::from_vec(point)),
+        kind,
+        source: OsString::from_vec(source),
+    })
+}
+
+/// Undoes the kernel's `\040` for space, tab, newline, backslash and `#`.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, tail)) = rest.split_first() {
+        let code = tail.get(..3).filter(|_| *first == b'\\').and_then(octal);
+        bytes.push(code.unwrap_or(*first));
+        rest = match code {
+            Some(_) => tail.get(3..).unwrap_or(&[]),
+            None => tail,
+        };
+    }
+    bytes
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+/// The name of an image in the table of mounts: no comma, which would end a mount option, and
+/// nothing that a terminal obeys.
+pub(super) fn source_name(image: &Path) -> String {
+    /// The kernel takes no longer source than one page.
+    const LONGEST: usize = 2048;
+    let escape = |bytes: &[u8]| crate::error::printable(bytes).replace(',', "\\x2c");
+    let whole = escape(image.as_os_str().as_bytes());
+    match image.file_name() {
+        Some(name) if whole.len() > LONGEST => escape(name.as_bytes()),
+        _ => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_with_optional_fields_and_escapes() {
+        let line = b"36 35 0:98 / /mnt/a\\040b\\134c ro,nosuid shared:1 master:2 - fuse.imgmount /i\\012mg ro,user_id=0";
+        let entry = entry(line).unwrap();
+        assert_eq!((entry.id, entry.device.as_str()), (36, "0:98"));
+        assert_eq!(entry.point, Path::new("/mnt/a b\\c"));
+        assert_eq!(entry.kind, TYPE);
+        assert_eq!(entry.source, "/i\nmg");
+    }
+
+    #[test]
+    fn the_root_is_in_the_kernels_table() {
+        assert!(at(Path::new("/")).unwrap().is_some());
+        assert_eq!(at(Path::new("/nowhere at all")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_source_name_has_no_comma_and_no_control_byte() {
+        let name = source_name(Path::new("/a,b\\c\nd\x1b[31m\"'"));
+        assert_eq!(name, "/a\\x2cb\\\\c\\x0ad\\x1b[31m\"'");
+        let long = PathBuf::from(format!("/{}/x.img", "d/".repeat(2000)));
+        assert_eq!(source_name(&long), "x.img");
+    }
+}

@@ -1,0 +1,133 @@
+//! The worker as the supervisor sees it: a child, a socket, and a pipe for what it logs.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::channel::Channel;
+use super::wire::{Report, Task};
+use crate::error::{Error, Kind, Result};
+
+/// The first argument of a worker, and of a supervisor in the background.
+pub(super) const WORKER: &str = "--worker";
+/// See [`WORKER`].
+pub(super) const SUPERVISOR: &str = "--supervisor";
+
+/// This program once more, in the role `role`. `about` only shows in ps(1).
+pub(super) fn same_program(role: &str, about: &[OsString]) -> Command {
+    // Whatever was installed meanwhile under the name that this program was started by.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("imgmount").arg(role).args(about);
+    command
+}
+
+/// A worker. Ends with this value.
+pub(super) struct Worker {
+    child: Child,
+    channel: Channel,
+    log: File,
+}
+
+impl Worker {
+    /// Starts one with `task` on `image`.
+    ///
+    /// # Errors
+    /// `Io` where no process can be started.
+    pub(super) fn start(task: &Task, image: BorrowedFd<'_>, about: OsString) -> Result<Self> {
+        let (channel, theirs) = Channel::pair()?;
+        let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+        let (log, their_log) = rustix::pipe::pipe_with(flags)
+            .map_err(|error| Error::io("make a pipe", &error.into()))?;
+        let child = same_program(WORKER, &[about])
+            .env_clear()
+            .current_dir("/")
+            .stdin(theirs.into_stdio())
+            .stdout(Stdio::null())
+            .stderr(their_log)
+            // Ctrl-C is for the supervisor alone.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| Error::io("start the worker", &error))?;
+        let worker = Self {
+            child,
+            channel,
+            log: log.into(),
+        };
+        worker.channel.send(task, Some(image))?;
+        Ok(worker)
+    }
+
+    /// The socket.
+    pub(super) fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The pipe.
+    pub(super) fn log(&self) -> BorrowedFd<'_> {
+        self.log.as_fd()
+    }
+
+    /// The next report.
+    ///
+    /// # Errors
+    /// What the worker refuses; `Io` where it has ended.
+    pub(super) fn report(&mut self) -> Result<Report> {
+        match self.channel.receive()? {
+            Some((Report::Refused(error), _)) => Err(error),
+            Some((report, _)) => Ok(report),
+            None => {
+                let status = self.wait();
+                Err(death(status.as_ref()))
+            }
+        }
+    }
+
+    /// Passes on what it has logged, to `sink` where there is one. A terminal obeys none of it.
+    pub(super) fn pass_log(&mut self, sink: Option<&mut dyn Write>) {
+        let mut bytes = [0; 4096];
+        let mut text = Vec::new();
+        loop {
+            match self.log.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => text.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
+        if let Some(sink) = sink {
+            // A log that is full or closed loses lines.
+            let _ = sink.write_all(&text);
+        }
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&mut self) -> Option<ExitStatus> {
+        self.child.wait().ok()
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&mut self) {
+        let _ = self.child.kill(); // It fails where it has ended already.
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+        self.wait();
+    }
+}
+
+/// What is said of a worker that ended without being asked to.
+pub(super) fn death(status: Option<&ExitStatus>) -> Error {
+    let how = match status.map(|status| (status.signal(), status.code())) {
+        Some((Some(signal), _)) => format!("was killed by signal {signal}"),
+        Some((_, Some(code))) => format!("ended with code {code}"),
+        _ => "ended".to_owned(),
+    };
+    Error::new(Kind::Io, format!("the process that reads the image {how}"))
+}

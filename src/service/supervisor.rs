@@ -1,0 +1,382 @@
+//! The process that mounts, waits and unmounts. It parses nothing of the image.
+//!
+//! Whoever dies: without the worker the mount goes; without the supervisor the worker serves on
+//! until somebody unmounts; without both, the next imgmount at that place clears what is left.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::attach::{self, Attached, Detached, How};
+use super::channel::Channel;
+use super::failure::Failure;
+use super::mount::{Mounted, Request};
+use super::mount_point::MountPoint;
+use super::process::{self, Worker};
+use super::wire::{Outcome, Report, Serve, Task};
+use super::{image_file, mountinfo, shown};
+use crate::error::{Error, Kind, ResultExt};
+use crate::filesystem::Timestamp;
+use crate::sys;
+
+/// How long files may stay in use after a signal asked for the end.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is tried again meanwhile.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// The signals that end a mount.
+pub(super) const ENDING: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+/// A mount that is being served. Ends with this value, whatever is in use.
+pub(super) struct Supervisor {
+    mount: Mount,
+    worker: Worker,
+    signals: File,
+    mounted: Mounted,
+}
+
+/// The mount itself and the directory that was made for it.
+struct Mount {
+    attached: Option<Attached>,
+    point: MountPoint,
+}
+
+/// What happened.
+#[derive(Default)]
+pub(super) struct Happened {
+    /// The worker says something, or has ended.
+    pub(super) worker: bool,
+    /// A signal came.
+    pub(super) signal: Option<i32>,
+    /// The other thing that was waited for.
+    pub(super) other: bool,
+}
+
+/// What to do with what the worker logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    /// Standard error.
+    Show,
+    /// Nothing.
+    Drop,
+}
+
+/// Catches the signals that end a mount.
+///
+/// # Errors
+/// `Host`.
+pub(super) fn catch() -> Result<File, Failure> {
+    let caught = sys::ignore_signal(libc::SIGXFSZ).and_then(|()| sys::catch_signals(&ENDING));
+    caught
+        .map(File::from)
+        .map_err(|error| Failure::host(Error::io("signals", &error)))
+}
+
+impl Supervisor {
+    /// Opens the image, mounts it at `point`, or where the request says, and returns when the tree
+    /// can be used. Gives up when `client`, for whom all this is done, goes away.
+    ///
+    /// # Errors
+    /// Why not. Nothing is mounted then, and no process left.
+    pub(super) fn start(
+        request: &Request,
+        point: Option<MountPoint>,
+        client: Option<&Channel>,
+    ) -> Result<Self, Failure> {
+        let name = shown(&request.image);
+        let signals = catch()?;
+        let image = image_file::open(&request.image).context(|| name.as_str())?;
+        let point = match point {
+            Some(point) => point,
+            None => MountPoint::find(
+                request.mountpoint.as_deref(),
+                &request.image,
+                request.nonempty,
+            )?,
+        };
+        let task = task(request, &image.file);
+        let about = request.image.clone().into_os_string();
+        let worker = Worker::start(&task, image.file.as_fd(), about).map_err(Failure::host)?;
+        let mut starting = Self {
+            mounted: Mounted {
+                mountpoint: point.path().to_owned(),
+                notices: image.notices,
+            },
+            mount: Mount {
+                attached: None,
+                point,
+            },
+            worker,
+            signals,
+        };
+        if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
+            starting.mounted.notices.extend(notices);
+        }
+        starting.attach(request, client)?;
+        Ok(starting)
+    }
+
+    fn attach(&mut self, request: &Request, client: Option<&Channel>) -> Result<(), Failure> {
+        let image = request.image.canonicalize();
+        let image = image.unwrap_or_else(|_| request.image.clone());
+        let how = How {
+            source: mountinfo::source_name(&image),
+            noexec: request.noexec,
+            allow_other: request.fuse.allow_other,
+        };
+        self.mount.point.prepare()?;
+        let (attached, device) = attach::attach(self.mount.point.path(), &how)
+            .inspect_err(|_| self.mount.point.remove())?;
+        self.mount.attached = Some(attached);
+        self.worker.channel().send(&Serve, Some(device.as_fd()))?;
+        // With the last descriptor outside the worker, its end is the end of the connection.
+        drop(device);
+        self.next_report(client).map_err(Failure::host)?;
+        let usable = self.mount.point.path().metadata();
+        usable.map_err(|error| Failure::host(Error::io("use the mount", &error)))?;
+        Ok(())
+    }
+
+    /// What the user is told.
+    pub(super) fn mounted(&self) -> &Mounted {
+        &self.mounted
+    }
+
+    fn next_report(&mut self, client: Option<&Channel>) -> Result<Report, Error> {
+        loop {
+            let client = client.map(|client| PollFd::new(client, PollFlags::empty()));
+            let happened = self.wait(client, None, Log::Show)?;
+            if happened.worker {
+                let report = self.worker.report();
+                self.worker.pass_log(Some(&mut std::io::stderr()));
+                return report;
+            }
+            if happened.signal.is_some() || happened.other {
+                return Err(Error::new(Kind::Io, "interrupted"));
+            }
+        }
+    }
+
+    /// Waits until something happens, at most until `deadline`.
+    pub(super) fn wait(
+        &mut self,
+        other: Option<PollFd<'_>>,
+        deadline: Option<Instant>,
+        log: Log,
+    ) -> Result<Happened, Error> {
+        let mut happened = Happened::default();
+        let logged = {
+            let channel = self.worker.channel();
+            let mut watched = vec![
+                PollFd::new(channel, PollFlags::IN),
+                PollFd::new(&self.signals, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.worker.log(), PollFlags::IN),
+            ];
+            watched.extend(other);
+            wait_for(&mut watched, deadline)?;
+            let ready = |index: usize| {
+                watched
+                    .get(index)
+                    .is_some_and(|fd| !fd.revents().is_empty())
+            };
+            happened.worker = ready(0);
+            happened.other = ready(3);
+            ready(2)
+        };
+        if logged {
+            let mut stderr = std::io::stderr();
+            let sink: Option<&mut dyn Write> = match log {
+                Log::Show => Some(&mut stderr),
+                Log::Drop => None,
+            };
+            self.worker.pass_log(sink);
+        }
+        let mut number = [0];
+        if self.signals.read(&mut number).is_ok_and(|count| count == 1) {
+            happened.signal = number.first().map(|byte| i32::from(*byte));
+        }
+        Ok(happened)
+    }
+
+    /// Stays until it is unmounted, by a signal or by somebody else.
+    ///
+    /// # Errors
+    /// `Host` where the worker died.
+    pub(super) fn stay(mut self, log: Log) -> Result<(), Failure> {
+        let mut ending = Ending::NotAsked;
+        loop {
+            let deadline = ending.next_try(&mut self.mount)?;
+            let happened = self.wait(None, deadline, log)?;
+            if happened.worker {
+                break;
+            }
+            if happened.signal.is_some() {
+                ending = ending.hurried();
+                if ending == Ending::Killed {
+                    self.worker.kill();
+                }
+            }
+        }
+        self.finish(ending)
+    }
+
+    fn finish(mut self, ending: Ending) -> Result<(), Failure> {
+        let status = self.worker.wait();
+        drop(self.mount);
+        let well = status.is_some_and(|status| status.success());
+        if well || ending == Ending::Killed {
+            return Ok(());
+        }
+        Err(Failure::host(process::death(status.as_ref())))
+    }
+
+    /// Unmounts; after a while also what is in use.
+    pub(super) fn end(mut self) -> Result<(), Failure> {
+        let mut ending = Ending::NotAsked.hurried();
+        let last = Instant::now().checked_add(PATIENCE.saturating_mul(2));
+        loop {
+            let next = ending.next_try(&mut self.mount)?;
+            let happened = self.wait(None, next.or(last), Log::Show)?;
+            if happened.worker || ending == Ending::Detached {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How far an end that was asked for has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    NotAsked,
+    /// Files may be in use until then.
+    Asked(Option<Instant>),
+    /// It is unmounted; the worker serves whoever still has files open.
+    Detached,
+    /// It was asked for once too often to wait for them.
+    Killed,
+}
+
+impl Ending {
+    /// The next step on a signal.
+    fn hurried(self) -> Self {
+        match self {
+            Self::NotAsked => Self::Asked(Instant::now().checked_add(PATIENCE)),
+            Self::Asked(_) => Self::Asked(Some(Instant::now())),
+            Self::Detached | Self::Killed => Self::Killed,
+        }
+    }
+
+    /// Tries to unmount, if that was asked for; gives the time of the next attempt.
+    fn next_try(&mut self, mount: &mut Mount) -> Result<Option<Instant>, Failure> {
+        let Self::Asked(until) = *self else {
+            return Ok(None);
+        };
+        let lazy = until.is_none_or(|until| Instant::now() >= until);
+        if mount.detach(lazy)? == Detached::Done {
+            if lazy {
+                log::warn!("{} was in use", shown(mount.point.path()));
+            }
+            *self = Self::Detached;
+            return Ok(None);
+        }
+        if lazy {
+            // Another mount covers ours, which goes with the worker.
+            *self = Self::Detached;
+            return Ok(None);
+        }
+        Ok(Instant::now().checked_add(BETWEEN))
+    }
+}
+
+impl Mount {
+    fn detach(&mut self, lazy: bool) -> Result<Detached, Failure> {
+        let Some(attached) = &self.attached else {
+            return Ok(Detached::Done);
+        };
+        let detached = attached.detach(lazy)?;
+        if detached == Detached::Done {
+            self.attached = None;
+            self.point.remove();
+        }
+        Ok(detached)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if let Err(failure) = self.detach(true) {
+            log::warn!("{failure}");
+        }
+    }
+}
+
+fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Error> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let left = left.and_then(|left| Timespec::try_from(left).ok());
+    match poll(watched, left.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(Error::io("wait", &error.into())),
+    }
+}
+
+fn task(request: &Request, image: &File) -> Task {
+    /// More would wait for each other's blocks.
+    const MOST_THREADS: usize = 4;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut tree = request.tree.clone();
+    tree.owner = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    if let Ok(found) = image.metadata() {
+        tree.time = Timestamp {
+            seconds: found.mtime(),
+            nanoseconds: u32::try_from(found.mtime_nsec()).unwrap_or_default(),
+        };
+    }
+    Task {
+        open: request.open.clone(),
+        tree,
+        fuse: request.fuse.clone(),
+        // One for a request that takes long, and one beside it.
+        threads: cores.clamp(2, MOST_THREADS),
+        log: request.log.clone(),
+    }
+}
+
+/// The supervisor in the background: its whole life.
+///
+/// # Errors
+/// What the client was told already, or what happened after it left.
+pub(super) fn supervise() -> Result<(), Failure> {
+    // It fails for the leader of a process group, which a program just started is not.
+    let _ = rustix::process::setsid();
+    let client = Channel::inherited()?;
+    let (request, _) = client.expect::<Request>()?;
+    let supervisor = match Supervisor::start(&request, None, Some(&client)) {
+        Ok(supervisor) => supervisor,
+        Err(failure) => {
+            client.send(&Outcome::Failed(failure.clone()), None)?;
+            return Err(failure);
+        }
+    };
+    let mounted = supervisor.mounted().clone();
+    leave_terminal()?;
+    client.send(&Outcome::Ready(mounted), None)?;
+    drop(client);
+    supervisor.stay(Log::Drop)
+}
+
+/// Nothing of the user's stays in use: neither the terminal nor the directory.
+fn leave_terminal() -> Result<(), Failure> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|error| Failure::host(Error::io("/dev/null", &error)))?;
+    let left = rustix::stdio::dup2_stdin(&null)
+        .and_then(|()| rustix::stdio::dup2_stderr(&null))
+        .and_then(|()| rustix::process::chdir("/"));
+    left.map_err(|error| Failure::host(Error::io("go to the background", &error.into())))
+}
