@@ -35,9 +35,9 @@ pub(super) fn find(source: &dyn Source, context: &Context) -> Result<Superblock>
     match primary {
         Err(error) if is_blank(source)? => {
             let copy = copy(source)?.ok_or(error)?;
-            let (group, place) = (copy.raw.s_block_group_nr.get(), copy.offset);
+            let place = copy.offset;
             context.notices.add(format!(
-                "ext4: the superblock is blank; its copy in group {group} at byte {place:#x} is used"
+                "ext4: the superblock is blank; its copy at byte {place:#x} is used"
             ));
             Ok(copy)
         }
@@ -94,7 +94,8 @@ fn copy_at(source: &dyn Source, block_bits: u32, group: u32) -> Result<Option<Su
     let Some(raw) = raw_at(source, offset)? else {
         return Ok(None);
     };
-    let here = u32::from(raw.s_block_group_nr.get()) == group;
+    // Old versions of mke2fs left the number of the group at 0 in every copy.
+    let here = [0, group].contains(&u32::from(raw.s_block_group_nr.get()));
     let size = raw.s_log_block_size.get().checked_add(10) == Some(block_bits);
     if raw.s_magic.get() != MAGIC || !here || !size {
         return Ok(None);

@@ -242,3 +242,24 @@ pub(super) struct RawDirEntry {
 }
 
 const _: () = assert!(size_of::<RawDirEntry>() == 8);
+
+/// `struct dx_root_info`: behind `.` and `..` in the first block of a directory with a hash tree.
+#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct RawHashRoot {
+    _reserved_zero: U32,
+    pub(super) hash_version: u8,
+    pub(super) info_length: u8,
+    pub(super) indirect_levels: u8,
+    pub(super) unused_flags: u8,
+}
+
+/// `struct dx_entry`. The hash of the first in a node is not there: `limit` and `count` are.
+#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct RawHashEntry {
+    pub(super) hash: U32,
+    pub(super) block: U32,
+}
+
+const _: () = assert!(size_of::<RawHashRoot>() == 8 && size_of::<RawHashEntry>() == 8);

@@ -2,37 +2,50 @@
 
 use super::content;
 use super::core::Core;
+use super::encryption;
 use super::features;
-use super::inode::InodeRecord;
+use super::inode::{self, InodeRecord};
 use crate::error::{Error, Result};
 use crate::filesystem::{FileType, Request};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 
 /// The longest target that a link can have: one block of 4 KiB with the NUL that ends it, as the
 /// kernel cuts every path.
 const LONGEST: u64 = 4096;
 
-/// The target of a symbolic link as it is on disk.
+/// The target of a symbolic link; of an encrypted one, as the kernel shows it without the key.
 ///
 /// # Errors
 /// `Corrupt` for a target that is empty, too long, or has a NUL.
 pub(super) fn target(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Vec<u8>> {
-    let size = inode.size;
-    let wrong = |what: String| {
-        let error = Error::corrupt(what).at(inode.offset);
-        error.context(format!("inode {}: symbolic link", inode.number))
-    };
-    if size == 0 || size >= LONGEST.max(to_u64(core.superblock.block_size())) {
-        return Err(wrong(format!("i_size {size} is no length of a target")));
+    let stored = stored(core, request, inode)?;
+    if inode.has(inode::ENCRYPT) {
+        return encryption::show_target(inode, &stored);
     }
-    let mut target = vec![0; crate::number::to_usize(size)];
+    if stored.contains(&0) {
+        return Err(wrong(inode, "a NUL in the target"));
+    }
+    Ok(stored)
+}
+
+/// The bytes of the target as they are on disk.
+fn stored(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Vec<u8>> {
+    let size = inode.size;
+    if size == 0 || size >= LONGEST.max(to_u64(core.superblock.block_size())) {
+        return Err(wrong(
+            inode,
+            &format!("i_size {size} is no length of a target"),
+        ));
+    }
+    let mut target = vec![0; to_usize(size)];
     if is_fast(core, inode) {
         match inode.raw.i_block.get(..target.len()) {
             Some(bytes) if target.len() < inode.raw.i_block.len() => target.copy_from_slice(bytes),
             _ => {
-                return Err(wrong(format!(
-                    "i_size {size} is over the 59 bytes of a fast link"
-                )));
+                return Err(wrong(
+                    inode,
+                    &format!("i_size {size} is over the 59 bytes of a fast link"),
+                ));
             }
         }
     } else {
@@ -41,16 +54,9 @@ pub(super) fn target(core: &Core, request: &Request, inode: &InodeRecord) -> Res
     Ok(target)
 }
 
-/// `target`, unless a NUL would cut it.
-///
-/// # Errors
-/// `Corrupt`.
-pub(super) fn without_nul(inode: &InodeRecord, target: Vec<u8>) -> Result<Vec<u8>> {
-    if target.contains(&0) {
-        let error = Error::corrupt("a NUL in the target").at(inode.offset);
-        return Err(error.context(format!("inode {}: symbolic link", inode.number)));
-    }
-    Ok(target)
+fn wrong(inode: &InodeRecord, what: &str) -> Error {
+    let error = Error::corrupt(what).at(inode.offset);
+    error.context(format!("inode {}: symbolic link", inode.number))
 }
 
 /// Whether the target is in `i_block`. A file system without ea_inode says so by having no blocks

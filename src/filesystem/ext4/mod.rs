@@ -5,11 +5,13 @@
 
 mod backup;
 mod block_map;
+mod casefold;
 mod checksum;
 mod content;
 mod core;
 mod describe;
 mod directory;
+mod encryption;
 mod features;
 mod group;
 mod inline_data;
@@ -27,6 +29,7 @@ use self::inode::InodeRecord;
 use super::{Attributes, Entry, FileSystem, FileType, Inode, Open, Opened, Request, Usage};
 use crate::error::{Error, Kind, Result};
 use crate::format::{Context, Format};
+use crate::number::to_u64;
 use crate::source::{Extent, SharedSource};
 
 /// ext2, ext3 and ext4.
@@ -107,7 +110,14 @@ impl FileSystem for Ext4 {
 
     fn attributes(&self, request: &Request, inode: Inode) -> Result<Attributes> {
         let inode = self.inode(request, inode)?;
-        let size = inode.size;
+        let size = match inode.kind {
+            // The length of what readlink(2) gives, as for the kernel.
+            FileType::Symlink if inode.has(inode::ENCRYPT) => {
+                let target = link::target(&self.core, request, &inode);
+                target.map_or(inode.size, |target| to_u64(target.len()))
+            }
+            _ => inode.size,
+        };
         let mut blocks = inode.sectors(&self.core);
         if inode.is_inline() && inode.kind == FileType::Regular {
             // The kernel lets no file with content look as if it were all hole.
@@ -162,8 +172,7 @@ impl FileSystem for Ext4 {
                 link.number
             )));
         }
-        let target = link::target(&self.core, request, &link)?;
-        link::without_nul(&link, target)
+        link::target(&self.core, request, &link)
     }
 
     fn xattr_names(

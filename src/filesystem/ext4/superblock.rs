@@ -138,7 +138,6 @@ impl Superblock {
         self.raw.s_inodes_count.get()
     }
 
-    #[allow(dead_code)]
     /// The first inode that is not reserved.
     pub(super) fn first_inode(&self) -> u32 {
         match self.raw.s_rev_level.get() {
