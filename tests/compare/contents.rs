@@ -23,6 +23,13 @@ pub fn everything(folder: &Path) {
     changed(folder);
 }
 
+/// As [`everything`], without what only the kernel makes and what is too far to be copied.
+pub fn portable(folder: &Path) {
+    sizes(folder);
+    holes(folder);
+    fragments(folder);
+}
+
 /// `length` bytes that are nowhere zero and differ from place to place.
 fn pattern(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -4,4 +4,5 @@
 mod collisions;
 mod contents;
 mod sets;
+mod without_kernel;
 mod workload;

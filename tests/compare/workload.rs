@@ -48,6 +48,24 @@ pub fn everything(root: &Path, many: u32) {
     flags(&folder(root, "flags"));
 }
 
+/// As [`everything`], as far as a tool without the kernel can copy it into an image: `mke2fs -d`.
+pub fn portable(root: &Path, many: u32) {
+    names(&folder(root, "names"), many);
+    odd_names(&folder(root, "odd-names"));
+    types(&folder(root, "types"));
+    fs::remove_file(root.join("types/socket")).unwrap();
+    owners(&folder(root, "owners"));
+    times(&folder(root, "times"));
+    links(&folder(root, "links"));
+    contents::portable(&folder(root, "contents"));
+    deep(&folder(root, "deep"));
+    let attributed = root.join("attributed");
+    fs::write(&attributed, b"").unwrap();
+    for (name, size) in [("user.small", 3), ("user.large", 700), ("trusted.a", 1)] {
+        set(&attributed, name, &vec![b'v'; size]);
+    }
+}
+
 /// A new directory.
 pub fn folder(root: &Path, name: &str) -> PathBuf {
     let path = root.join(name);

@@ -9,6 +9,7 @@
 pub mod skip;
 
 pub mod command;
+pub mod debugfs;
 pub mod images;
 pub mod kernel;
 pub mod library;

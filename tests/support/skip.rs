@@ -49,6 +49,11 @@ pub fn skip(module: &str, reason: &str) {
     let group = module.split("::").nth(1).unwrap_or(module).to_owned();
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("?").to_owned();
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(
+        !in_ci || listed(reason),
+        "skipped under CI=true, and tests/skips.txt does not list it: {reason}"
+    );
     eprintln!("SKIPPED {test}: {reason}");
     if let Some(file) = std::env::var_os("IMGMOUNT_SKIPS") {
         let mut file = std::fs::OpenOptions::new()
@@ -60,11 +65,6 @@ pub fn skip(module: &str, reason: &str) {
         file.write_all(format!("{group}\t{test}\t{reason}\n").as_bytes())
             .unwrap();
     }
-    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(
-        !in_ci || listed(reason),
-        "skipped under CI=true, and tests/skips.txt does not list it: {reason}"
-    );
 }
 
 /// Whether `tests/skips.txt` lists `reason`: each line is `REASON: WHY IT IS ALLOWED`.

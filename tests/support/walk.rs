@@ -214,3 +214,13 @@ fn letter(kind: FileType) -> char {
         FileType::Unknown => '?',
     }
 }
+
+/// The hash of the contents of the file at `path`, of `size` bytes, as [`content`] makes it.
+pub fn content_of(path: &Path, size: u64) -> Option<Result<String, String>> {
+    let file = open(path, OFlags::empty()).unwrap();
+    let map = data_ranges(&file, size);
+    let mut read = |buf: &mut [u8], offset: u64| {
+        rustix::io::pread(&file, buf, offset).map_err(|error| error.to_string())
+    };
+    Some(content(&map, size, &mut read))
+}
