@@ -93,6 +93,11 @@ pub fn sha256(path: &Path) -> String {
     }
 }
 
+/// The SHA-256 of bytes, in hex.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Bytes in hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

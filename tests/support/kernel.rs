@@ -4,43 +4,47 @@ use std::path::{Path, PathBuf};
 
 use super::command::Run;
 
-/// How often a mount is tried: `mount -o loop` can lose a race for a free loop device.
-const TRIES: u32 = 10;
-
 /// A kernel mount of an image file over a loop device, which goes away with the mount.
 pub struct Mounted {
     at: PathBuf,
 }
 
+/// Where a volume lies in its image: first byte, and bytes.
+pub type Part = (u64, u64);
+
 impl Mounted {
-    /// Mounts the file system of `kind` in `image` at the new directory `at`, with `options`
-    /// besides `loop`.
+    /// Mounts the file system of `kind` in `image` with `options` at the directory `at`.
     pub fn new(image: &Path, kind: &str, options: &str, at: &Path) -> Self {
-        Self::try_new(image, kind, options, at).unwrap_or_else(|why| panic!("{why}"))
+        Self::of_part(image, None, kind, options, at).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// As [`Mounted::new`], or what mount(8) said.
-    pub fn try_new(image: &Path, kind: &str, options: &str, at: &Path) -> Result<Self, String> {
+    /// As [`Mounted::new`], of a `part` of the image, or what mount(8) said.
+    ///
+    /// The loop device is made apart from the mount: `mount -o loop,ro` would make it read-only,
+    /// and the kernel replays no journal on a device that it cannot write.
+    pub fn of_part(
+        image: &Path,
+        part: Option<Part>,
+        kind: &str,
+        options: &str,
+        at: &Path,
+    ) -> Result<Self, String> {
         std::fs::create_dir_all(at).unwrap();
-        let mut said = String::new();
-        for _ in 0..TRIES {
-            let output = Run::new("mount")
-                .args(["-t", kind, "-o"])
-                .arg(format!("loop,{options}"))
-                .arg(image)
-                .arg(at)
-                .output();
-            if output.status.success() {
-                return Ok(Self {
-                    at: at.to_path_buf(),
-                });
-            }
-            said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if !said.contains("loop") {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(200));
+        let mut losetup = Run::new("losetup").words("--find --show");
+        if let Some((start, size)) = part {
+            losetup = losetup.arg(format!("--offset={start}"));
+            losetup = losetup.arg(format!("--sizelimit={size}"));
         }
+        let device = losetup.arg(image).text();
+        let mount = Run::new("mount").args(["-t", kind, "-o", options]);
+        let output = mount.arg(device.trim()).arg(at).output();
+        // From here on the mount alone holds the device: it goes when the last user does.
+        Run::new("losetup").arg("-d").arg(device.trim()).run();
+        if output.status.success() {
+            let at = at.to_path_buf();
+            return Ok(Self { at });
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
         Err(format!("mount -t {kind} {}: {said}", image.display()))
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use imgmount::error::printable;
 use imgmount::filesystem::{Attributes, FileSystem, FileType, Inode, Request, Timestamp};
 use imgmount::service::open::{self, Image, Options};
 use imgmount::source::ExtentKind;
@@ -51,6 +52,28 @@ pub fn walk(filesystem: &dyn FileSystem) -> Tree {
         tree.insert(path, record);
     }
     tree
+}
+
+/// The contents of the file at `path`, whose names are as [`printable`] shows them.
+pub fn read_path(filesystem: &dyn FileSystem, path: &str) -> Vec<u8> {
+    let inode = path.split('/').fold(filesystem.root(), |folder, name| {
+        let mut found = None;
+        let mut each = |entry: imgmount::filesystem::Entry<'_>| {
+            if printable(entry.name) == name {
+                found = Some(entry.inode);
+            }
+            found.is_none()
+        };
+        filesystem
+            .read_dir(&request(), folder, 0, &mut each)
+            .unwrap();
+        found.unwrap_or_else(|| panic!("no {path}"))
+    });
+    let size = filesystem.attributes(&request(), inode).unwrap().size;
+    let mut bytes = vec![0; usize::try_from(size).unwrap()];
+    let got = filesystem.read(&request(), inode, &mut bytes, 0).unwrap();
+    bytes.truncate(got);
+    bytes
 }
 
 /// One file, and what is in it if it is a directory.
