@@ -5,6 +5,7 @@ mod collected;
 mod collisions;
 mod contents;
 mod dirty;
+mod encrypted;
 mod sets;
 mod without_kernel;
 mod workload;

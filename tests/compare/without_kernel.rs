@@ -42,6 +42,13 @@ fn compare(name: &str, mke2fs: &str) {
     let scratch = Scratch::new();
     let source = scratch.folder("source");
     workload::portable(&source, 700);
+    let mut without = debugfs::WITHOUT.to_vec();
+    if mke2fs.contains("inline_data") {
+        // st_blocks counts inline data as if it had blocks, and debugfs does not; and mke2fs -d
+        // puts a hole of 10 MiB into the inode, which nobody can read.
+        without.push("blocks");
+        fs::remove_file(source.join("contents/hole-only")).unwrap();
+    }
     let image = make(mke2fs, &source, &scratch);
     let expected = debugfs::tree(&image, &scratch);
     let opened = library::open_with(&image, &Options::default());
@@ -50,7 +57,7 @@ fn compare(name: &str, mke2fs: &str) {
         expected: &expected,
         referee: "debugfs",
         found: &found,
-        without: &debugfs::WITHOUT,
+        without: &without,
     };
     let files = comparison.check(name);
     assert!(files > 500, "{name}: only {files} files");

@@ -92,7 +92,8 @@ fn of_stat(ino: u64, text: &str) -> Record {
         "socket" => 's',
         other => panic!("inode {ino} is {other}: {text}"),
     };
-    let number = |label: &str| field(text, label).parse::<u64>().unwrap_or_default();
+    // Printed as signed numbers; all others are positive.
+    let number = |label: &str| field(text, label).parse::<i64>().unwrap() as u64;
     let fast = text.split_once("Fast link dest: \"");
     let crtime = text.contains("crtime:").then(|| time(text, "crtime:"));
     Record {
@@ -142,7 +143,8 @@ fn device(text: &str) -> (u32, u32) {
 fn xattrs(image: &Path, ino: u64, list: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let names = list.lines().filter_map(|line| {
         let (name, _) = line.strip_prefix("  ")?.split_once(" (")?;
-        Some(name.to_owned())
+        // Where inline data goes on: no attribute to anybody but the reader.
+        (name != "system.data").then(|| name.to_owned())
     });
     names
         .map(|name| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use imgmount::error::printable;
+use imgmount::error::{Result, printable};
 use imgmount::filesystem::{Attributes, FileSystem, FileType, Inode, Request, Timestamp};
 use imgmount::service::open::{self, Image, Options};
 use imgmount::source::ExtentKind;
@@ -52,6 +52,15 @@ pub fn walk(filesystem: &dyn FileSystem) -> Tree {
         tree.insert(path, record);
     }
     tree
+}
+
+/// The inode at `path`, by lookups.
+pub fn find(filesystem: &dyn FileSystem, path: &[u8]) -> Inode {
+    let names = path.split(|byte| *byte == b'/');
+    names.fold(filesystem.root(), |folder, name| {
+        let found = filesystem.lookup(&request(), folder, name).unwrap();
+        found.unwrap_or_else(|| panic!("no {}", printable(name)))
+    })
 }
 
 /// The contents of the file at `path`, whose names are as [`printable`] shows them.
@@ -125,7 +134,13 @@ fn of_attributes(attributes: &Attributes) -> Record {
 }
 
 fn of_file(filesystem: &dyn FileSystem, inode: Inode, record: &mut Record) {
-    let map = data_ranges(filesystem, inode, record.size);
+    let map = match data_ranges(filesystem, inode, record.size) {
+        Ok(map) => map,
+        Err(error) => {
+            record.content = Some(Err(error.to_string()));
+            return;
+        }
+    };
     let mut read = |buf: &mut [u8], offset: u64| {
         filesystem
             .read(&request(), inode, buf, offset)
@@ -135,8 +150,8 @@ fn of_file(filesystem: &dyn FileSystem, inode: Inode, record: &mut Record) {
     record.map = Some(map);
 }
 
-/// The entries with number and type; the type is looked up where the entry does not say it. Each
-/// name is looked up too, and must lead to the same inode.
+/// The entries with number and type, `?` where the entry does not say it. Each name is looked up
+/// too, and must lead to the same inode.
 fn entries(
     filesystem: &dyn FileSystem,
     folder: Inode,
@@ -158,8 +173,8 @@ fn entries(
     let mut entries = BTreeMap::new();
     for (name, inode, kind) in found {
         let attributes = filesystem.attributes(&request(), inode).unwrap();
-        let kind = kind.unwrap_or(attributes.kind);
-        let twice = entries.insert(name.clone(), (attributes.ino, letter(kind)));
+        let letter = kind.map_or('?', letter);
+        let twice = entries.insert(name.clone(), (attributes.ino, letter));
         assert!(twice.is_none(), "{name:?} is given twice");
         if name != b"." && name != b".." {
             let looked_up = filesystem.lookup(&request(), folder, &name).unwrap();
@@ -185,11 +200,11 @@ fn xattrs(filesystem: &dyn FileSystem, inode: Inode) -> BTreeMap<Vec<u8>, Vec<u8
 }
 
 /// The ranges of data, neighbours joined.
-fn data_ranges(filesystem: &dyn FileSystem, inode: Inode, size: u64) -> Vec<(u64, u64)> {
+fn data_ranges(filesystem: &dyn FileSystem, inode: Inode, size: u64) -> Result<Vec<(u64, u64)>> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     let mut offset = 0;
     while offset < size {
-        let extent = filesystem.extent_at(&request(), inode, offset).unwrap();
+        let extent = filesystem.extent_at(&request(), inode, offset)?;
         let end = offset.saturating_add(extent.len.get()).min(size);
         if extent.kind == ExtentKind::Data {
             match ranges.last_mut() {
@@ -199,7 +214,7 @@ fn data_ranges(filesystem: &dyn FileSystem, inode: Inode, size: u64) -> Vec<(u64
         }
         offset = end;
     }
-    ranges
+    Ok(ranges)
 }
 
 fn letter(kind: FileType) -> char {
