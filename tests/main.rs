@@ -17,3 +17,4 @@ mod support;
 
 mod arrows;
 mod compare;
+mod ext4_journal;

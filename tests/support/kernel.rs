@@ -48,10 +48,11 @@ impl Mounted {
         Err(format!("mount -t {kind} {}: {said}", image.display()))
     }
 
-    /// The kernel's read-only view of the ext2, ext3 or ext4 file system in `image`, after its own
-    /// recovery. It writes to `image`: give it a copy.
+    /// The kernel's view of the ext2, ext3 or ext4 file system in `image`, after its own recovery.
+    /// That writes to `image`, also through a read-only mount, and `-o ro` would make the loop
+    /// device read-only too, on which the kernel refuses to recover: give it a copy.
     pub fn recovered(image: &Path, at: &Path) -> Self {
-        Self::new(image, "ext4", "ro,noatime", at)
+        Self::new(image, "ext4", "noatime", at)
     }
 
     /// Where it is mounted.

@@ -13,6 +13,14 @@ pub(super) fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
     !crc32c::crc32c_append(!sum, bytes)
 }
 
+/// Continues the crc32c `sum` over `block`, with zeros for the four bytes at `hole`: where it keeps
+/// its own sum.
+pub(super) fn crc32c_around(sum: u32, block: &[u8], hole: usize) -> u32 {
+    let (before, rest) = block.split_at_checked(hole).unwrap_or((block, &[]));
+    let sum = crc32c(crc32c(sum, before), &[0; 4]);
+    crc32c(sum, rest.get(4..).unwrap_or(&[]))
+}
+
 /// Continues the crc16 `sum` (polynomial 0x8005, reflected) over `bytes`.
 pub(super) fn crc16(sum: u16, bytes: &[u8]) -> u16 {
     bytes.iter().fold(sum, |sum, byte| {

@@ -103,7 +103,7 @@ fn text(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// As blkid spells it; `None` for all zeros.
-fn uuid(bytes: &[u8; 16]) -> Option<String> {
+pub(super) fn uuid(bytes: &[u8; 16]) -> Option<String> {
     if bytes == &[0; 16] {
         return None;
     }

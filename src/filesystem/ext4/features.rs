@@ -30,6 +30,7 @@ use Word::{Compat, Incompat, RoCompat};
 pub(super) const HAS_JOURNAL: Feature = feature(Compat, 0x4, "has_journal");
 pub(super) const DIR_INDEX: Feature = feature(Compat, 0x20, "dir_index");
 pub(super) const SPARSE_SUPER2: Feature = feature(Compat, 0x200, "sparse_super2");
+pub(super) const ORPHAN_FILE: Feature = feature(Compat, 0x1000, "orphan_file");
 pub(super) const SPARSE_SUPER: Feature = feature(RoCompat, 0x1, "sparse_super");
 pub(super) const HUGE_FILE: Feature = feature(RoCompat, 0x8, "huge_file");
 pub(super) const GDT_CSUM: Feature = feature(RoCompat, 0x10, "uninit_bg");
@@ -59,7 +60,7 @@ const ALL: &[Feature] = &[
     SPARSE_SUPER2,
     feature(Compat, 0x400, "fast_commit"),
     feature(Compat, 0x800, "stable_inodes"),
-    feature(Compat, 0x1000, "orphan_file"),
+    ORPHAN_FILE,
     feature(Incompat, 0x1, "compression"),
     FILETYPE,
     RECOVER,

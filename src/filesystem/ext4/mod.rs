@@ -16,6 +16,7 @@ mod features;
 mod group;
 mod inline_data;
 mod inode;
+mod journal;
 mod layout;
 mod link;
 mod overlay;
@@ -42,7 +43,12 @@ pub(super) const FORMAT: Format<Open> = Format {
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
-    let core = Core::open(source.clone(), context)?;
+    let source = if context.options.no_replay {
+        source.clone()
+    } else {
+        journal::recover(source, context)?
+    };
+    let core = Core::open(source, context)?;
     Ok(Opened {
         filesystem: Box::new(Ext4::new(core)),
         extra: Vec::new(),

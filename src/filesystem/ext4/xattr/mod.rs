@@ -9,7 +9,7 @@ use zerocopy::FromBytes;
 
 use self::entries::{Entry, Limits, Value};
 use self::layout::{BlockHeader, name_index};
-use super::checksum::crc32c;
+use super::checksum::{crc32c, crc32c_around};
 use super::content;
 use super::core::Core;
 use super::features;
@@ -86,6 +86,30 @@ pub(super) fn value(
     )
 }
 
+/// Takes one from the count of inodes that share the attribute block `block`, number `number` of
+/// the volume; false where it was the last. `seed` is there where metadata has checksums.
+pub(super) fn reference_dropped(block: &mut [u8], number: u64, seed: Option<u32>) -> bool {
+    let count =
+        BlockHeader::read_from_prefix(block).map_or(0, |(header, _)| header.h_refcount.get());
+    let Some(left) = count.checked_sub(1).filter(|left| *left > 0) else {
+        return false;
+    };
+    let mut put = |at: usize, value: u32| {
+        if let Some(place) = block.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = value.to_le_bytes();
+        }
+    };
+    put(std::mem::offset_of!(BlockHeader, h_refcount), left);
+    if let Some(seed) = seed {
+        let sum = block_checksum(block, number, seed);
+        let at = std::mem::offset_of!(BlockHeader, h_checksum);
+        if let Some(place) = block.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = sum.to_le_bytes();
+        }
+    }
+    true
+}
+
 /// The index and the name behind the prefix.
 fn split(name: &[u8]) -> Option<(u8, &[u8])> {
     PREFIXES.iter().find_map(|&(index, prefix)| {
@@ -157,12 +181,8 @@ fn verify(core: &Core, block: &[u8], number: u64) -> Result<()> {
 
 /// Over the block's number and the block, with zeros where the sum itself is.
 fn block_checksum(block: &[u8], number: u64, seed: u32) -> u32 {
-    let at = std::mem::offset_of!(BlockHeader, h_checksum);
-    let before = block.get(..at).unwrap_or(&[]);
-    let after = block.get(at.saturating_add(4)..).unwrap_or(&[]);
-    let number = number.to_le_bytes();
-    let parts = [&number[..], before, &[0; 4], after];
-    parts.iter().fold(seed, |sum, part| crc32c(sum, part))
+    let hole = std::mem::offset_of!(BlockHeader, h_checksum);
+    crc32c_around(crc32c(seed, &number.to_le_bytes()), block, hole)
 }
 
 fn read(

@@ -1,0 +1,183 @@
+//! Recovery: what the kernel would do to the disk when it mounts it for writing, done in memory.
+//!
+//! First the log of JBD or JBD2 is replayed: [`recover::recover`] finds which blocks have newer
+//! contents in the log, and a map reads them from there. Then orphans are
+//! deleted or truncated, which changes inodes and bitmaps, in blocks that are kept in memory. The result is a volume on which nothing is left to recover; the reader needs to
+//! know nothing of it.
+
+mod crc32_be;
+pub(super) mod edit;
+mod layout;
+mod log;
+mod map;
+mod recover;
+mod revoke;
+mod scan;
+mod superblock;
+mod tags;
+
+use std::sync::Arc;
+
+use self::edit::{Editor, RawBytes, field};
+use self::log::{Log, LogRun};
+use self::map::ReplayMap;
+use self::recover::Recovery;
+use self::superblock::Superblock;
+use super::core::Core;
+use super::features;
+use super::superblock::{PLACE, Superblock as FileSystemSuperblock};
+use crate::error::{Error, Result};
+use crate::format::Context;
+use crate::number::to_u64;
+use crate::source::SharedSource;
+use crate::source::mapped::Mapped;
+
+/// `i_flags`: the inode's blocks are in extents.
+const EXTENTS: u32 = 0x8_0000;
+
+/// The volume as it is after recovery; `volume` itself where there is nothing to recover.
+///
+/// # Errors
+/// As [`Core::open`]; `Unsupported` where the log is on another device. A damaged log is no error:
+/// a notice says what was left out.
+pub(super) fn recover(volume: &SharedSource, context: &Context) -> Result<SharedSource> {
+    let found = Core::open(volume.clone(), context)?.superblock;
+    let has_journal = found.features.has(features::HAS_JOURNAL);
+    let mut source = volume.clone();
+    if has_journal && found.features.has(features::RECOVER) {
+        check_internal(&found)?;
+        match replay(volume, context, found.raw.s_journal_inum.get()) {
+            Ok(replayed) => source = replayed,
+            Err(error) => notice(context, &error.context("journal not replayed")),
+        }
+    }
+    let editor = Editor::open(&source, context)?;
+    finish(&editor)?;
+    Ok(if editor.is_changed() {
+        editor.finish(context.cache.clone())
+    } else {
+        source
+    })
+}
+
+fn check_internal(superblock: &FileSystemSuperblock) -> Result<()> {
+    let raw = &superblock.raw;
+    if raw.s_journal_inum.get() != 0 {
+        return Ok(());
+    }
+    let uuid = super::describe::uuid(&raw.s_journal_uuid).unwrap_or_else(|| "unknown".to_owned());
+    Err(Error::unsupported(format!(
+        "it was not unmounted cleanly, and its journal is on another device, UUID {uuid}"
+    ))
+    .hint("--no-replay shows the disk as it lies"))
+}
+
+/// Replays the log in inode `number`.
+fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<SharedSource> {
+    let editor = Editor::open(volume, context)?;
+    let runs = journal_runs(&editor, number)?;
+    let log = Log::new(&**volume, &runs, editor.block_size());
+    let superblock = Superblock::read(&log)?;
+    if superblock.start == 0 {
+        return Ok(volume.clone());
+    }
+    let mut recovery = recover::recover(&log, &superblock, editor.superblock.blocks);
+    keep_superblock(&mut recovery, &editor, volume, context);
+    report(&recovery, context);
+    let map = ReplayMap::new(volume.clone(), editor.block_size(), recovery.copies);
+    Ok(Arc::new(Mapped::new(
+        map,
+        vec![volume.clone()],
+        None,
+        context.cache.clone(),
+    )))
+}
+
+/// Where the journal's blocks lie.
+fn journal_runs(editor: &Editor, number: u32) -> Result<Vec<LogRun>> {
+    let context = |error: Error| error.context(format!("inode {number}"));
+    let inode = editor.inode(number).map_err(context)?;
+    if inode.u16_at(field::MODE) & 0xf000 != 0x8000 || inode.u16_at(field::LINKS_COUNT) == 0 {
+        return Err(context(Error::corrupt("the journal is no regular file")));
+    }
+    let blocks = Editor::size(&inode)
+        .checked_div(to_u64(editor.block_size()))
+        .unwrap_or(0)
+        .min(editor.superblock.blocks);
+    let end = u32::try_from(blocks).unwrap_or(u32::MAX);
+    let extents = if inode.u32_at(field::FLAGS) & EXTENTS == 0 {
+        editor.indirect_runs(&inode, end).map(|(runs, _)| runs)
+    } else {
+        editor.tree(&inode).map(|tree| tree.extents)
+    };
+    let extents = extents.map_err(context)?;
+    let inside = extents.iter().filter_map(|extent| extent.clip(0, end));
+    let run = |extent: edit::extents::Extent| LogRun {
+        logical: extent.logical,
+        physical: extent.physical,
+        blocks: extent.blocks,
+    };
+    Ok(inside.map(run).collect())
+}
+
+/// Leaves out a copy of the superblock that is none: with it the volume could not be opened at
+/// all.
+fn keep_superblock(
+    recovery: &mut Recovery,
+    editor: &Editor,
+    volume: &SharedSource,
+    context: &Context,
+) {
+    let size = to_u64(editor.block_size());
+    let block = PLACE.checked_div(size).unwrap_or(0);
+    let holds = |copy: &recover::Copy| {
+        copy.block <= block && block < copy.block.saturating_add(copy.blocks)
+    };
+    let copies = recovery.copies.iter().copied().filter(holds).collect();
+    let map = ReplayMap::new(volume.clone(), editor.block_size(), copies);
+    let replayed = Mapped::new(map, vec![volume.clone()], None, context.cache.clone());
+    let mut mismatch = |error| Err(error);
+    if editor.superblock.offset == PLACE
+        && let Err(error) = FileSystemSuperblock::read(&replayed, PLACE, &mut mismatch)
+    {
+        recovery.copies.retain(|copy| !holds(copy));
+        let problem = error.context("the copy in the log, which is left out");
+        recovery.problems.push(problem);
+    }
+}
+
+fn report(recovery: &Recovery, context: &Context) {
+    for problem in &recovery.problems {
+        notice(context, &problem.clone().context("journal"));
+    }
+    let (transactions, blocks) = (recovery.transactions, recovery.blocks());
+    context.notices.add(format!(
+        "ext4: it was not unmounted cleanly; replayed in memory: {transactions} transactions with {blocks} blocks"
+    ));
+}
+
+fn notice(context: &Context, error: &Error) {
+    context
+        .notices
+        .add(error.clone().context("ext4").to_string());
+}
+
+/// Takes the marks of an unclean unmount out of the superblock, as the kernel does.
+fn finish(editor: &Editor) -> Result<()> {
+    const INCOMPAT: usize = 96;
+    const RO_COMPAT: usize = 100;
+    const LAST_ORPHAN: usize = 232;
+    const NEEDS_RECOVERY: u32 = 4;
+    const ORPHAN_PRESENT: u32 = 0x1_0000;
+    if editor.superblock.offset != PLACE {
+        return Ok(()); // opened by a backup
+    }
+    let clean = |bytes: &mut [u8]| {
+        let incompat = bytes.u32_at(INCOMPAT) & !NEEDS_RECOVERY;
+        let ro_compat = bytes.u32_at(RO_COMPAT) & !ORPHAN_PRESENT;
+        bytes.put(INCOMPAT, &incompat.to_le_bytes());
+        bytes.put(RO_COMPAT, &ro_compat.to_le_bytes());
+        bytes.put(LAST_ORPHAN, &[0; 4]);
+    };
+    editor.change_superblock(clean)
+}

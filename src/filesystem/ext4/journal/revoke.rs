@@ -1,0 +1,77 @@
+//! Revoke records: blocks whose copies in the log are void, since the block was freed and may
+//! belong to a file's contents now, which are not in the log.
+
+use std::collections::HashMap;
+
+use zerocopy::FromBytes;
+
+use super::layout::RevokeHeader;
+use super::superblock::Superblock;
+use crate::error::{Error, Result};
+
+/// For each revoked block the last transaction that revoked it.
+#[derive(Default)]
+pub(super) struct Revoked(HashMap<u64, u32>);
+
+impl Revoked {
+    /// Adds the records of the revoke block `block` of transaction `sequence`.
+    ///
+    /// # Errors
+    /// `Corrupt` as of [`records`].
+    pub(super) fn add(
+        &mut self,
+        block: &[u8],
+        sequence: u32,
+        superblock: &Superblock,
+    ) -> Result<()> {
+        for number in records(block, superblock)? {
+            let last = self.0.entry(number).or_insert(sequence);
+            if is_later(sequence, *last) {
+                *last = sequence;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a copy of `block` that transaction `sequence` wrote is void: it was revoked in that
+    /// transaction or a later one.
+    pub(super) fn contains(&self, block: u64, sequence: u32) -> bool {
+        let last = self.0.get(&block);
+        last.is_some_and(|last| !is_later(sequence, *last))
+    }
+}
+
+/// Whether transaction `one` is later than `other`. The numbers wrap round at 2^32.
+pub(super) fn is_later(one: u32, other: u32) -> bool {
+    let distance = one.wrapping_sub(other);
+    distance != 0 && distance < 1 << 31
+}
+
+/// The block numbers in a revoke block.
+///
+/// # Errors
+/// `Corrupt` for an `r_count` over the block.
+pub(super) fn records(block: &[u8], superblock: &Superblock) -> Result<Vec<u64>> {
+    let Ok((header, _)) = RevokeHeader::read_from_prefix(block) else {
+        return Ok(Vec::new());
+    };
+    let count = crate::number::to_usize(u64::from(header.r_count.get()));
+    let tail = if superblock.has_block_checksums() {
+        4
+    } else {
+        0
+    };
+    if count > block.len().saturating_sub(tail) {
+        return Err(Error::corrupt(format!(
+            "revoke block: r_count {count} is over the block's {} bytes",
+            block.len()
+        )));
+    }
+    let bytes = block.get(size_of::<RevokeHeader>()..count).unwrap_or(&[]);
+    let width = if superblock.wide_numbers { 8 } else { 4 };
+    let number = |record: &[u8]| {
+        let fold = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        record.iter().fold(0, fold)
+    };
+    Ok(bytes.chunks_exact(width).map(number).collect())
+}
