@@ -19,6 +19,7 @@ mod inode;
 mod journal;
 mod layout;
 mod link;
+mod orphan;
 mod overlay;
 mod superblock;
 mod time;

@@ -24,8 +24,8 @@ use self::map::ReplayMap;
 use self::recover::Recovery;
 use self::superblock::Superblock;
 use super::core::Core;
-use super::features;
 use super::superblock::{PLACE, Superblock as FileSystemSuperblock};
+use super::{features, orphan};
 use crate::error::{Error, Result};
 use crate::format::Context;
 use crate::number::to_u64;
@@ -52,6 +52,7 @@ pub(super) fn recover(volume: &SharedSource, context: &Context) -> Result<Shared
         }
     }
     let editor = Editor::open(&source, context)?;
+    orphan::process(&editor, context);
     finish(&editor)?;
     Ok(if editor.is_changed() {
         editor.finish(context.cache.clone())
