@@ -1,12 +1,14 @@
 //! Recovery: what the kernel would do to the disk when it mounts it for writing, done in memory.
 //!
 //! First the log of JBD or JBD2 is replayed: [`recover::recover`] finds which blocks have newer
-//! contents in the log, and a map reads them from there. Then orphans are
-//! deleted or truncated, which changes inodes and bitmaps, in blocks that are kept in memory. The result is a volume on which nothing is left to recover; the reader needs to
+//! contents in the log, and a map reads them from there. Then fast commits are applied, and then
+//! orphans are deleted or truncated; both change inodes, directories and bitmaps, in blocks that
+//! are kept in memory. The result is a volume on which nothing is left to recover; the reader needs to
 //! know nothing of it.
 
 mod crc32_be;
 pub(super) mod edit;
+mod fast_commit;
 mod layout;
 mod log;
 mod map;
@@ -44,14 +46,21 @@ pub(super) fn recover(volume: &SharedSource, context: &Context) -> Result<Shared
     let found = Core::open(volume.clone(), context)?.superblock;
     let has_journal = found.features.has(features::HAS_JOURNAL);
     let mut source = volume.clone();
+    let mut fast = None;
     if has_journal && found.features.has(features::RECOVER) {
         check_internal(&found)?;
         match replay(volume, context, found.raw.s_journal_inum.get()) {
-            Ok(replayed) => source = replayed,
+            Ok(replayed) => {
+                source = replayed.source;
+                fast = replayed.fast_commits;
+            }
             Err(error) => notice(context, &error.context("journal not replayed")),
         }
     }
     let editor = Editor::open(&source, context)?;
+    if let Some(tags) = fast {
+        apply_fast_commits(&editor, &tags, context);
+    }
     orphan::process(&editor, context);
     finish(&editor)?;
     Ok(if editor.is_changed() {
@@ -73,25 +82,50 @@ fn check_internal(superblock: &FileSystemSuperblock) -> Result<()> {
     .hint("--no-replay shows the disk as it lies"))
 }
 
+/// What replaying the log gave.
+struct Replayed {
+    source: SharedSource,
+    fast_commits: Option<Vec<fast_commit::Tag>>,
+}
+
 /// Replays the log in inode `number`.
-fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<SharedSource> {
+fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<Replayed> {
     let editor = Editor::open(volume, context)?;
     let runs = journal_runs(&editor, number)?;
     let log = Log::new(&**volume, &runs, editor.block_size());
     let superblock = Superblock::read(&log)?;
     if superblock.start == 0 {
-        return Ok(volume.clone());
+        return Ok(Replayed {
+            source: volume.clone(),
+            fast_commits: None,
+        });
     }
     let mut recovery = recover::recover(&log, &superblock, editor.superblock.blocks);
     keep_superblock(&mut recovery, &editor, volume, context);
+    let scanned = fast_commit::scan(
+        &log,
+        &superblock,
+        recovery.next,
+        editor.superblock.inode_size,
+    );
+    let fast_commits = match scanned {
+        Ok(tags) => tags,
+        Err(error) => {
+            recovery.problems.push(error.context("fast commits"));
+            Vec::new()
+        }
+    };
     report(&recovery, context);
     let map = ReplayMap::new(volume.clone(), editor.block_size(), recovery.copies);
-    Ok(Arc::new(Mapped::new(
-        map,
-        vec![volume.clone()],
-        None,
-        context.cache.clone(),
-    )))
+    Ok(Replayed {
+        source: Arc::new(Mapped::new(
+            map,
+            vec![volume.clone()],
+            None,
+            context.cache.clone(),
+        )),
+        fast_commits: (!fast_commits.is_empty()).then_some(fast_commits),
+    })
 }
 
 /// Where the journal's blocks lie.
@@ -161,6 +195,16 @@ fn notice(context: &Context, error: &Error) {
     context
         .notices
         .add(error.clone().context("ext4").to_string());
+}
+
+fn apply_fast_commits(editor: &Editor, tags: &[fast_commit::Tag], context: &Context) {
+    match fast_commit::apply(editor, tags) {
+        Ok(()) => context.notices.add(format!(
+            "ext4: applied {} records of fast commits",
+            tags.len()
+        )),
+        Err(error) => notice(context, &error.context("fast commit")),
+    }
 }
 
 /// Takes the marks of an unclean unmount out of the superblock, as the kernel does.

@@ -1,0 +1,103 @@
+//! Which records count: those up to the last tail whose checksum and transaction are right.
+
+use super::super::super::checksum::crc32c;
+use super::super::edit::RawBytes;
+use super::super::log::Log;
+use super::super::superblock::Superblock;
+use super::record::{HEADER, Tag, is_valid_len, parse, tag};
+use crate::error::{Error, Result};
+
+/// The records behind `log` that belong to transaction `expected`.
+///
+/// # Errors
+/// Where there are fast commits of that transaction and not one is whole, as the kernel would
+/// refuse the file system then.
+pub(in super::super) fn scan(
+    log: &Log<'_>,
+    superblock: &Superblock,
+    expected: u32,
+    inode_size: u16,
+) -> Result<Vec<Tag>> {
+    let mut scan = Scan {
+        expected,
+        inode_size,
+        crc: 0,
+        tags: Vec::new(),
+        pending: Vec::new(),
+        whole: 0,
+    };
+    for number in superblock.fast_commit.clone().unwrap_or_default() {
+        let block = log.read(number)?;
+        let first = superblock.fast_commit.as_ref().map(|blocks| blocks.start) == Some(number);
+        if first && block.u16_at(0) != tag::HEAD {
+            break;
+        }
+        if !scan.block(&block)? {
+            break;
+        }
+    }
+    Ok(scan.tags)
+}
+
+struct Scan {
+    expected: u32,
+    inode_size: u16,
+    /// Of everything since the last tail.
+    crc: u32,
+    tags: Vec<Tag>,
+    pending: Vec<Tag>,
+    /// Tails that were right.
+    whole: u32,
+}
+
+impl Scan {
+    /// Takes a block; false where the records end.
+    fn block(&mut self, block: &[u8]) -> Result<bool> {
+        let mut rest = block;
+        while rest.len() >= HEADER {
+            let (kind, len) = (rest.u16_at(0), usize::from(rest.u16_at(2)));
+            let end = HEADER.saturating_add(len);
+            let (record, behind) = match rest.split_at_checked(end) {
+                Some(split) if is_valid_len(kind, len, self.inode_size) => split,
+                _ => return self.stop("a record with a wrong tag or length"),
+            };
+            let value = record.get(HEADER..).unwrap_or(&[]);
+            match kind {
+                tag::HEAD => {
+                    if value.u32_at(0) != 0 {
+                        return self.stop("fc_features has unknown bits");
+                    }
+                    if value.u32_at(4) != self.expected {
+                        return Ok(false);
+                    }
+                    self.crc = crc32c(self.crc, record);
+                }
+                tag::TAIL => {
+                    // Up to the tail's own checksum; the rest of its value fills the block.
+                    let summed = record.get(..HEADER.saturating_add(4)).unwrap_or(&[]);
+                    let sum = crc32c(self.crc, summed);
+                    if value.u32_at(0) != self.expected || value.u32_at(4) != sum {
+                        return self.stop("the tail's checksum or transaction is wrong");
+                    }
+                    self.tags.append(&mut self.pending);
+                    self.whole = self.whole.saturating_add(1);
+                    self.crc = 0;
+                }
+                _ => {
+                    self.crc = crc32c(self.crc, record);
+                    self.pending.extend(parse(kind, value));
+                }
+            }
+            rest = behind;
+        }
+        Ok(true)
+    }
+
+    /// The end of the records: what was written last did not reach the disk whole.
+    fn stop(&self, why: &str) -> Result<bool> {
+        if self.whole > 0 {
+            return Ok(false);
+        }
+        Err(Error::corrupt(why))
+    }
+}
