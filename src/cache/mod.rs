@@ -35,7 +35,22 @@ pub struct Layer(u64);
 /// One use of some blocks. A block that the same visit touches again has still been used once;
 /// sequential reads of one stream share a visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Visit(u64);
+pub struct Visit {
+    number: u64,
+    /// It will not touch the block again.
+    done: bool,
+}
+
+impl Visit {
+    /// The same visit, at its last touch of a block: unless others want it, it is the first to
+    /// leave. So a stream reuses the memory of what it has just passed, which is still in the
+    /// processor's caches, and pushes nothing else out.
+    #[must_use]
+    pub fn done(self) -> Self {
+        let done = true;
+        Self { done, ..self }
+    }
+}
 
 /// Layer and number of a block.
 type Key = (Layer, u64);
@@ -110,7 +125,10 @@ impl Cache {
 
     /// A visit that nobody else makes.
     pub fn visit(&self) -> Visit {
-        Visit(self.visits.fetch_add(1, Ordering::Relaxed))
+        Visit {
+            number: self.visits.fetch_add(1, Ordering::Relaxed),
+            done: false,
+        }
     }
 
     /// Block `number` of `layer`, from memory or by `read`, in a visit of its own.

@@ -15,7 +15,8 @@ pub(super) const BOOKKEEPING: u64 = 160;
 
 struct Entry {
     block: Block,
-    visit: Visit,
+    /// The number of the visit that brought it.
+    visit: u64,
 }
 
 /// One segment: its blocks, the last used first, and their bytes.
@@ -82,8 +83,13 @@ impl Shard {
     pub(super) fn land(&mut self, key: Key, visit: Visit, block: Option<Block>) {
         self.flights.remove(&key);
         if let Some(block) = block.filter(|block| charge(block) <= self.budget) {
-            self.probation.insert(key, Entry { block, visit });
+            let entry = Entry {
+                block,
+                visit: visit.number,
+            };
+            self.probation.insert(key, entry);
             self.settle();
+            self.pass(key, visit);
         }
     }
 
@@ -109,12 +115,21 @@ impl Shard {
     fn get_in_probation(&mut self, key: Key, visit: Visit) -> Option<Block> {
         let entry = self.probation.blocks.peek(&key)?;
         let block = entry.block.clone();
-        if entry.visit != visit {
+        if entry.visit == visit.number {
+            self.pass(key, visit);
+        } else {
             let entry = self.probation.remove(key)?;
             self.protected.insert(key, entry);
             self.settle();
         }
         Some(block)
+    }
+
+    /// Puts a block that its visit is done with where it is the next to leave.
+    fn pass(&mut self, key: Key, visit: Visit) {
+        if visit.done {
+            self.probation.blocks.demote(&key);
+        }
     }
 
     /// Brings both segments under their budgets: what is too much in protected gets another chance

@@ -318,3 +318,22 @@ fn blocks_spread_evenly_over_the_shards() {
         assert!((700..=1300).contains(&own.blocks), "{}", own.blocks);
     }
 }
+
+#[test]
+fn what_a_stream_has_passed_leaves_before_what_was_read_once_at_random() {
+    let cache = Cache::new(10 * COST);
+    let layer = cache.layer();
+    for number in 0..5 {
+        touch(&cache, layer, number);
+    }
+    let stream = cache.visit();
+    for number in 100..200 {
+        for visit in [stream, stream.done()] {
+            let read = || Ok(block(number));
+            let got = cache.visit_or_read(layer, number, visit, read);
+            assert_eq!(got, Ok(block(number)));
+        }
+    }
+    assert!((0..5).all(|number| touch(&cache, layer, number)));
+    assert_eq!(cache.statistics().blocks, 10);
+}

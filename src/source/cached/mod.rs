@@ -69,7 +69,7 @@ impl Cached {
         let mut waiting = Vec::new();
         let end = offset.saturating_add(to_u64(buf.len()));
         for wanted in parts(buf, offset) {
-            match self.cache.find(self.layer, wanted.number, read.visit) {
+            match self.find(&wanted, read) {
                 Found::Here(block) => wanted.copy_from(&block),
                 Found::Wait(waiter) => waiting.push((waiter, wanted)),
                 Found::Read(ticket) => missing.push(Missing {
@@ -86,6 +86,17 @@ impl Cached {
             self.wait(waiter, wanted, read)?;
         }
         Ok(())
+    }
+
+    /// Looks for the block of `wanted`. A stream that reads it to its end is done with it.
+    fn find(&self, wanted: &Wanted<'_>, read: Read) -> Found<'_> {
+        let end = wanted.skip.saturating_add(wanted.into.len());
+        let visit = if read.continues && end == self.len_of(wanted.number) {
+            read.visit.done()
+        } else {
+            read.visit
+        };
+        self.cache.find(self.layer, wanted.number, visit)
     }
 
     /// Adds the readahead behind `end`, if the block before it is missing: up to the end of the
@@ -122,7 +133,7 @@ impl Cached {
                 Some(Err(_)) => return self.read_part(wanted),
                 None => {}
             }
-            match self.cache.find(self.layer, wanted.number, read.visit) {
+            match self.find(&wanted, read) {
                 Found::Here(block) => return wanted.finish(&block),
                 Found::Wait(next) => waiter = next,
                 Found::Read(ticket) => {
