@@ -16,5 +16,6 @@
 mod support;
 
 mod arrows;
+mod cli;
 mod compare;
 mod ext4_journal;

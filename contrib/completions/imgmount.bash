@@ -19,6 +19,9 @@ _imgmount() {
             imgmount,cat)
                 cmd="imgmount__subcmd__cat"
                 ;;
+            imgmount,check)
+                cmd="imgmount__subcmd__check"
+                ;;
             imgmount,convert)
                 cmd="imgmount__subcmd__convert"
                 ;;
@@ -47,7 +50,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --help --version mount info ls cat cp convert run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --help --version mount info ls cat cp convert check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -119,6 +122,40 @@ _imgmount() {
                     COMPREPLY=($(compgen -W "auto volumes direct" -- "${cur}"))
                     return 0
                     ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --offset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --length)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sector-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        imgmount__subcmd__check)
+            opts="-v -h --json --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

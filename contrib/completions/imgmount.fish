@@ -50,6 +50,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -a "ls" -d 'List files i
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "cat" -d 'Write files of an image to standard output'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "cp" -d 'Copy files out of an image'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "convert" -d 'Write the disk, or one volume, as a sparse raw file'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "check" -d 'Read everything and report what is damaged'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
@@ -135,6 +136,16 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-che
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l json -d 'As JSON, for programs'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''

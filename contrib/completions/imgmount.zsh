@@ -175,6 +175,23 @@ _arguments "${_arguments_options[@]}" : \
 '*::volume_and_out -- The volume (2, p2, LABEL=x, ...; the whole disk without one), then the file to write:_default' \
 && ret=0
 ;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
+'--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
+'--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
+'--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--json[As JSON, for programs]' \
+'--ignore-checksums[Read structures whose checksum is wrong]' \
+'--no-replay[Show the disk as it lies, without what is in its journal]' \
+'*-v[Say more on standard error; twice\: still more]' \
+'*--verbose[Say more on standard error; twice\: still more]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image, or a block device:_files' \
+&& ret=0
+;;
 (run)
 _arguments "${_arguments_options[@]}" : \
 '*-o+[Mount options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, noexec, ...]:OPTION,...:_default' \
@@ -224,6 +241,7 @@ _imgmount_commands() {
 'cat:Write files of an image to standard output' \
 'cp:Copy files out of an image' \
 'convert:Write the disk, or one volume, as a sparse raw file' \
+'check:Read everything and report what is damaged' \
 'run:Mount, run a command, unmount' \
 'umount:Unmount' \
     )
@@ -233,6 +251,11 @@ _imgmount_commands() {
 _imgmount__subcmd__cat_commands() {
     local commands; commands=()
     _describe -t commands 'imgmount cat commands' commands "$@"
+}
+(( $+functions[_imgmount__subcmd__check_commands] )) ||
+_imgmount__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'imgmount check commands' commands "$@"
 }
 (( $+functions[_imgmount__subcmd__convert_commands] )) ||
 _imgmount__subcmd__convert_commands() {

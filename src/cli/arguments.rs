@@ -63,6 +63,8 @@ pub enum Verb {
     Cp(Cp),
     /// Write the disk, or one volume, as a sparse raw file
     Convert(Convert),
+    /// Read everything and report what is damaged
+    Check(Check),
     /// Mount, run a command, unmount
     Run(Run),
     /// Unmount
@@ -260,6 +262,20 @@ pub struct Convert {
     pub opening: Opening,
 }
 
+/// `imgmount check IMAGE`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
 /// `imgmount run IMAGE -- COMMAND...`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -363,6 +379,7 @@ impl Arguments {
                 | Verb::Cat(Cat { opening, .. })
                 | Verb::Cp(Cp { opening, .. })
                 | Verb::Convert(Convert { opening, .. })
+                | Verb::Check(Check { opening, .. })
                 | Verb::Run(Run { opening, .. }),
             ) => opening.verbose,
             Some(Verb::Umount(umount)) => umount.verbose,

@@ -16,14 +16,15 @@ const CHUNK: usize = 1 << 20;
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Cat) -> Result<Outcome, Failure> {
-    let tree = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
     let paths = arguments.paths.iter().map(|path| path.as_bytes());
-    all(&tree, paths, &mut Output::stdout())
+    all(&opened.tree, &opened.name, paths, &mut Output::stdout())
 }
 
 /// Writes the files one after the other. One that cannot be read is reported, and the next follows.
 fn all<'a>(
     filesystem: &dyn Files,
+    image: &str,
     paths: impl Iterator<Item = &'a [u8]>,
     output: &mut Output,
 ) -> Result<Outcome, Failure> {
@@ -33,11 +34,11 @@ fn all<'a>(
         match one(filesystem, path, output) {
             Ok(()) => {}
             Err(Failure::Image(error)) if is_damage(&error) => {
-                complain(&error.context(printable(path)));
+                complain(&error.context(image));
                 outcome = Outcome::PartlyDamaged;
             }
             Err(Failure::Image(error)) => {
-                let error = error.context(printable(path));
+                let error = error.context(image);
                 complain(&error);
                 missing.get_or_insert(error);
             }
@@ -58,11 +59,15 @@ fn is_damage(error: &Error) -> bool {
 
 fn one(filesystem: &dyn Files, path: &[u8], output: &mut Output) -> Result<(), Failure> {
     let inode = open::find(filesystem, path, true)?;
-    let attributes = filesystem.attributes(&entries::request(), inode)?;
-    match attributes.kind {
-        FileType::Regular => content(filesystem, inode, output),
-        FileType::Directory => Err(Error::new(Kind::IsADirectory, "is a directory").into()),
-        _ => Err(Error::invalid("is not a regular file").into()),
+    let named = |error: Error| error.context(printable(path));
+    let attributes = filesystem.attributes(&entries::request(), inode);
+    match attributes.map_err(named)?.kind {
+        FileType::Regular => content(filesystem, inode, output).map_err(|failure| match failure {
+            Failure::Image(error) => Failure::Image(named(error)),
+            other => other,
+        }),
+        FileType::Directory => Err(named(Error::new(Kind::IsADirectory, "is a directory")).into()),
+        _ => Err(named(Error::invalid("is not a regular file")).into()),
     }
 }
 
@@ -88,7 +93,7 @@ mod tests {
     fn cat(memory: &Memory, paths: &[&[u8]]) -> (Vec<u8>, Result<Outcome, Failure>) {
         let captured = Captured::default();
         let mut output = Output::to(Box::new(captured.clone()), true);
-        let result = all(memory, paths.iter().copied(), &mut output);
+        let result = all(memory, "disk.raw", paths.iter().copied(), &mut output);
         (captured.bytes(), result)
     }
 

@@ -12,12 +12,12 @@ use super::json::{self, Object};
 use super::open::{self, Files};
 use super::output::{Output, complain};
 use super::time;
-use crate::error::{Error, ResultExt, printable};
+use crate::error::{Error, printable};
 use crate::filesystem::{Attributes, FileType, Inode};
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Ls) -> Result<Outcome, Failure> {
-    let tree = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
     let style = Style {
         long: arguments.long,
         all: arguments.all,
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Ls) -> Result<Outcome, Failure> {
         [] => vec![Vec::new()],
         paths => paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
     };
-    let mut listing = Listing::new(&tree, style, Output::stdout());
+    let mut listing = Listing::new(&opened.tree, &opened.name, style, Output::stdout());
     listing.all(&paths)?;
     Ok(listing.outcome)
 }
@@ -44,6 +44,8 @@ struct Style {
 
 struct Listing<'a> {
     filesystem: &'a dyn Files,
+    /// The image's name, for messages.
+    image: &'a str,
     style: Style,
     output: Output,
     outcome: Outcome,
@@ -58,9 +60,10 @@ struct Directory {
 }
 
 impl<'a> Listing<'a> {
-    fn new(filesystem: &'a dyn Files, style: Style, output: Output) -> Self {
+    fn new(filesystem: &'a dyn Files, image: &'a str, style: Style, output: Output) -> Self {
         Self {
             filesystem,
+            image,
             style,
             output,
             outcome: Outcome::Done,
@@ -75,8 +78,11 @@ impl<'a> Listing<'a> {
         let mut directories = Vec::new();
         for path in paths {
             let follow = !self.style.long;
-            let inode = open::find(self.filesystem, path, follow)?;
-            let attributes = self.attributes(inode).context(|| printable(path))?;
+            let found = open::find(self.filesystem, path, follow);
+            let inode = found.map_err(|error| error.context(self.image))?;
+            let attributes = self.attributes(inode);
+            let attributes =
+                attributes.map_err(|error| error.context(printable(path)).context(self.image))?;
             if attributes.kind == FileType::Directory {
                 directories.push(Directory {
                     path: path.clone(),
@@ -261,7 +267,7 @@ impl<'a> Listing<'a> {
     }
 
     fn trouble(&mut self, path: &[u8], error: &Error) {
-        complain(&error.clone().context(printable(path)));
+        complain(&error.clone().context(printable(path)).context(self.image));
         self.outcome = Outcome::PartlyDamaged;
     }
 }
@@ -341,7 +347,7 @@ mod tests {
     ) -> (Vec<u8>, Outcome) {
         let captured = Captured::default();
         let output = Output::to(Box::new(captured.clone()), terminal);
-        let mut listing = Listing::new(memory, style, output);
+        let mut listing = Listing::new(memory, "disk.raw", style, output);
         let paths: Vec<_> = paths.iter().map(|path| path.to_vec()).collect();
         listing.all(&paths).expect("the output takes all");
         (captured.bytes(), listing.outcome)

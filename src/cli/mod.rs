@@ -3,6 +3,7 @@
 pub mod arguments;
 
 mod cat;
+mod check;
 mod convert;
 mod cp;
 mod entries;
@@ -54,6 +55,7 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Some(Verb::Cat(arguments)) => cat::run(arguments),
         Some(Verb::Cp(arguments)) => cp::run(arguments),
         Some(Verb::Convert(arguments)) => convert::run(arguments),
+        Some(Verb::Check(arguments)) => check::run(arguments),
         Some(Verb::Run(arguments)) => mount::run(arguments),
         Some(Verb::Umount(arguments)) => mount::umount(arguments),
         None => print(arguments),

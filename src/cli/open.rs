@@ -38,13 +38,19 @@ impl Files for Tree {
     }
 }
 
+/// The tree of an image, and the image's name for messages.
+pub(crate) struct Opened {
+    pub(crate) tree: Tree,
+    pub(crate) name: String,
+}
+
 /// Opens `path`.
 pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
     Ok(open::open(path, &opening.options())?)
 }
 
 /// Opens `path` and composes the tree of names that its mount would have.
-pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<Tree, Failure> {
+pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<Opened, Failure> {
     let image = image(path, opening)?;
     notices(path, &image);
     let mut options = showing.options();
@@ -53,8 +59,11 @@ pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<
         rustix::process::getegid().as_raw(),
     );
     options.time = modified(path);
-    let tree = Tree::compose(image.stack, &options);
-    Ok(tree.map_err(|error| error.context(name_of(path)))?)
+    let name = name_of(path);
+    match Tree::compose(image.stack, &options) {
+        Ok(tree) => Ok(Opened { tree, name }),
+        Err(error) => Err(error.context(name).into()),
+    }
 }
 
 /// When the image was last changed; 1970 where the host does not say.

@@ -100,6 +100,12 @@ pub trait FileSystem: Send + Sync {
     /// The numbers of statfs(2).
     fn usage(&self) -> Usage;
 
+    /// The volume's bytes as this reader sees them, its journal replayed, where that is what it
+    /// reads from: for a second reader, which has to see the same.
+    fn replayed(&self) -> Option<SharedSource> {
+        None
+    }
+
     /// Checks what no walk over the files touches (allocation bitmaps, backups, the journal), and
     /// gives `each` what is wrong.
     fn verify(&self, request: &Request, each: &mut dyn FnMut(Error)) {

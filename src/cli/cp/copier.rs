@@ -16,6 +16,8 @@ use crate::filesystem::{FileType, Inode};
 /// Copies files and directories below one directory.
 pub(super) struct Copier<'a> {
     filesystem: &'a dyn Files,
+    /// The image's name, for messages.
+    image: &'a str,
     base: Directory,
     preserve_all: bool,
     /// Files with several names that were copied: where, below the base.
@@ -48,9 +50,15 @@ struct Item<'a> {
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(filesystem: &'a dyn Files, base: Directory, preserve_all: bool) -> Self {
+    pub(super) fn new(
+        filesystem: &'a dyn Files,
+        image: &'a str,
+        base: Directory,
+        preserve_all: bool,
+    ) -> Self {
         Self {
             filesystem,
+            image,
             base,
             preserve_all,
             links: HashMap::new(),
@@ -269,9 +277,9 @@ impl<'a> Copier<'a> {
     fn settle<T>(&mut self, path: &[u8], result: Result<T, Fault>) -> Result<Option<T>, Failure> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(fault) if fault.is_final() => {
-                Err(Failure::Host(fault.error().context(shown(path))))
-            }
+            Err(fault) if fault.is_final() => Err(Failure::Host(
+                fault.error().context(shown(path)).context(self.image),
+            )),
             Err(fault) => {
                 self.complain(path, fault.error());
                 Ok(None)
@@ -280,8 +288,10 @@ impl<'a> Copier<'a> {
     }
 
     fn complain(&mut self, path: &[u8], error: Error) {
-        self.progress
-            .say(&format!("imgmount: {}", error.context(shown(path))));
+        self.progress.say(&format!(
+            "imgmount: {}",
+            error.context(shown(path)).context(self.image)
+        ));
         self.outcome = Outcome::PartlyDamaged;
     }
 }

@@ -87,18 +87,19 @@ impl LeftOut {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Cp) -> Result<Outcome, Failure> {
-    let tree = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
     let Some((dest, sources)) = arguments.paths.split_last() else {
         return Err(Failure::Usage(Error::invalid("no DEST")));
     };
     raise_descriptor_limit();
     let all = arguments.preserve == Some(Preserve::All);
-    copy(&tree, sources, Path::new(dest), all)
+    copy(&opened.tree, &opened.name, sources, Path::new(dest), all)
 }
 
 /// Copies `sources` to `dest` with the rules of cp -r.
 fn copy(
     filesystem: &dyn Files,
+    image: &str,
     sources: &[OsString],
     dest: &Path,
     preserve_all: bool,
@@ -115,13 +116,14 @@ fn copy(
     };
     let opened = Directory::open(base);
     let base = opened.map_err(|error| Failure::host(open::name_of(base), &error.into()))?;
-    let mut copier = Copier::new(filesystem, base, preserve_all);
+    let mut copier = Copier::new(filesystem, image, base, preserve_all);
     let mut missing = None;
     for source in sources {
         let source = source.as_bytes();
         let inode = match open::find(filesystem, source, false) {
             Ok(inode) => inode,
             Err(error) => {
+                let error = error.context(image);
                 super::output::complain(&error);
                 missing.get_or_insert(error);
                 continue;

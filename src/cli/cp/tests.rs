@@ -16,7 +16,7 @@ fn scratch() -> tempfile::TempDir {
 
 fn copied(memory: &Memory, sources: &[&str], dest: &Path, all: bool) -> Outcome {
     let sources: Vec<OsString> = sources.iter().map(OsString::from).collect();
-    copy(memory, &sources, dest, all).expect("DEST can be written")
+    copy(memory, "disk.raw", &sources, dest, all).expect("DEST can be written")
 }
 
 fn is_root() -> bool {
@@ -57,7 +57,7 @@ fn dest_is_a_name_or_a_directory_as_for_cp() {
     copied(&memory, &["d/f", "d"], &at("all"), false);
     assert!(at("all/f").is_file());
     let several = [OsString::from("d/f"), OsString::from("d")];
-    let result = copy(&memory, &several, &at("missing"), false);
+    let result = copy(&memory, "disk.raw", &several, &at("missing"), false);
     assert!(matches!(result, Err(Failure::Usage(_))));
 }
 

@@ -200,4 +200,8 @@ impl FileSystem for Ext4 {
     fn usage(&self) -> Usage {
         self.usage
     }
+
+    fn replayed(&self) -> Option<SharedSource> {
+        Some(self.core.source.clone())
+    }
 }

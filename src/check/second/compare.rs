@@ -1,0 +1,388 @@
+//! The second walk: our reader's tree, and at each file what the second reader says of it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use ext4_view::{Ext4, File, Metadata, ReadDir};
+
+use super::super::volume::{join, request, shown};
+use super::super::{Finding, Judgement, Second};
+use super::{causes, guarded};
+use crate::error::{Error, Result, printable};
+use crate::filesystem::{Attributes, FileSystem, FileType, Inode};
+use crate::number::{to_u64, to_usize};
+use crate::source::ExtentKind;
+
+/// Bytes compared at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// Bytes of holes compared in one file. The second reader walks them block by block, and a file may
+/// claim 2^63 of them.
+const MOST_HOLES: u64 = 1 << 30;
+
+/// Two readers over the same bytes.
+pub(super) struct Comparison<'a> {
+    volume: &'a str,
+    ours: &'a dyn FileSystem,
+    theirs: Ext4,
+    each: &'a mut dyn FnMut(Finding),
+    files: u64,
+    beyond_reach: u64,
+}
+
+/// A directory to compare, and whether the second reader can get there.
+struct Directory {
+    path: Vec<u8>,
+    inode: Inode,
+    reached: bool,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(
+        volume: &'a str,
+        ours: &'a dyn FileSystem,
+        theirs: Ext4,
+        each: &'a mut dyn FnMut(Finding),
+    ) -> Self {
+        Self {
+            volume,
+            ours,
+            theirs,
+            each,
+            files: 0,
+            beyond_reach: 0,
+        }
+    }
+
+    /// Compares everything.
+    pub(super) fn run(mut self) -> Second {
+        let root = self.ours.root();
+        let mut seen = HashSet::from([root]);
+        let mut waiting = vec![Directory {
+            path: Vec::new(),
+            inode: root,
+            reached: true,
+        }];
+        while let Some(directory) = waiting.pop() {
+            for (path, inode) in self.directory(&directory) {
+                let Ok(attributes) = self.ours.attributes(&request(), inode) else {
+                    continue; // The first walk has reported it.
+                };
+                let reached = directory.reached && self.file(&path, inode, &attributes);
+                if !reached {
+                    self.beyond_reach = self.beyond_reach.saturating_add(1);
+                }
+                if attributes.kind == FileType::Directory && seen.insert(inode) {
+                    waiting.push(Directory {
+                        path,
+                        inode,
+                        reached,
+                    });
+                }
+            }
+        }
+        Second::Compared {
+            files: self.files,
+            beyond_reach: self.beyond_reach,
+        }
+    }
+
+    /// Compares the names; gives our paths and inodes.
+    fn directory(&mut self, directory: &Directory) -> Vec<(Vec<u8>, Inode)> {
+        let path = &directory.path;
+        let mut ours = BTreeMap::new();
+        let read = self
+            .ours
+            .read_dir(&request(), directory.inode, 0, &mut |entry| {
+                if !matches!(entry.name, b"." | b"..") {
+                    ours.insert(entry.name.to_vec(), entry.inode);
+                }
+                true
+            });
+        if directory.reached && read.is_ok() {
+            match guarded(|| self.theirs.read_dir(&their_path(path)?)?.collect_names()) {
+                Ok(theirs) => self.names(path, &ours, &theirs),
+                Err(said) => self.refused(path, directory.inode, &said),
+            }
+        }
+        ours.into_iter()
+            .map(|(name, inode)| (join(path, &name), inode))
+            .collect()
+    }
+
+    fn names(&mut self, path: &[u8], ours: &BTreeMap<Vec<u8>, Inode>, theirs: &HashSet<Vec<u8>>) {
+        for name in theirs.iter().filter(|name| !ours.contains_key(*name)) {
+            self.differs(
+                &join(path, name),
+                "only the second reader has this name".into(),
+            );
+        }
+        for name in ours.keys().filter(|name| !theirs.contains(*name)) {
+            self.differs(
+                &join(path, name),
+                "the second reader has no such name".into(),
+            );
+        }
+    }
+
+    /// Compares one file; gives whether the second reader can go on to what is in it.
+    fn file(&mut self, path: &[u8], inode: Inode, attributes: &Attributes) -> bool {
+        let theirs = guarded(|| self.theirs.symlink_metadata(&their_path(path)?));
+        let theirs = match theirs {
+            Ok(metadata) => metadata,
+            Err(said) => {
+                self.refused(path, inode, &said);
+                return false;
+            }
+        };
+        self.files = self.files.saturating_add(1);
+        for text in differences(attributes, &theirs) {
+            self.differs(path, text);
+        }
+        match attributes.kind {
+            FileType::Regular => self.content(path, inode, attributes),
+            FileType::Symlink => self.target(path, inode),
+            _ => {}
+        }
+        true
+    }
+
+    fn target(&mut self, path: &[u8], inode: Inode) {
+        let Ok(ours) = self.ours.read_link(&request(), inode) else {
+            return; // The first walk has reported it.
+        };
+        match guarded(|| self.theirs.read_link(&their_path(path)?)) {
+            Ok(theirs) if theirs.as_ref() == ours => {}
+            Ok(theirs) => {
+                let (ours, theirs) = (printable(&ours), printable(theirs.as_ref()));
+                self.differs(
+                    path,
+                    format!("the link leads to {ours}, or by the second reader to {theirs}"),
+                );
+            }
+            Err(said) => self.refused(path, inode, &said),
+        }
+    }
+
+    fn content(&mut self, path: &[u8], inode: Inode, attributes: &Attributes) {
+        let opened = guarded(|| self.theirs.open(&their_path(path)?));
+        let mut theirs = match opened {
+            Ok(theirs) => theirs,
+            Err(said) => return self.refused(path, inode, &said),
+        };
+        let mut explained = None;
+        let mut offset = 0_u64;
+        let mut holes = 0_u64;
+        while offset < attributes.size {
+            holes = holes.saturating_add(self.hole(inode, offset));
+            if holes > MOST_HOLES {
+                self.beyond_reach = self.beyond_reach.saturating_add(1);
+                break;
+            }
+            let left = attributes.size.saturating_sub(offset);
+            let length = to_usize(left).min(CHUNK);
+            let Ok(our_bytes) = self.our_bytes(inode, offset, length) else {
+                return; // The first walk has reported it.
+            };
+            let their_bytes = match guarded(|| read_fully(&mut theirs, length)) {
+                Ok(bytes) => bytes,
+                Err(said) => return self.refused(path, inode, &said),
+            };
+            match self.explain(inode, offset, &our_bytes, &their_bytes) {
+                Ok(cause) => explained = explained.or(cause),
+                Err(at) => {
+                    let text = "the contents differ from here on".to_owned();
+                    return self.report(path, Error::corrupt(text).at(at), None);
+                }
+            }
+            offset = offset.saturating_add(to_u64(length));
+        }
+        if let Some((at, cause)) = explained {
+            let error = Error::corrupt("the contents differ").at(at);
+            self.report(path, error, Some(cause));
+        }
+    }
+
+    /// The length of the hole at `offset`, where one starts in the chunk there.
+    fn hole(&self, inode: Inode, offset: u64) -> u64 {
+        match self.ours.extent_at(&request(), inode, offset) {
+            Ok(extent) if extent.kind != ExtentKind::Data => {
+                // One that goes on into the next chunk is counted there again, up to its end.
+                match extent.len.get() {
+                    length if length > MOST_HOLES => length,
+                    length => length.min(to_u64(CHUNK)),
+                }
+            }
+            _ => 0,
+        }
+    }
+
+    fn our_bytes(&self, inode: Inode, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let count = self.ours.read(&request(), inode, &mut bytes, offset)?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// Looks at every byte that differs: gives the first one's place and cause where all have a
+    /// known cause, `None` where nothing differs, and the place of the first that has none.
+    fn explain(
+        &self,
+        inode: Inode,
+        offset: u64,
+        ours: &[u8],
+        theirs: &[u8],
+    ) -> std::result::Result<Option<(u64, String)>, u64> {
+        if ours == theirs {
+            return Ok(None);
+        }
+        let common = ours.len().min(theirs.len());
+        let mut first = None;
+        let mut from = 0_usize;
+        while let Some(at) = first_difference(ours, theirs, from) {
+            let place = offset.saturating_add(to_u64(at));
+            let zero = ours.get(at) == Some(&0);
+            match causes::of_bytes(self.ours, inode, place) {
+                Some((length, cause)) if zero => {
+                    first = first.or(Some((place, cause)));
+                    from = at.saturating_add(to_usize(length));
+                }
+                _ => return Err(place),
+            }
+        }
+        if ours.len() == theirs.len() {
+            Ok(first)
+        } else {
+            Err(offset.saturating_add(to_u64(common)))
+        }
+    }
+
+    fn refused(&mut self, path: &[u8], inode: Inode, said: &str) {
+        let attributes = self.ours.attributes(&request(), inode);
+        let cause = attributes
+            .ok()
+            .and_then(|attributes| causes::of_refusal(said, path, &attributes));
+        let error = Error::corrupt(format!("the second reader says: {said}"));
+        self.report(path, error.context(format!("inode {}", inode.0)), cause);
+    }
+
+    fn differs(&mut self, path: &[u8], text: String) {
+        self.report(path, Error::corrupt(text), None);
+    }
+
+    fn report(&mut self, path: &[u8], error: Error, cause: Option<String>) {
+        (self.each)(Finding {
+            volume: self.volume.to_owned(),
+            judgement: match cause {
+                Some(_) => Judgement::Explained,
+                None => Judgement::Disagreement,
+            },
+            path: Some(path.to_vec()),
+            error: error.context(shown(path)),
+            cause,
+        });
+    }
+}
+
+/// What the two readers say differently of one inode.
+fn differences(ours: &Attributes, theirs: &Metadata) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut compare = |name: &str, ours: String, theirs: String| {
+        if ours != theirs {
+            found.push(format!(
+                "{name} is {ours}, or by the second reader {theirs}"
+            ));
+        }
+    };
+    let kind = their_kind(theirs);
+    compare("the type", format!("{:?}", ours.kind), format!("{kind:?}"));
+    if matches!(
+        ours.kind,
+        FileType::Regular | FileType::Directory | FileType::Symlink
+    ) {
+        compare("the size", ours.size.to_string(), theirs.len().to_string());
+    }
+    compare(
+        "the mode",
+        format!("{:04o}", ours.mode),
+        format!("{:04o}", theirs.mode()),
+    );
+    compare("the owner", ours.uid.to_string(), theirs.uid().to_string());
+    compare("the group", ours.gid.to_string(), theirs.gid().to_string());
+    let time = |seconds: i64, nanoseconds: u32| format!("{seconds}.{nanoseconds:09}");
+    let modified = theirs.modified();
+    compare(
+        "mtime",
+        time(ours.mtime.seconds, ours.mtime.nanoseconds),
+        time(modified.seconds(), modified.nanoseconds()),
+    );
+    let accessed = theirs.accessed();
+    compare(
+        "atime",
+        time(ours.atime.seconds, ours.atime.nanoseconds),
+        time(accessed.seconds(), accessed.nanoseconds()),
+    );
+    found
+}
+
+fn their_kind(metadata: &Metadata) -> FileType {
+    let kind = metadata.file_type();
+    match () {
+        () if kind.is_regular_file() => FileType::Regular,
+        () if kind.is_dir() => FileType::Directory,
+        () if kind.is_symlink() => FileType::Symlink,
+        () if kind.is_block_dev() => FileType::BlockDevice,
+        () if kind.is_char_dev() => FileType::CharacterDevice,
+        () if kind.is_fifo() => FileType::Fifo,
+        () => FileType::Socket,
+    }
+}
+
+fn first_difference(ours: &[u8], theirs: &[u8], from: usize) -> Option<usize> {
+    let pairs = ours.iter().zip(theirs).enumerate().skip(from);
+    pairs
+        .into_iter()
+        .find(|(_, (a, b))| a != b)
+        .map(|(at, _)| at)
+}
+
+/// An absolute path as the second reader wants it.
+fn their_path(path: &[u8]) -> std::result::Result<ext4_view::PathBuf, ext4_view::Ext4Error> {
+    ext4_view::PathBuf::try_from([b"/".as_slice(), path].concat())
+        .map_err(|_| ext4_view::Ext4Error::MalformedPath)
+}
+
+fn read_fully(
+    file: &mut File,
+    length: usize,
+) -> std::result::Result<Vec<u8>, ext4_view::Ext4Error> {
+    let mut bytes = vec![0; length];
+    let mut done = 0;
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        let count = file.read_bytes(rest)?;
+        if count == 0 {
+            break;
+        }
+        done = done.saturating_add(count);
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
+
+trait CollectNames {
+    fn collect_names(self) -> std::result::Result<HashSet<Vec<u8>>, ext4_view::Ext4Error>;
+}
+
+impl CollectNames for ReadDir {
+    fn collect_names(self) -> std::result::Result<HashSet<Vec<u8>>, ext4_view::Ext4Error> {
+        let mut names = HashSet::new();
+        for entry in self {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.as_ref();
+            if !matches!(name, b"." | b"..") {
+                names.insert(name.to_vec());
+            }
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,161 @@
+//! `imgmount check`: what is wrong with an image, and what was looked at to say so.
+
+use serde_json::{Value, json};
+
+use super::arguments::Check;
+use super::exit::{Failure, Outcome};
+use super::json::{self, Object};
+use super::open;
+use super::output::Output;
+use super::progress::Progress;
+use super::size::human;
+use crate::check::{self, Finding, Judgement, Second, Summary};
+
+/// Runs the verb: 0 where nothing is damaged and no readers disagree, 4 otherwise.
+pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
+    let image = open::image(&arguments.image, &arguments.opening)?;
+    let mut page = Page {
+        output: Output::stdout(),
+        json: arguments.json,
+        bad: 0,
+        failed: Ok(()),
+    };
+    let mut progress = Progress::new(None);
+    let each = &mut |finding: Finding| page.finding(&finding);
+    let summaries = check::check(&image.stack, each, &mut |bytes| progress.advance(bytes));
+    drop(progress);
+    // What was odd, also what only showed while everything was read.
+    for notice in image.notices.all() {
+        page.notice(&notice);
+    }
+    summaries.iter().for_each(|summary| page.summary(summary));
+    page.total()
+}
+
+struct Page {
+    output: Output,
+    json: bool,
+    /// Findings that are damage or disagreement.
+    bad: u64,
+    /// The first failure to write.
+    failed: Result<(), Failure>,
+}
+
+impl Page {
+    fn finding(&mut self, finding: &Finding) {
+        let word = judgement(finding.judgement);
+        if finding.judgement != Judgement::Explained {
+            self.bad = self.bad.saturating_add(1);
+        }
+        if self.json {
+            let mut object = Object::new();
+            object.insert("type".into(), word.into());
+            object.insert("volume".into(), finding.volume.as_str().into());
+            if let Some(path) = &finding.path {
+                json::add_bytes(&mut object, "path", path);
+            }
+            object.insert("error".into(), json::error(&finding.error));
+            object.insert("cause".into(), finding.cause.as_deref().into());
+            return self.line(&json::line(&Value::Object(object)));
+        }
+        let cause = finding.cause.as_ref().map(|cause| format!(" [{cause}]"));
+        let cause = cause.unwrap_or_default();
+        self.line(&format!(
+            "{}: {word}: {}{cause}",
+            finding.volume, finding.error
+        ));
+    }
+
+    fn notice(&mut self, notice: &str) {
+        if self.json {
+            self.line(&json::line(&json!({"type": "notice", "text": notice})));
+        } else {
+            self.line(&format!("notice: {notice}"));
+        }
+    }
+
+    fn summary(&mut self, summary: &Summary) {
+        let Summary {
+            volume,
+            format,
+            files,
+            bytes,
+            second,
+        } = summary;
+        if self.json {
+            let (compared, beyond_reach, unable) = match second {
+                Second::None => (None, None, None),
+                Second::Unable(reason) => (None, None, Some(reason)),
+                Second::Compared {
+                    files,
+                    beyond_reach,
+                } => (Some(files), Some(beyond_reach), None),
+            };
+            return self.line(&json::line(&json!({
+                "type": "volume", "volume": volume, "format": format, "files": files,
+                "bytes": bytes, "second_reader": {
+                    "compared": compared, "beyond_reach": beyond_reach, "unable": unable,
+                },
+            })));
+        }
+        let second = match second {
+            Second::None => String::new(),
+            Second::Unable(reason) => format!("; the second reader does not open it: {reason}"),
+            Second::Compared {
+                files,
+                beyond_reach: 0,
+            } => {
+                format!("; {files} compared with a second reader")
+            }
+            Second::Compared {
+                files,
+                beyond_reach,
+            } => {
+                format!(
+                    "; {files} compared with a second reader, which does not reach {beyond_reach}"
+                )
+            }
+        };
+        self.line(&format!(
+            "{volume}: {format}: {files} files, {} read{second}",
+            human(*bytes)
+        ));
+    }
+
+    fn total(mut self) -> Result<Outcome, Failure> {
+        let outcome = if self.bad == 0 {
+            Outcome::Done
+        } else {
+            Outcome::PartlyDamaged
+        };
+        if self.json {
+            let schema = json::SCHEMA;
+            let bad = self.bad;
+            self.line(&json::line(
+                &json!({"type": "result", "schema": schema, "bad": bad}),
+            ));
+        } else if self.bad == 0 {
+            self.line("nothing is damaged");
+        } else {
+            self.line(&format!("damaged or in doubt: {}", self.bad));
+        }
+        self.failed?;
+        self.output.finish()?;
+        Ok(outcome)
+    }
+
+    /// Writes a line, unless writing failed before.
+    fn line(&mut self, text: &str) {
+        if self.failed.is_ok() {
+            self.failed = self.output.text(text).and_then(|()| self.output.text("\n"));
+        }
+    }
+}
+
+fn judgement(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Damage => "damage",
+        Judgement::Disagreement => "disagreement",
+        Judgement::Explained => "explained",
+    }
+}

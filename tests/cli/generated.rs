@@ -1,0 +1,20 @@
+//! What is made from the definition of the command line is the definition's own.
+
+use std::path::Path;
+
+use crate::support::command::imgmount;
+
+#[test]
+fn the_completions_are_those_of_the_definition() {
+    for shell in ["bash", "zsh", "fish"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("contrib/completions/imgmount.{shell}"));
+        let made = imgmount().args(["--completions", shell]).stdout();
+        let kept = std::fs::read(&path).expect("the completions are kept");
+        assert!(
+            made == kept,
+            "{} is old: imgmount --completions {shell} > it",
+            path.display()
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! Verbs on real images, and what happens when their output has nowhere to go.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::command::{Run, imgmount};
+use crate::support::images::Scratch;
+
+/// A bare ext4 with a few files.
+fn image(scratch: &Scratch) -> PathBuf {
+    let folder = scratch.folder("files");
+    std::fs::create_dir(folder.join("sub")).unwrap();
+    std::fs::write(folder.join("sub/a"), "alpha\n").unwrap();
+    std::fs::hard_link(folder.join("sub/a"), folder.join("b")).unwrap();
+    std::os::unix::fs::symlink("sub/a", folder.join("link")).unwrap();
+    std::fs::write(folder.join("esc\x1b[31m"), "red\n").unwrap();
+    let image = scratch.file("disk.raw", 8 << 20);
+    Run::new("mke2fs")
+        .words("-q -F -t ext4 -L root -d")
+        .arg(&folder)
+        .arg(&image)
+        .run();
+    image
+}
+
+#[test]
+fn ls_cat_and_cp_show_what_was_put_in() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    let names = imgmount().arg("ls").arg(&image).text();
+    assert_eq!(names, "b\nesc\x1b[31m\nlink\nlost+found\nsub\n");
+    let bytes = imgmount()
+        .arg("cat")
+        .arg(&image)
+        .args(["link", "sub/a"])
+        .stdout();
+    assert_eq!(bytes, b"alpha\nalpha\n");
+    let dest = scratch.join("out");
+    imgmount().arg("cp").arg(&image).arg("/").arg(&dest).run();
+    std::fs::remove_dir(dest.join("lost+found")).unwrap();
+    Run::new("diff")
+        .arg("-r")
+        .arg(scratch.join("files"))
+        .arg(&dest)
+        .run();
+    let inode = |name: &str| dest.join(name).metadata().unwrap().ino();
+    assert_eq!(inode("b"), inode("sub/a"));
+}
+
+#[test]
+fn convert_gives_the_same_bytes_with_holes() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    let out = scratch.join("copy.raw");
+    imgmount().arg("convert").arg(&image).arg(&out).run();
+    assert!(std::fs::read(&out).unwrap() == std::fs::read(&image).unwrap());
+    assert!(out.metadata().unwrap().blocks() * 512 < 4 << 20);
+    let again = imgmount().arg("convert").arg(&image).arg(&out).output();
+    assert_eq!(again.status.code(), Some(2));
+    let onto = imgmount()
+        .args(["convert", "--force"])
+        .arg(&image)
+        .arg(&image)
+        .output();
+    assert_eq!(onto.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&onto.stderr).contains("is the image itself"));
+}
+
+#[test]
+fn info_says_the_same_to_people_and_programs() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    let text = imgmount().arg("info").arg(&image).text();
+    assert!(text.contains("ext4  \"root\"  UUID="), "{text}");
+    let value: Value =
+        serde_json::from_str(&imgmount().arg("info").arg(&image).arg("--json").text()).unwrap();
+    assert_eq!(value["schema"], 1);
+    assert_eq!(value["disks"][0]["content"]["label"], "root");
+    let uuid = value["disks"][0]["content"]["uuid"].as_str().unwrap();
+    let expected = Run::new("dumpe2fs").arg("-h").arg(&image).text();
+    assert!(expected.contains(uuid), "{uuid}: {expected}");
+}
+
+#[test]
+fn errors_are_one_line_with_the_image_and_the_documented_code() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    let shown = image.display();
+    let missing = scratch.join("missing.raw");
+    let cases = [
+        (
+            vec!["cat", &image.to_string_lossy(), "none"],
+            1,
+            format!("imgmount: {shown}: none: "),
+        ),
+        (
+            vec!["cat", &image.to_string_lossy(), "sub"],
+            1,
+            format!("imgmount: {shown}: sub: is a directory"),
+        ),
+        (
+            vec!["ls", &missing.to_string_lossy()],
+            1,
+            format!("imgmount: {}: ", missing.display()),
+        ),
+        (
+            vec!["ls", &image.to_string_lossy(), "-p", "7"],
+            1,
+            format!("imgmount: {shown}: no volume is 7"),
+        ),
+    ]
+    .map(|(arguments, code, text)| {
+        let arguments: Vec<String> = arguments.into_iter().map(String::from).collect();
+        (arguments, code, text)
+    });
+    for (arguments, code, text) in cases {
+        let out = imgmount().args(&arguments).output();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.starts_with(&text), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn an_image_named_like_a_verb_is_explained() {
+    let scratch = Scratch::new();
+    scratch.file("info", 1 << 20);
+    let out = imgmount().arg("info").within(scratch.path()).output();
+    assert_eq!(out.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("imgmount -- info"), "{said}");
+}
+
+#[test]
+fn a_closed_or_full_output_is_an_exit_code_and_no_signal() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    for verb in ["info", "ls", "check"] {
+        let mut command = imgmount().arg(verb).arg(&image).command();
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let out = command
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(out.status.code(), Some(5), "{verb}");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(said.contains("No space left"), "{said}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = imgmount().arg(verb).arg(&image).command();
+        let out = command
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(out.status.code(), Some(5), "{verb}");
+        assert_eq!(out.stderr, b"");
+
+        // Neither may standard error kill it.
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = imgmount().args(["cat"]).arg(&image).arg("none").command();
+        let status = command.stdout(Stdio::null()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(1));
+    }
+}
