@@ -19,3 +19,4 @@ mod arrows;
 mod cli;
 mod compare;
 mod ext4_journal;
+mod partition;

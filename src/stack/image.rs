@@ -51,7 +51,7 @@ pub(super) fn open(
     };
     let mut several: Vec<&str> = claims.iter().map(|format| format.name).collect();
     several.extend(containers().map(|found| found.name));
-    if containers().any(|found| !found.at_end) || !claims.is_empty() {
+    if containers().any(|found| found.at_end.is_none()) || !claims.is_empty() {
         several.extend(
             signatures
                 .iter()
@@ -64,13 +64,25 @@ pub(super) fn open(
         (_, [_, _, ..]) => Err(several_formats(&several)),
         (Some(format), _) => open_as(format, image, context),
         (None, [name]) => Err(unread_container(name)),
-        (None, []) => open_raw(registries, image, context),
+        (None, []) => {
+            for hint in signatures
+                .iter()
+                .filter(|found| found.layer == Layer::Image)
+            {
+                let text = format!(
+                    "the image ends like a {} image, and is taken for raw",
+                    hint.name
+                );
+                context.notices.add(text);
+            }
+            open_raw(registries, image, context)
+        }
     }
 }
 
 /// The magic of a container that has no reader: one that has decides by its own claim.
 fn is_container(found: &Signature, readers: &[&str]) -> bool {
-    found.layer == Layer::Image && !readers.contains(&found.name)
+    found.layer == Layer::Image && !found.weak && !readers.contains(&found.name)
 }
 
 fn open_raw(registries: &Registries, image: &SharedSource, context: &Context) -> Result<Opened> {

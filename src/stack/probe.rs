@@ -8,7 +8,8 @@
 //! 4. A file system or volume manager over the whole, beside a table with nothing behind it: what
 //!    `mkfs` on a whole disk leaves, since it keeps the first 1024 bytes. The same when a partition
 //!    starts at byte 0, as on a hybrid ISO: both are the same bytes.
-//! 5. A partition table all the same, then whatever the magics say.
+//! 5. The same beside a GPT of which only the copy at the end of the disk is left.
+//! 6. A partition table all the same, then whatever the magics say.
 
 use std::sync::Arc;
 
@@ -17,10 +18,14 @@ use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Format, Set, Volume};
 use crate::signature::{self, Layer, Signature};
+use crate::source::window::Window;
 use crate::source::{SharedSource, Source};
 
 /// How deep containers may nest; the disk is depth 0.
 pub(super) const DEPTH: usize = 8;
+
+/// How much of a disk is its start, where every table has its first copy.
+const HEAD: u64 = 64 * 1024;
 
 /// What is looked at.
 pub(super) struct Subject<'a> {
@@ -219,16 +224,34 @@ impl Subject<'_> {
                 Ok(Some(_)) => self.open_table(format),
                 Ok(None) | Err(_) => continue,
             };
-            match (&opened, &refused) {
-                (Found::Table { .. }, _) => return Some(opened),
-                (_, None) => refused = Some(opened),
-                _ => {}
+            if matches!(opened, Found::Table { .. }) {
+                self.note_refused(refused.as_ref());
+                return Some(opened);
             }
+            refused.get_or_insert(opened);
         }
         let known = signatures
             .iter()
             .find(|found| found.layer == Layer::Partition);
         refused.or_else(|| known.map(|found| recognised(found)))
+    }
+
+    fn note_refused(&self, refused: Option<&Found>) {
+        if let Some(Found::Leaf(Content::Damaged { error, .. })) = refused {
+            self.notice(error.to_string());
+        }
+    }
+
+    /// Whether nothing of the table is left at the start of the disk, where a file system is that
+    /// was made over it.
+    fn is_leftover(&self, format: &str) -> bool {
+        let len = self.source.size().min(HEAD);
+        let Ok(head) = Window::new(self.source.clone(), 0, len) else {
+            return false;
+        };
+        let mut formats = self.registries.partition.iter();
+        let format = formats.find(|known| known.name == format);
+        format.is_some_and(|format| !matches!((format.claim)(&head), Ok(Some(_))))
     }
 
     fn open_table(&self, format: &Format<crate::partition::Open>) -> Found {
@@ -265,7 +288,8 @@ impl Subject<'_> {
             .iter()
             .any(|volume| volume.location.is_some_and(|(start, _)| start == 0));
         let name = claim.reader.name();
-        if !hybrid && volumes.iter().any(|volume| self.holds_something(volume)) {
+        let held = || volumes.iter().any(|volume| self.holds_something(volume));
+        if !hybrid && !self.is_leftover(format) && held() {
             self.notice(format!(
                 "{name} over the whole disk beside a {format} table with known contents: the table \
                  is shown, --format {name} shows the other"
@@ -348,11 +372,12 @@ fn array_at_end(
         .filter_map(|volume| volume.location)
         .map(|(start, len)| start.saturating_add(len))
         .max();
-    let array = |found: &&&'static Signature| found.at_end && found.layer == Layer::Volume;
+    let array =
+        |found: &&&'static Signature| found.at_end.is_some() && found.layer == Layer::Volume;
     let found = signatures.iter().find(array).copied()?;
     // Version 0.90 lies in the last 64 to 128 KiB; all others nearer to the end.
     let free = size.saturating_sub(last.unwrap_or(0));
-    (free >= found.reach).then_some(found)
+    (free >= found.at_end?).then_some(found)
 }
 
 fn recognised(found: &Signature) -> Found {

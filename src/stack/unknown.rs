@@ -10,7 +10,7 @@ const LOOK: u64 = 1 << 20;
 /// How many extents are asked for before the rest is taken for data.
 const EXTENTS: usize = 4096;
 
-/// What `source` looks like: `empty`, `all zeros`, boot code, or other data.
+/// What `source` looks like: `empty`, `all zeros`, a boot sector, or other data.
 ///
 /// # Errors
 /// As [`Source::read_exact_at`].
@@ -24,10 +24,17 @@ pub(super) fn describe(source: &dyn Source) -> Result<String> {
     let len = source.size().min(LOOK);
     let head = read_vec(source, 0, to_usize(len))?;
     if head.get(510..512) == Some(&[0x55, 0xaa]) {
-        return Ok("boot code and no known file system".to_owned());
+        let empty = head.get(446..510).is_some_and(zeros);
+        let table = if empty {
+            "an empty partition table"
+        } else {
+            "no partition table"
+        };
+        return Ok(format!(
+            "a boot sector with {table} and no known file system"
+        ));
     }
     let tail = read_vec(source, source.size().saturating_sub(len), to_usize(len))?;
-    let zeros = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
     Ok(match (zeros(&head), zeros(&tail)) {
         (true, true) if source.size() <= LOOK.saturating_mul(2) => "all zeros",
         (true, true) => "zeros in the first and last MiB",
@@ -35,6 +42,12 @@ pub(super) fn describe(source: &dyn Source) -> Result<String> {
         _ => "unknown data",
     }
     .to_owned())
+}
+
+fn zeros(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let are_zero = |chunk: &[u8]| ZEROS.get(..chunk.len()) == Some(chunk);
+    bytes.chunks(ZEROS.len()).all(are_zero)
 }
 
 /// Whether the layers below know that there are no data at all.
@@ -59,7 +72,7 @@ mod tests {
     use crate::source::Memory;
 
     #[test]
-    fn zeros_boot_code_and_data_are_told_apart() {
+    fn zeros_boot_sectors_and_data_are_told_apart() {
         let describe = |bytes: Vec<u8>| describe(&Memory(bytes)).expect("memory reads");
         let mut boot = vec![0; 4096];
         boot[510..512].copy_from_slice(&[0x55, 0xaa]);
@@ -71,7 +84,16 @@ mod tests {
             "zeros in the first and last MiB"
         );
         assert_eq!(describe(vec![0; 3 << 19]), "all zeros");
-        assert_eq!(describe(boot), "boot code and no known file system");
+        let mut code = boot.clone();
+        code[446] = 7;
+        assert_eq!(
+            describe(boot),
+            "a boot sector with an empty partition table and no known file system"
+        );
+        assert_eq!(
+            describe(code),
+            "a boot sector with no partition table and no known file system"
+        );
         assert_eq!(describe(late), "zeros at the start, then unknown data");
         assert_eq!(describe(vec![7; 4096]), "unknown data");
     }

@@ -1,0 +1,129 @@
+//! Formats that are known by their magic and not read: `info` names them, so that nobody has to
+//! wonder, and two magics in one volume are noticed. Names are libblkid's where it has one.
+//!
+//! A format that has a reader stays in the table: it is the reader's claim that counts then, and
+//! whoever calls [`find`] leaves out the names of readers.
+
+mod filesystem;
+mod image;
+mod partition;
+mod view;
+mod volume;
+
+use crate::error::Result;
+use crate::source::Source;
+
+pub use view::View;
+
+/// What kind of thing a signature stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// A disk image container.
+    Image,
+    /// A partition table.
+    Partition,
+    /// A volume manager's member.
+    Volume,
+    /// A file system, or swap.
+    FileSystem,
+}
+
+/// What is known of one format.
+#[derive(Debug)]
+pub struct Signature {
+    /// The format's customary name: `xfs`, `LVM2_member`.
+    pub name: &'static str,
+    /// Its layer.
+    pub layer: Layer,
+    /// Whether it is short or loose: it names what nothing else claims and contradicts nothing.
+    pub weak: bool,
+    /// Where it lies in the last bytes instead of the first: how many of them it may take. What it
+    /// wraps has its own magic at the start.
+    pub at_end: Option<u64>,
+    /// How it is told.
+    test: Test,
+}
+
+/// How a signature is told.
+#[derive(Debug)]
+enum Test {
+    /// Any of these bytes at these offsets.
+    Any(&'static [(u64, &'static [u8])]),
+    /// More than bytes at an offset.
+    Check(fn(&View<'_>) -> bool),
+}
+
+impl Signature {
+    /// The magic `any`, bytes at an offset, of a format of `layer`.
+    const fn new(name: &'static str, layer: Layer, any: &'static [(u64, &'static [u8])]) -> Self {
+        let test = Test::Any(any);
+        Self {
+            name,
+            layer,
+            weak: false,
+            at_end: None,
+            test,
+        }
+    }
+
+    /// A format of `layer` that `check` tells.
+    const fn checked(name: &'static str, layer: Layer, check: fn(&View<'_>) -> bool) -> Self {
+        let test = Test::Check(check);
+        Self {
+            name,
+            layer,
+            weak: false,
+            at_end: None,
+            test,
+        }
+    }
+
+    /// The same, too short or loose to contradict anything.
+    const fn weak(self) -> Self {
+        Self { weak: true, ..self }
+    }
+
+    /// The same, in the last `reach` bytes.
+    const fn at_end(self, reach: u64) -> Self {
+        Self {
+            at_end: Some(reach),
+            ..self
+        }
+    }
+
+    /// Whether it stands for the content of a disk or volume and is no mere hint.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        !self.weak && matches!(self.layer, Layer::Volume | Layer::FileSystem)
+    }
+
+    fn is_in(&self, view: &View<'_>) -> bool {
+        match self.test {
+            Test::Any(any) => any.iter().any(|(offset, magic)| view.has(*offset, magic)),
+            Test::Check(check) => check(view),
+        }
+    }
+}
+
+/// Every signature, by layer.
+const TABLES: [&[Signature]; 4] = [
+    image::SIGNATURES,
+    partition::SIGNATURES,
+    volume::SIGNATURES,
+    filesystem::SIGNATURES,
+];
+
+/// Every signature.
+pub fn all() -> impl Iterator<Item = &'static Signature> {
+    TABLES.into_iter().flatten()
+}
+
+/// The signatures that `source` carries, in table order: containers, tables, volumes, file systems.
+/// A source too short for a magic does not carry it.
+///
+/// # Errors
+/// As [`Source::read_exact_at`], for the first 68 KiB. What cannot be read further on does not match.
+pub fn find(source: &dyn Source) -> Result<Vec<&'static Signature>> {
+    let view = View::new(source)?;
+    Ok(all().filter(|signature| signature.is_in(&view)).collect())
+}

@@ -1,0 +1,67 @@
+//! The bytes that signatures look at.
+
+use crate::error::Result;
+use crate::number::{to_u64, to_usize};
+use crate::source::{Source, read_vec};
+
+/// Bytes at the start that are read once: up to the superblock of btrfs.
+const HEAD: u64 = 68 * 1024;
+
+/// A source whose first bytes are in memory.
+pub struct View<'a> {
+    source: &'a dyn Source,
+    head: Vec<u8>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(source: &'a dyn Source) -> Result<Self> {
+        let len = source.size().min(HEAD);
+        let head = read_vec(source, 0, to_usize(len))?;
+        Ok(Self { source, head })
+    }
+
+    /// The size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// Whether `magic` stands at byte `offset`.
+    pub(super) fn has(&self, offset: u64, magic: &[u8]) -> bool {
+        self.with(offset, magic.len(), |bytes| bytes == magic)
+    }
+
+    /// Whether `magic` stands `before` bytes before the end.
+    pub(super) fn has_before_end(&self, before: u64, magic: &[u8]) -> bool {
+        let offset = self.size().checked_sub(before);
+        offset.is_some_and(|offset| self.has(offset, magic))
+    }
+
+    /// The `N` bytes at `offset`, zeros where there are none.
+    pub(super) fn bytes<const N: usize>(&self, offset: u64) -> [u8; N] {
+        let mut out = [0; N];
+        self.with(offset, N, |bytes| {
+            out.copy_from_slice(bytes);
+            true
+        });
+        out
+    }
+
+    /// The little-endian 16-bit number at `offset`.
+    pub(super) fn le16(&self, offset: u64) -> u16 {
+        u16::from_le_bytes(self.bytes(offset))
+    }
+
+    /// The little-endian 32-bit number at `offset`.
+    pub(super) fn le32(&self, offset: u64) -> u32 {
+        u32::from_le_bytes(self.bytes(offset))
+    }
+
+    fn with(&self, offset: u64, len: usize, mut test: impl FnMut(&[u8]) -> bool) -> bool {
+        let end = offset.saturating_add(to_u64(len));
+        if let Some(bytes) = self.head.get(to_usize(offset)..to_usize(end)) {
+            return test(bytes);
+        }
+        // `read_vec` allocates nothing for what lies past the end.
+        read_vec(self.source, offset, len).is_ok_and(|bytes| test(&bytes))
+    }
+}

@@ -1,0 +1,7 @@
+//! Partition tables, signatures and the order in which they are weighed, against the tools that
+//! make them and the collected images.
+
+mod collected;
+mod damage;
+mod disk;
+mod oracle;
