@@ -1,7 +1,9 @@
 //! Recovery in memory against the kernel's: copies of ext3 and ext4 file systems, taken while they
 //! were mounted and written to.
 
+mod fast_commit;
 mod features;
+mod orphans;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -61,13 +63,6 @@ fn open(image: &Path) -> Image {
     library::open_with(image, &Options::default())
 }
 
-/// What the library shows without recovery.
-fn unreplayed(image: &Path) -> Image {
-    let mut options = Options::default();
-    options.format.no_replay = true;
-    library::open_with(image, &options)
-}
-
 /// Compares the recovered `dirty` with the kernel's mount of a copy, all but the fields `without`;
 /// gives our tree.
 fn compare(dirty: &Dirty, without: &[&str]) -> Tree {
@@ -76,6 +71,12 @@ fn compare(dirty: &Dirty, without: &[&str]) -> Tree {
     let filesystem = library::file_system(&image);
     let found = library::walk(&*filesystem);
     let usage = filesystem.usage();
+    let notices = image.notices.all().join("\n");
+    let recovered = "replayed in memory: ";
+    assert!(
+        notices.contains(recovered),
+        "nothing was in the log: {notices}"
+    );
     drop((filesystem, image));
     assert_eq!(sha256(&dirty.image), before, "the image was written to");
     let judged = dirty.scratch.join("judged.img");
