@@ -61,8 +61,8 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         words: &["libc::E*", "Errno::*"],
-        only: &["fuse", "service", "sys"],
-        why: "errno numbers are for those who speak with the kernel",
+        only: &["fuse", "service", "cli", "sys"],
+        why: "errno numbers are for those who speak with the host's kernel",
     },
 ];
 

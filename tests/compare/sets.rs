@@ -124,6 +124,11 @@ fn compare(name: &str, set: &Set) {
     println!("{name}: {files} files are equal");
 }
 
+/// A file system made with the arguments `mke2fs` and written into by the kernel.
+pub fn made(mke2fs: &'static str, scratch: &Scratch) -> PathBuf {
+    make(&Set { mke2fs, ..PLAIN }, scratch)
+}
+
 /// The set's file system, written into by the kernel.
 fn make(set: &Set, scratch: &Scratch) -> PathBuf {
     let image = scratch.file("image", SIZE);

@@ -66,6 +66,19 @@ pub fn portable(root: &Path, many: u32) {
     }
 }
 
+/// As [`everything`], without what only root sees.
+pub fn visible_to_all(root: &Path) {
+    names(&folder(root, "names"), 300);
+    odd_names(&folder(root, "odd-names"));
+    types(&folder(root, "types"));
+    owners(&folder(root, "owners"));
+    times(&folder(root, "times"));
+    links(&folder(root, "links"));
+    lists(&folder(root, "lists"));
+    contents::everything(&folder(root, "contents"));
+    deep(&folder(root, "deep"));
+}
+
 /// A new directory.
 pub fn folder(root: &Path, name: &str) -> PathBuf {
     let path = root.join(name);

@@ -61,7 +61,12 @@ impl Mounted {
     }
 
     /// Unmounts it now; panics where that fails, as for what is still open.
+    ///
+    /// Read-only first: a mount namespace that somebody made meanwhile may hold a copy of the
+    /// mount, and then umount(8) alone leaves the file system mounted and its journal full.
     pub fn unmount(self) {
+        let remount = Run::new("mount").words("-o remount,ro").arg(&self.at);
+        remount.run();
         Run::new("umount").arg(&self.at).run();
         std::mem::forget(self); // the directory stays, as with drop
     }

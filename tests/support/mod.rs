@@ -14,4 +14,5 @@ pub mod images;
 pub mod kernel;
 pub mod library;
 pub mod record;
+pub mod through;
 pub mod walk;
