@@ -21,7 +21,8 @@ use crate::cache::{Cache, Found, Layer, Ticket, Waiter};
 use crate::error::Result;
 use crate::number::{to_u64, to_usize};
 
-/// Bytes of one cached block.
+/// Bytes of one cached block. Measured with `contrib/bench`: blocks of 4 KiB halve what a sequential
+/// reader gets, blocks of 64 KiB give it no more and cut random reads to a third.
 const BLOCK: u64 = 16 << 10;
 
 /// Bytes that are read, and looked up, in one piece at most.
