@@ -14,7 +14,7 @@ fn after(script: &str) -> Dirty {
     dirty(64 << 20, MKE2FS, "noatime", |at| {
         sh(
             at,
-            "mkdir d e; for n in 1 2 3 4 5 6; do seq $((n * 3000)) >d/f$n; done; sync -f .; sleep 0.1
+            "mkdir d e t; for n in $(seq 200); do : >t/one-of-the-names-that-make-it-a-tree-of-many-leaves-$n; done; for n in 1 2 3 4 5 6; do seq $((n * 3000)) >d/f$n; done; sync -f .; sleep 0.1
              echo full >d/full; sync d/full; sync -f .; echo start >d/start; sync d/start",
         );
         let before = commits(at);
@@ -70,4 +70,6 @@ cases! {
     directory_made: "mkdir d/sub; echo x >d/sub/x; sync d/sub/x; echo y >>d/f1; sync d/f1";
     overwritten: "seq 9000 -1 1 >d/f6; sync d/f6; seq 5 >d/f5; sync d/f5";
     many_names: "for n in $(seq 12); do echo $n >e/a-rather-long-name-of-a-file-so-that-blocks-fill-$n; done; sync e/a-rather-long-name-of-a-file-so-that-blocks-fill-12; echo >>d/f1; sync d/f1";
+    a_directory_that_becomes_a_tree: "for n in $(seq 100); do echo $n >e/a-rather-long-name-of-a-file-so-that-blocks-fill-$n; done; sync e/a-rather-long-name-of-a-file-so-that-blocks-fill-100";
+    in_a_tree: "for n in $(seq 60); do echo $n >t/another-name-that-goes-between-the-others-$n; done; sync t/another-name-that-goes-between-the-others-60; rm t/one-*-7; mv t/one-*-8 t/moved; echo >>t/moved; sync t/moved";
 }

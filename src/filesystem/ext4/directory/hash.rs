@@ -16,7 +16,7 @@ const SEED: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// How names are hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hasher {
+pub(in crate::filesystem::ext4) struct Hasher {
     function: Function,
     unsigned: bool,
     seed: [u32; 4],
@@ -31,15 +31,15 @@ enum Function {
 
 /// A name's hash; the tree is ordered by `major`, whose lowest bit is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Hash {
-    pub(super) major: u32,
+pub(in crate::filesystem::ext4) struct Hash {
+    pub(in crate::filesystem::ext4) major: u32,
     pub(super) minor: u32,
 }
 
 impl Hasher {
     /// The hasher for `hash_version` of a tree's root, or `s_def_hash_version`; `None` for a
     /// version that is not known.
-    pub(super) fn new(version: u8, superblock: &Superblock) -> Option<Self> {
+    pub(in crate::filesystem::ext4) fn new(version: u8, superblock: &Superblock) -> Option<Self> {
         let function = match version {
             0 | 3 => Function::Legacy,
             1 | 4 => Function::HalfMd4,
@@ -58,7 +58,7 @@ impl Hasher {
     }
 
     /// The hash of `name`.
-    pub(super) fn hash(&self, name: &[u8]) -> Hash {
+    pub(in crate::filesystem::ext4) fn hash(&self, name: &[u8]) -> Hash {
         let Hash { major, minor } = match self.function {
             Function::Legacy => self.legacy(name),
             Function::HalfMd4 => self.half_md4(name),

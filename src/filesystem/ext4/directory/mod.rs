@@ -2,7 +2,7 @@
 
 mod checksum;
 mod entry;
-mod hash;
+pub(super) mod hash;
 mod htree;
 mod linear;
 mod name;

@@ -3,6 +3,7 @@
 use super::super::super::checksum::crc32c;
 use super::super::super::features;
 use super::extents::Extent;
+use super::htree::INDEX;
 use super::{Editor, RawBytes, field};
 use crate::error::{Error, Result};
 use crate::number::to_u64;
@@ -12,8 +13,7 @@ const HEADER: usize = 8;
 /// Bytes of `struct ext4_dir_entry_tail`, the checksum that ends a block and looks like an entry.
 const TAIL: usize = 12;
 const TAIL_TYPE: u8 = 0xde;
-/// `i_flags`: there is an htree, and the contents are in the inode.
-const INDEX: u32 = 0x1000;
+/// `i_flags`: the blocks are in extents, and the contents are in the inode.
 const EXTENTS: u32 = 0x8_0000;
 const INLINE_DATA: u32 = 0x1000_0000;
 /// A directory with more blocks than this is not edited.
@@ -21,12 +21,19 @@ const MOST_BLOCKS: u32 = 1 << 16;
 
 /// A place for an entry, or one that is there.
 #[derive(Clone, Copy)]
-struct Slot {
-    at: usize,
-    len: usize,
-    inode: u32,
+pub(super) struct Slot {
+    pub(super) at: usize,
+    pub(super) len: usize,
+    pub(super) inode: u32,
     /// Where the entry before it in the same block begins.
     previous: Option<usize>,
+}
+
+/// An entry to be added; the type as in an entry.
+struct NewEntry<'a> {
+    name: &'a [u8],
+    inode: u32,
+    kind: u8,
 }
 
 impl Editor {
@@ -52,6 +59,7 @@ impl Editor {
         let cleared = vec![0; slot.len.saturating_sub(HEADER)];
         block.put(slot.at.saturating_add(HEADER), &cleared);
         block.put(slot.at, &[0; 4]);
+        block.put(slot.at.saturating_add(6), &[0; 2]);
         self.set_directory_block(dir, number, block).map(|()| true)
     }
 
@@ -64,31 +72,57 @@ impl Editor {
         kind: u8,
     ) -> Result<()> {
         let mut raw = self.inode(dir)?;
-        let blocks = self.leaves(&raw)?;
-        let needed = record_size(name.len());
+        let blocks = self.blocks(&raw)?;
+        let entry = NewEntry { name, inode, kind };
+        if raw.u32_at(field::FLAGS) & INDEX != 0 {
+            return self.add_to_tree(dir, &mut raw, &blocks, &entry);
+        }
         for &number in &blocks {
-            let block = self.patched.block(number)?;
-            let room = |slot: &Slot| slot.len.saturating_sub(self.used(&block, slot)) >= needed;
-            if let Some(slot) = self.slots(&block)?.into_iter().find(room) {
-                let block = self.placed(block, &slot, name, inode, kind);
-                return self.set_directory_block(dir, number, block);
+            if self.add_to_block(dir, number, &entry)? {
+                return Ok(());
             }
         }
-        if raw.u32_at(field::FLAGS) & INDEX != 0 {
-            return Err(Error::unsupported("its hash tree would have to be split"));
+        if let ([first], true) = (&*blocks, self.superblock.features.has(features::DIR_INDEX)) {
+            self.make_tree(dir, &mut raw, *first)?;
+            let blocks = self.blocks(&raw)?;
+            return self.add_to_tree(dir, &mut raw, &blocks, &entry);
         }
         let number = self.append_block(dir, &mut raw)?;
-        let mut block = self.empty_block();
-        let len = self.room();
-        put_len(&mut block, 0, len);
-        let slot = Slot {
-            at: 0,
-            len,
-            inode: 0,
-            previous: None,
+        let mut block = vec![0; self.block_size()];
+        put_len(&mut block, 0, self.room());
+        self.put_tail(&mut block);
+        self.patched.set_block(number, block)?;
+        self.add_to_block(dir, number, &entry).map(|_| ())
+    }
+
+    fn add_to_tree(
+        &self,
+        dir: u32,
+        raw: &mut [u8],
+        blocks: &[u64],
+        entry: &NewEntry<'_>,
+    ) -> Result<()> {
+        let path = self.descend(raw, blocks, entry.name)?;
+        if self.add_to_block(dir, path.leaf, entry)? {
+            return Ok(());
+        }
+        let half = self.split_leaf(dir, raw, &path)?;
+        if self.add_to_block(dir, half, entry)? {
+            return Ok(());
+        }
+        Err(Error::corrupt("half a leaf has no room for one entry"))
+    }
+
+    /// Adds the entry to block `number`; false where it has no room.
+    fn add_to_block(&self, dir: u32, number: u64, entry: &NewEntry<'_>) -> Result<bool> {
+        let block = self.patched.block(number)?;
+        let needed = record_size(entry.name.len());
+        let room = |slot: &Slot| slot.len.saturating_sub(used(&block, slot)) >= needed;
+        let Some(slot) = self.slots(&block)?.into_iter().find(room) else {
+            return Ok(false);
         };
-        let block = self.placed(block, &slot, name, inode, kind);
-        self.set_directory_block(dir, number, block)
+        let block = self.placed(block, &slot, entry);
+        self.set_directory_block(dir, number, block).map(|()| true)
     }
 
     /// Gives the new directory `dir` its first block, with `.` and `..`.
@@ -96,23 +130,33 @@ impl Editor {
         let mut raw = self.inode(dir)?;
         Self::set_size(&mut raw, 0);
         let number = self.append_block(dir, &mut raw)?;
-        let mut block = self.empty_block();
+        let mut block = vec![0; self.block_size()];
         put_len(&mut block, 0, self.room());
-        let directory = 2;
+        self.put_tail(&mut block);
+        let kind = 2; // a directory
         let slot = Slot {
             at: 0,
             len: self.room(),
             inode: 0,
             previous: None,
         };
-        block = self.placed(block, &slot, b".", dir, directory);
-        let slot = Slot { inode: dir, ..slot };
-        block = self.placed(block, &slot, b"..", parent, directory);
+        let name = b".";
+        let inode = dir;
+        block = self.placed(block, &slot, &NewEntry { name, inode, kind });
+        let slot = Slot { inode, ..slot };
+        let (name, inode) = (b"..", parent);
+        block = self.placed(block, &slot, &NewEntry { name, inode, kind });
         self.set_directory_block(dir, number, block)
     }
 
     fn find_slot(&self, dir: u32, name: &[u8]) -> Result<Option<(u64, Slot)>> {
-        for number in self.blocks(&self.inode(dir)?)? {
+        let raw = self.inode(dir)?;
+        let mut blocks = self.blocks(&raw)?;
+        if raw.u32_at(field::FLAGS) & INDEX != 0 {
+            let path = self.descend(&raw, &blocks, name)?;
+            blocks = self.leaves(&path, &blocks)?;
+        }
+        for number in blocks {
             let block = self.patched.block(number)?;
             let named = |slot: &Slot| slot.inode != 0 && entry_name(&block, slot.at) == name;
             if let Some(slot) = self.slots(&block)?.into_iter().find(named) {
@@ -126,8 +170,8 @@ impl Editor {
     fn blocks(&self, raw: &[u8]) -> Result<Vec<u64>> {
         let flags = raw.u32_at(field::FLAGS);
         let is_directory = raw.u16_at(field::MODE) & 0xf000 == 0x4000;
-        if !is_directory || flags & INLINE_DATA != 0 || flags & EXTENTS == 0 {
-            return Err(Error::unsupported("it is no directory with extents"));
+        if !is_directory || flags & INLINE_DATA != 0 {
+            return Err(Error::unsupported("it is no directory with blocks"));
         }
         let size = to_u64(self.block_size()).max(1);
         let count = Self::size(raw).checked_div(size).unwrap_or(0);
@@ -135,7 +179,11 @@ impl Editor {
             .ok()
             .filter(|count| *count <= MOST_BLOCKS);
         let count = count.ok_or_else(|| Error::unsupported("the directory is too large"))?;
-        let extents = self.tree(raw)?.extents;
+        let extents = if flags & EXTENTS == 0 {
+            self.indirect_runs(raw, count)?.0
+        } else {
+            self.tree(raw)?.extents
+        };
         let inside = extents.iter().filter_map(|extent| extent.clip(0, count));
         let each = |extent: Extent| {
             let end = extent.physical.saturating_add(extent.blocks.into());
@@ -144,22 +192,18 @@ impl Editor {
         Ok(inside.flat_map(each).collect())
     }
 
-    /// The blocks that may take the entry `name`: all, where there is no hash tree.
-    fn leaves(&self, raw: &[u8]) -> Result<Vec<u64>> {
-        let blocks = self.blocks(raw)?;
-        if raw.u32_at(field::FLAGS) & INDEX == 0 {
-            return Ok(blocks);
-        }
-        Err(Error::unsupported("names go into a hash tree"))
+    /// All places in the leaf `block`, used or not, but not its tail.
+    pub(super) fn slots(&self, block: &[u8]) -> Result<Vec<Slot>> {
+        self.slots_until(block, self.room())
     }
 
-    /// All places in `block`, used or not, but not its tail.
-    fn slots(&self, block: &[u8]) -> Result<Vec<Slot>> {
+    /// The places in the first `room` bytes of `block`.
+    pub(super) fn slots_until(&self, block: &[u8], room: usize) -> Result<Vec<Slot>> {
         let mut slots: Vec<Slot> = Vec::new();
         let mut at = 0_usize;
-        while at < self.room() {
+        while at < room {
             let len = self.record_len(block, at);
-            let end = at.checked_add(len).filter(|end| *end <= self.room());
+            let end = at.checked_add(len).filter(|end| *end <= room);
             let (Some(end), true) = (end, len >= HEADER && len.is_multiple_of(4)) else {
                 return Err(Error::corrupt(format!(
                     "rec_len {len} leads out of the block"
@@ -177,48 +221,25 @@ impl Editor {
         Ok(slots)
     }
 
-    /// Bytes that the entry in `slot` needs itself.
-    fn used(&self, block: &[u8], slot: &Slot) -> usize {
-        if slot.inode == 0 {
-            return 0;
-        }
-        record_size(entry_name(block, slot.at).len())
-    }
-
     /// `block` with the entry in `slot`, behind what is there.
-    fn placed(
-        &self,
-        mut block: Vec<u8>,
-        slot: &Slot,
-        name: &[u8],
-        inode: u32,
-        kind: u8,
-    ) -> Vec<u8> {
-        let used = if slot.inode == 0 {
-            0
-        } else {
-            let count = block.get(slot.at.saturating_add(6)).copied().unwrap_or(0);
-            record_size(count.into())
-        };
+    fn placed(&self, mut block: Vec<u8>, slot: &Slot, entry: &NewEntry<'_>) -> Vec<u8> {
+        let used = used(&block, slot);
         if used > 0 {
             put_len(&mut block, slot.at, used);
         }
         let at = slot.at.saturating_add(used);
         put_len(&mut block, at, slot.len.saturating_sub(used));
-        let kind = if self.superblock.features.has(features::FILETYPE) {
-            kind
-        } else {
-            0
-        };
-        let name_len = u8::try_from(name.len()).unwrap_or(u8::MAX);
-        block.put(at, &inode.to_le_bytes());
+        let typed = self.superblock.features.has(features::FILETYPE);
+        let kind = if typed { entry.kind } else { 0 };
+        let name_len = u8::try_from(entry.name.len()).unwrap_or(u8::MAX);
+        block.put(at, &entry.inode.to_le_bytes());
         block.put(at.saturating_add(6), &[name_len, kind]);
-        block.put(at.saturating_add(HEADER), name);
+        block.put(at.saturating_add(HEADER), entry.name);
         block
     }
 
     /// Bytes of a block that entries may take.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let tail = if self.superblock.has_checksums() {
             TAIL
         } else {
@@ -227,13 +248,13 @@ impl Editor {
         self.block_size().saturating_sub(tail)
     }
 
-    fn empty_block(&self) -> Vec<u8> {
-        let mut block = vec![0; self.block_size()];
+    /// Makes the place for the checksum at the end of a block of entries.
+    pub(super) fn put_tail(&self, block: &mut [u8]) {
         if self.superblock.has_checksums() {
-            put_len(&mut block, self.room(), TAIL);
+            block.put(self.room(), &[0; TAIL]);
+            put_len(block, self.room(), TAIL);
             block.put(self.room().saturating_add(7), &[TAIL_TYPE]);
         }
-        block
     }
 
     fn record_len(&self, block: &[u8], at: usize) -> usize {
@@ -245,7 +266,7 @@ impl Editor {
         }
     }
 
-    fn append_block(&self, dir: u32, raw: &mut [u8]) -> Result<u64> {
+    pub(super) fn append_block(&self, dir: u32, raw: &mut [u8]) -> Result<u64> {
         let size = to_u64(self.block_size()).max(1);
         let logical = Self::size(raw).checked_div(size).unwrap_or(0);
         let logical =
@@ -268,7 +289,12 @@ impl Editor {
         Ok(block)
     }
 
-    fn set_directory_block(&self, dir: u32, number: u64, mut block: Vec<u8>) -> Result<()> {
+    pub(super) fn set_directory_block(
+        &self,
+        dir: u32,
+        number: u64,
+        mut block: Vec<u8>,
+    ) -> Result<()> {
         if self.superblock.has_checksums() {
             let seed = self.inode_seed(dir, &self.inode(dir)?);
             let sum = crc32c(seed, block.get(..self.room()).unwrap_or(&[]));
@@ -278,19 +304,27 @@ impl Editor {
     }
 }
 
+/// Bytes that the entry in `slot` needs itself.
+fn used(block: &[u8], slot: &Slot) -> usize {
+    if slot.inode == 0 {
+        return 0;
+    }
+    record_size(entry_name(block, slot.at).len())
+}
+
 /// Bytes of an entry with a name of `len` bytes.
-fn record_size(len: usize) -> usize {
+pub(super) fn record_size(len: usize) -> usize {
     len.saturating_add(HEADER).next_multiple_of(4)
 }
 
-fn entry_name(block: &[u8], at: usize) -> &[u8] {
+pub(super) fn entry_name(block: &[u8], at: usize) -> &[u8] {
     let rest = block.get(at..).unwrap_or(&[]);
     let len = rest.get(6).copied().map_or(0, usize::from);
     rest.get(HEADER..HEADER.saturating_add(len)).unwrap_or(&[])
 }
 
 /// Never more than the block, whose size is at most 64 KiB; that itself is written as 65535.
-fn put_len(block: &mut [u8], at: usize, len: usize) {
+pub(super) fn put_len(block: &mut [u8], at: usize, len: usize) {
     let raw = u16::try_from(len).unwrap_or(u16::MAX);
     block.put(at.saturating_add(4), &raw.to_le_bytes());
 }

@@ -5,6 +5,7 @@
 mod bitmap;
 mod directory;
 pub(in crate::filesystem::ext4) mod extents;
+mod htree;
 mod indirect;
 mod inode;
 mod patched;
