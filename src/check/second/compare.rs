@@ -56,6 +56,9 @@ impl<'a> Comparison<'a> {
     /// Compares everything.
     pub(super) fn run(mut self) -> Second {
         let root = self.ours.root();
+        if let Ok(attributes) = self.ours.attributes(&request(), root) {
+            self.file(&[], root, &attributes);
+        }
         let mut seen = HashSet::from([root]);
         let mut waiting = vec![Directory {
             path: Vec::new(),
