@@ -50,7 +50,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --help --version mount info ls cat cp convert check run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

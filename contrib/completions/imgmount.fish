@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n o= f/foreground p/partition= layout= no-raw format= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= h/help V/version
+    string join \n o= f/foreground p/partition= layout= no-raw format= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -42,6 +42,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -l no-raw -d 'Leave out 
 complete -c imgmount -n "__fish_imgmount_needs_command" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l manual -d 'Write the manual page imgmount(1) to standard output'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s V -l version -d 'Print version'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "mount" -d 'Mount an image (the verb may be left out)'

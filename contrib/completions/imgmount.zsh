@@ -32,6 +32,7 @@ _imgmount() {
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
+'--manual[Write the manual page imgmount(1) to standard output]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \

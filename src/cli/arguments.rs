@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Write the completions of this shell to standard output
     #[arg(long, hide = true, value_name = "SHELL", exclusive = true)]
     pub completions: Option<Shell>,
+    /// Write the manual page imgmount(1) to standard output
+    #[arg(long, hide = true, exclusive = true)]
+    pub manual: bool,
 }
 
 const AFTER_HELP: &str = "\
@@ -60,8 +63,10 @@ pub enum Verb {
     /// Write files of an image to standard output
     Cat(Cat),
     /// Copy files out of an image
+    #[command(override_usage = "imgmount cp [OPTIONS] IMAGE PATH... DEST")]
     Cp(Cp),
     /// Write the disk, or one volume, as a sparse raw file
+    #[command(override_usage = "imgmount convert [OPTIONS] IMAGE [VOLUME] OUT")]
     Convert(Convert),
     /// Read everything and report what is damaged
     Check(Check),
@@ -516,10 +521,11 @@ mod tests {
     }
 
     #[test]
-    fn completions_need_no_image() {
+    fn completions_and_manual_need_no_image() {
         assert_eq!(
             parsed("imgmount --completions zsh").completions,
             Some(Shell::Zsh)
         );
+        assert!(parsed("imgmount --manual").manual);
     }
 }

@@ -68,6 +68,10 @@ fn print(arguments: &Arguments) -> Result<Outcome, Failure> {
     if let Some(shell) = arguments.completions {
         output.bytes(&manual::completions(shell))?;
     }
+    if arguments.manual {
+        let page = manual::page().map_err(|error| Failure::output(&error))?;
+        output.text(&page)?;
+    }
     output.finish()?;
     Ok(Outcome::Done)
 }

@@ -18,3 +18,14 @@ fn the_completions_are_those_of_the_definition() {
         );
     }
 }
+
+#[test]
+fn the_manual_page_is_that_of_the_definition() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/imgmount.1");
+    let made = imgmount().arg("--manual").stdout();
+    let kept = std::fs::read(&path).expect("the page is kept");
+    assert!(
+        made == kept,
+        "man/imgmount.1 is old: imgmount --manual > it"
+    );
+}

@@ -170,8 +170,10 @@ impl Page {
                 printable(description.features.join(" ").as_bytes())
             ));
         }
-        for (name, value) in &description.facts {
-            self.line(&format!("{name}: {}", cut(value.as_bytes())));
+        if !description.facts.is_empty() {
+            let facts = description.facts.iter();
+            let facts = facts.map(|(name, value)| format!("{name}: {}", cut(value.as_bytes())));
+            self.line(&facts.collect::<Vec<_>>().join("; "));
         }
         for file in &description.second_files {
             self.line(&format!("needs the file: {}", cut(file)));
