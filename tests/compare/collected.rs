@@ -151,7 +151,8 @@ fn rows_against(rows: &[Row], found: &Tree, say: &mut dyn FnMut(String)) {
             continue;
         };
         for (column, value) in columns(record) {
-            if row[column] != "-" && row[column] != value {
+            let hashed = format!("sha256:{}", images::sha256_of(value.as_bytes()));
+            if ![&value, &hashed, "-"].contains(&row[column].as_str()) {
                 say(format!(
                     "{path}: {column}: {value}, expected {}",
                     row[column]
