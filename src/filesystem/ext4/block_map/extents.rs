@@ -5,7 +5,7 @@
 use zerocopy::{FromBytes, Immutable};
 
 use super::{BlockMap, BlockPlace, BlockRun};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 use crate::filesystem::ext4::checksum;
 use crate::filesystem::ext4::layout::{RawExtent, RawExtentHeader, RawExtentIndex};
 
@@ -62,10 +62,11 @@ impl BlockMap<'_> {
     /// Walks down from the root to the leaf that is responsible for `logical`.
     fn find_leaf(&self, logical: u64) -> Result<Leaf> {
         let root = &self.inode.raw.i_block;
-        let depth = header(root).context(|| "extent tree root")?.eh_depth.get();
+        let in_root = |error: Error| error.at(self.inode.offset).context("extent tree root");
+        let depth = header(root).map_err(in_root)?.eh_depth.get();
         if depth > MOST_LEVELS {
             let error = Error::corrupt(format!("eh_depth {depth} is over {MOST_LEVELS}"));
-            return Err(error.at(self.inode.offset).context("extent tree root"));
+            return Err(in_root(error));
         }
         let mut scope = Scope {
             depth,
@@ -73,8 +74,7 @@ impl BlockMap<'_> {
             end: END,
         };
         let step = self.visit(root, &mut scope, logical, None);
-        let mut next =
-            step.map_err(|error| error.at(self.inode.offset).context("extent tree root"))?;
+        let mut next = step.map_err(in_root)?;
         loop {
             let block = match next {
                 Step::Leaf(leaf) => return Ok(leaf),
