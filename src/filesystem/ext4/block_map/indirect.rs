@@ -27,9 +27,10 @@ impl BlockMap<'_> {
         };
         if route.levels == 0 {
             let pointers: Vec<u8> = self.inode.raw.i_block.get(..48).unwrap_or(&[]).to_vec();
-            return self.run_in(&pointers, route.slot);
+            return self.run_in(&pointers, route.slot, None);
         }
         let mut block = self.inode.pointer(route.slot);
+        let mut holder = None;
         for level in (0..route.levels).rev() {
             let covered = bits.saturating_mul(level); // log2 of the blocks under one pointer
             if block == 0 {
@@ -39,9 +40,10 @@ impl BlockMap<'_> {
             }
             let slot =
                 route.index.wrapping_shr(covered) & (1_u64.wrapping_shl(bits)).wrapping_sub(1);
-            let pointers = self.pointers(block)?;
+            let pointers = self.pointers(block, holder)?;
+            holder = Some(u64::from(block));
             if level == 0 {
-                let run = self.run_in(&pointers, to_usize(slot));
+                let run = self.run_in(&pointers, to_usize(slot), holder);
                 self.pointers = Some((block.into(), pointers));
                 return run;
             }
@@ -55,18 +57,19 @@ impl BlockMap<'_> {
         Ok(hole(1))
     }
 
-    /// The block of pointers `block`, from memory where it was the last one read.
-    fn pointers(&mut self, block: u32) -> Result<Vec<u8>> {
+    /// The block of pointers `block`, which `holder` names, from memory where it was the last one
+    /// read.
+    fn pointers(&mut self, block: u32, holder: Option<u64>) -> Result<Vec<u8>> {
         let block = u64::from(block);
         if let Some((_, pointers)) = self.pointers.take_if(|(number, _)| *number == block) {
             return Ok(pointers);
         }
-        self.check(block)?;
+        self.check(block, holder)?;
         self.core.read_block(self.request, block)
     }
 
     /// The run of pointers from `slot` on that go up one by one, or are all zero.
-    fn run_in(&self, pointers: &[u8], slot: usize) -> Result<BlockRun> {
+    fn run_in(&self, pointers: &[u8], slot: usize, holder: Option<u64>) -> Result<BlockRun> {
         let start = u64::from(pointer(pointers, slot));
         let (words, _) = pointers.as_chunks::<4>();
         let rest = words.get(slot..).unwrap_or(&[]);
@@ -75,7 +78,7 @@ impl BlockMap<'_> {
             let blocks = rest.take_while(|pointer| *pointer == 0).count();
             return Ok(hole(crate::number::to_u64(blocks)));
         }
-        self.check(start)?;
+        self.check(start, holder)?;
         let most = self.core.superblock.blocks;
         let follows = |(pointer, expected): &(u64, u64)| pointer == expected && *expected < most;
         let blocks = rest.zip(start..).take_while(follows).count();
@@ -85,14 +88,19 @@ impl BlockMap<'_> {
         })
     }
 
-    fn check(&self, block: u64) -> Result<()> {
+    /// Checks that `block` is inside the file system; `holder` is the block of pointers that names
+    /// it, where it is not the inode.
+    fn check(&self, block: u64, holder: Option<u64>) -> Result<()> {
         if self.core.holds(block, 1) {
             return Ok(());
         }
-        Err(
-            Error::corrupt(format!("block pointer {block} is outside the file system"))
-                .at(self.inode.offset),
-        )
+        let error = Error::corrupt(format!("block pointer {block} is outside the file system"));
+        Err(match holder {
+            None => error.at(self.inode.offset),
+            Some(holder) => error
+                .at(self.core.superblock.block_offset(holder)?)
+                .context(format!("block of pointers {holder}")),
+        })
     }
 }
 
