@@ -89,8 +89,7 @@ fn parse<'a>(
         if *first == [0; 4] {
             break;
         }
-        let (raw, name, behind) = split_entry(rest)
-            .ok_or_else(|| Error::corrupt("e_name_len leads past the end of the attributes"))?;
+        let (raw, name, behind) = split_entry(rest)?;
         raws.push((raw, name));
         rest = behind;
     }
@@ -111,12 +110,21 @@ fn parse<'a>(
 }
 
 /// The entry at the start of `bytes`, its name, and what follows.
-fn split_entry(bytes: &[u8]) -> Option<(RawEntry, &[u8], &[u8])> {
-    let (raw, rest) = RawEntry::read_from_prefix(bytes).ok()?;
+fn split_entry(bytes: &[u8]) -> Result<(RawEntry, &[u8], &[u8])> {
+    let (raw, rest) = RawEntry::read_from_prefix(bytes)
+        .map_err(|_| Error::corrupt("an attribute's entry is cut short"))?;
     let len = usize::from(raw.e_name_len);
-    let name = rest.get(..len)?;
-    let behind = rest.get(len.next_multiple_of(4)..)?;
-    (!name.contains(&0)).then_some((raw, name, behind))
+    let parts = rest.get(..len).zip(rest.get(len.next_multiple_of(4)..));
+    let (name, behind) = parts.ok_or_else(|| {
+        Error::corrupt(format!(
+            "e_name_len {len} leads past the end of the attributes"
+        ))
+    })?;
+    if name.contains(&0) {
+        let name = printable(name);
+        return Err(Error::corrupt(format!("the name «{name}» has a NUL")));
+    }
+    Ok((raw, name, behind))
 }
 
 fn value<'a>(

@@ -40,20 +40,22 @@ pub(super) fn names(
     each: &mut dyn FnMut(&[u8]),
 ) -> Result<()> {
     let block = block(core, request, inode)?;
-    let mut list = |entries: Result<Vec<Entry<'_>>>| {
-        for entry in located(inode, entries)? {
+    let mut list = |entries: Vec<Entry<'_>>| {
+        for entry in entries {
             let prefix = PREFIXES.iter().find(|(index, _)| *index == entry.index);
             if let Some((_, prefix)) = prefix {
                 each(&[*prefix, entry.name].concat());
             }
         }
-        Ok(())
     };
-    list(entries::in_inode(inode.tail(), limits(core)))?;
-    match block {
-        Some(block) => list(entries::in_block(&block, limits(core))),
-        None => Ok(()),
+    list(located(
+        inode,
+        entries::in_inode(inode.tail(), limits(core)),
+    )?);
+    if let Some(block) = block {
+        list(located(inode, block.entries(core))?);
     }
+    Ok(())
 }
 
 /// The value of the attribute `name` of `inode`, as getxattr(2) gives it.
@@ -135,7 +137,7 @@ fn stored(
     let Some(block) = block(core, request, inode)? else {
         return Ok(None);
     };
-    let outside = entries::in_block(&block, limits(core))?;
+    let outside = block.entries(core)?;
     // Blocks are sorted, and the kernel stops looking where the name would be.
     let key = (index, name.len(), name);
     let mut until = outside
@@ -147,8 +149,26 @@ fn stored(
     }
 }
 
+/// An attribute block and where it is: what is wrong in it is wrong there, not in the inode.
+struct Block {
+    number: u64,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Block {
+    fn entries(&self, core: &Core) -> Result<Vec<Entry<'_>>> {
+        self.located(entries::in_block(&self.bytes, limits(core)))
+    }
+
+    fn located<T>(&self, result: Result<T>) -> Result<T> {
+        let context = || format!("attribute block {}", self.number);
+        result.map_err(|error| error.at(self.offset).context(context()))
+    }
+}
+
 /// The attribute block, its checksum verified.
-fn block(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<Vec<u8>>> {
+fn block(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<Block>> {
     let number = inode.file_acl();
     if number == 0 {
         return Ok(None);
@@ -159,8 +179,12 @@ fn block(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<V
                 "i_file_acl {number} is outside the file system"
             )));
         }
-        let block = core.read_block(request, number)?;
-        verify(core, &block, number)?;
+        let block = Block {
+            number,
+            offset: core.superblock.block_offset(number)?,
+            bytes: core.read_block(request, number)?,
+        };
+        block.located(verify(core, &block.bytes, number))?;
         Ok(Some(block))
     };
     located(inode, read())
@@ -174,9 +198,7 @@ fn verify(core: &Core, block: &[u8], number: u64) -> Result<()> {
     if !core.superblock.has_checksums() || sum == header.h_checksum.get() {
         return Ok(());
     }
-    let offset = core.superblock.block_offset(number)?;
-    core.bad_checksum(Error::corrupt("bad checksum").at(offset))
-        .context(|| format!("attribute block {number}"))
+    core.bad_checksum(Error::corrupt("bad checksum"))
 }
 
 /// Over the block's number and the block, with zeros where the sum itself is.
