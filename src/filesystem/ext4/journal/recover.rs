@@ -61,7 +61,7 @@ pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64
     recovery.problems.extend(scanned.problem);
     let mut revoked = Revoked::default();
     let collect = |block: Block, walk: &mut Walk<'_>| match block {
-        Block::Revoke(block) => revoked.add(&block, walk.sequence, superblock),
+        Block::Revoke(block) => revoked.add(&block, walk.sequence, superblock, volume_blocks),
         Block::Descriptor(block) => {
             for _ in tags(&block, superblock) {
                 walk.advance()?;

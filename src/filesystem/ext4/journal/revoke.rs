@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 pub(super) struct Revoked(HashMap<u64, u32>);
 
 impl Revoked {
-    /// Adds the records of the revoke block `block` of transaction `sequence`.
+    /// Adds the records of the revoke block `block` of transaction `sequence`. Those past the
+    /// volume's `volume_blocks` mean nothing, and there may be many.
     ///
     /// # Errors
     /// `Corrupt` as of [`records`].
@@ -23,8 +24,10 @@ impl Revoked {
         block: &[u8],
         sequence: u32,
         superblock: &Superblock,
+        volume_blocks: u64,
     ) -> Result<()> {
-        for number in records(block, superblock)? {
+        let numbers = records(block, superblock)?.into_iter();
+        for number in numbers.filter(|number| *number < volume_blocks) {
             let last = self.0.entry(number).or_insert(sequence);
             if is_later(sequence, *last) {
                 *last = sequence;
