@@ -7,30 +7,64 @@ use super::group::{self, Group};
 use super::superblock::{self, Superblock};
 use crate::filesystem::{Request, Usage};
 
+/// The most groups whose descriptors are summed up: 128 TiB of the usual groups. Past that, or
+/// where a superblock invents groups, opening would take too long.
+const MOST_GROUPS: u32 = 1 << 20;
+
 /// The usage. Groups whose descriptor is damaged count as full.
 pub(super) fn usage(core: &Core) -> Usage {
+    let superblock = &core.superblock;
+    let counted = if superblock.groups > MOST_GROUPS {
+        stated(superblock)
+    } else {
+        counted(core)
+    };
+    let kept =
+        superblock::reserved_blocks(superblock).saturating_add(reserved_clusters(superblock));
+    let blocks = superblock.blocks.saturating_sub(counted.overhead);
+    // What is more than there is at all, no descriptor can make free.
+    let free = counted.free.min(blocks);
+    Usage {
+        block_size: 1_u32.wrapping_shl(superblock.block_bits), // at most 2^16
+        blocks,
+        free,
+        available: free.saturating_sub(kept),
+        files: superblock.inodes().into(),
+        files_free: counted.files_free.min(superblock.inodes().into()),
+        name_max: 255,
+    }
+}
+
+/// What is summed up over the groups, in blocks.
+struct Counted {
+    free: u64,
+    files_free: u64,
+    overhead: u64,
+}
+
+/// By the group descriptors, which are the truth.
+fn counted(core: &Core) -> Counted {
     let superblock = &core.superblock;
     let groups = (0..superblock.groups).filter_map(|number| Group::read(core, number).ok());
     let groups: Vec<Group> = groups.collect();
     let sum = |count: fn(&Group) -> u32| {
-        groups
-            .iter()
-            .map(|group| u64::from(count(group)))
-            .sum::<u64>()
+        let counts = groups.iter().map(|group| u64::from(count(group)));
+        counts.sum::<u64>()
     };
-    let free = in_blocks(superblock, sum(|group| group.free_clusters));
-    let kept =
-        superblock::reserved_blocks(superblock).saturating_add(reserved_clusters(superblock));
-    Usage {
-        block_size: 1_u32.wrapping_shl(superblock.block_bits), // at most 2^16
-        blocks: superblock
-            .blocks
-            .saturating_sub(in_blocks(superblock, overhead(core, &groups))),
-        free,
-        available: free.saturating_sub(kept),
-        files: superblock.inodes().into(),
+    Counted {
+        free: in_blocks(superblock, sum(|group| group.free_clusters)),
         files_free: sum(|group| group.free_inodes),
-        name_max: 255,
+        overhead: in_blocks(superblock, overhead(core, &groups)),
+    }
+}
+
+/// By the superblock, which the kernel only brings up to date when it unmounts.
+fn stated(superblock: &Superblock) -> Counted {
+    let raw = &superblock.raw;
+    Counted {
+        free: superblock::free_blocks(raw),
+        files_free: raw.s_free_inodes_count.get().into(),
+        overhead: in_blocks(superblock, raw.s_overhead_clusters.get().into()),
     }
 }
 
