@@ -19,4 +19,5 @@ mod arrows;
 mod cli;
 mod compare;
 mod ext4_journal;
+mod hostile;
 mod partition;

@@ -1,0 +1,13 @@
+//! Bad input: images broken on purpose, field by field and at random, and what each must get.
+
+mod directories;
+mod expect;
+mod ext;
+mod extents;
+mod flips;
+mod journals;
+mod memory;
+mod names;
+mod odd;
+mod superblock;
+mod walk;
