@@ -31,9 +31,18 @@ pub struct Options {
     pub umask: Option<u16>,
 }
 
-/// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, with `threads` threads,
-/// until it is unmounted. Calls `ready` when the kernel and this program have agreed on the
-/// protocol.
+/// How many threads answer, and whether each can have a descriptor of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// At least 1.
+    pub count: usize,
+    /// `/dev/fuse` can be opened once more for each, which fuser does by its path and gives up
+    /// where it fails. Without, they share one.
+    pub own_descriptors: bool,
+}
+
+/// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, until it is unmounted.
+/// Calls `ready` when the kernel and this program have agreed on the protocol.
 ///
 /// # Errors
 /// `Io` where the kernel ends the connection in another way than by an unmount.
@@ -41,19 +50,12 @@ pub fn serve(
     tree: Tree,
     device: OwnedFd,
     options: &Options,
-    threads: usize,
+    threads: Threads,
     ready: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     let mut config = fuser::Config::default();
-    config.n_threads = Some(threads.max(1));
-    // fuser opens the device by its path for each further thread, and gives up where it can't:
-    // the threads share one descriptor then.
-    let path = "/dev/fuse";
-    config.clone_fd = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .is_ok();
+    config.n_threads = Some(threads.count.max(1));
+    config.clone_fd = threads.own_descriptors;
     let shell = shell::Shell::new(answers::Answers::new(tree, options.clone()));
     // The kernel enforces who may use the mount. fuser's own check would compare with the user of
     // this process, which need not be the one who mounts.

@@ -2,10 +2,10 @@
 //! fusermount3, which is set-uid, where it isn't. Which of the two is found by trying: root in a
 //! container may not mount, and an ordinary user in a namespace of its own may.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::OFlags;
@@ -34,6 +34,7 @@ pub(super) struct How {
 pub(super) struct Attached {
     id: u64,
     device: String,
+    source: OsString,
 }
 
 /// What became of an attempt to unmount.
@@ -50,7 +51,6 @@ pub(super) enum Detached {
 /// # Errors
 /// `Host`: what is missing, and what helps.
 pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Failure> {
-    let before: Vec<u64> = mountinfo::all()?.iter().map(|entry| entry.id).collect();
     let device = open_device()?;
     let device = match mount_directly(point, how, &device) {
         Ok(()) => device,
@@ -60,10 +60,7 @@ pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Fai
         }
         Err(error) => return Err(mount_failed(point, &error.into())),
     };
-    let ours = |entry: &mountinfo::Entry| {
-        entry.point == point && entry.kind == TYPE && !before.contains(&entry.id)
-    };
-    let entry = mountinfo::all()?.into_iter().rev().find(ours);
+    let entry = mountinfo::at(point)?.filter(|entry| entry.kind == TYPE);
     let entry = entry.ok_or_else(|| {
         Failure::host(Error::new(
             Kind::Io,
@@ -73,26 +70,58 @@ pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Fai
     let attached = Attached {
         id: entry.id,
         device: entry.device,
+        source: entry.source,
     };
     Ok((attached, device))
 }
 
 impl Attached {
-    /// Unmounts it, wherever it has moved to; and nothing else, should it be gone or covered.
+    /// Unmounts it while its worker lives, wherever it has moved to; and nothing else, should it be
+    /// gone or covered.
     ///
     /// # Errors
     /// `Host` where the kernel or fusermount3 refuses.
     pub(super) fn detach(&self, lazy: bool) -> Result<Detached, Failure> {
-        let ours = |entry: &mountinfo::Entry| entry.id == self.id && entry.device == self.device;
-        let Some(entry) = mountinfo::all()?.into_iter().find(ours) else {
-            return Ok(Detached::Done);
-        };
-        match mountinfo::at(&entry.point)? {
-            Some(top) if ours(&top) => detach(&entry.point, lazy),
+        match self.find()? {
+            None => Ok(Detached::Done),
+            Some(point) if self.is_topmost(&point)? => detach(&point, lazy),
             // Another mount lies on top; unmounting by path would take that one.
-            _ => Ok(Detached::Busy),
+            Some(_) => Ok(Detached::Busy),
         }
     }
+
+    /// Unmounts what is left of it once its worker is gone. The kernel gives its numbers to the
+    /// next mount, which may be at the same place already; but that one is alive.
+    ///
+    /// # Errors
+    /// As [`Attached::detach`].
+    pub(super) fn clear(&self) -> Result<(), Failure> {
+        match self.find()? {
+            Some(point) if is_dead(&point) && self.is_topmost(&point)? => {
+                detach(&point, true).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn find(&self) -> Result<Option<PathBuf>, Failure> {
+        let mut all = mountinfo::all()?.into_iter();
+        Ok(all.find(|entry| self.is(entry)).map(|entry| entry.point))
+    }
+
+    fn is_topmost(&self, point: &Path) -> Result<bool, Failure> {
+        Ok(mountinfo::at(point)?.is_some_and(|top| self.is(&top)))
+    }
+
+    fn is(&self, entry: &mountinfo::Entry) -> bool {
+        (entry.id, &entry.device, &entry.source) == (self.id, &self.device, &self.source)
+    }
+}
+
+/// Whether the program behind the FUSE mount at `point` is gone. statfs(2) always asks it, while
+/// attributes may be remembered.
+pub(super) fn is_dead(point: &Path) -> bool {
+    rustix::fs::statfs(point).is_err_and(|error| error == Errno::NOTCONN)
 }
 
 /// Unmounts what is topmost at `point`.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::failure::Failure;
-use super::process::{self, SUPERVISOR, same_program};
+use super::process::{self, Log, SUPERVISOR, same_program};
 pub use super::run::run;
-use super::supervisor::{Log, Supervisor};
+use super::supervisor::Supervisor;
 pub use super::unmount::unmount;
 use super::wire::{self, Outcome};
 use super::{open, shown};

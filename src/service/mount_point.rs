@@ -152,7 +152,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Unmounts what a killed imgmount left at `path`; what another program left stays.
 fn clear_stale(path: &Path) -> Result<(), Failure> {
-    if !is_stale(path) {
+    if !attach::is_dead(path) {
         return Ok(());
     }
     match mountinfo::at(path)? {
@@ -166,12 +166,6 @@ fn clear_stale(path: &Path) -> Result<(), Failure> {
         )),
         None => Ok(()),
     }
-}
-
-/// Whether the program behind the FUSE mount at `path` is gone.
-fn is_stale(path: &Path) -> bool {
-    path.metadata()
-        .is_err_and(|error| error.kind() == ErrorKind::NotConnected)
 }
 
 fn check_free(path: &Path) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,6 +22,15 @@ pub(super) fn same_program(role: &str, about: &[OsString]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("imgmount").arg(role).args(about);
     command
+}
+
+/// What to do with what the worker logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Log {
+    /// It goes to this process's standard error.
+    Show,
+    /// It is lost.
+    Drop,
 }
 
 /// A worker. Ends with this value.
@@ -85,8 +94,8 @@ impl Worker {
         }
     }
 
-    /// Passes on what it has logged, to `sink` where there is one. A terminal obeys none of it.
-    pub(super) fn pass_log(&mut self, sink: Option<&mut dyn Write>) {
+    /// Takes what it has logged, and passes it on to standard error. A terminal obeys none of it.
+    pub(super) fn pass_log(&mut self, log: Log) {
         let mut bytes = [0; 4096];
         let mut text = Vec::new();
         loop {
@@ -97,10 +106,10 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
-        if let Some(sink) = sink {
+        if log == Log::Show {
+            text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
             // A log that is full or closed loses lines.
-            let _ = sink.write_all(&text);
+            let _ = rustix::io::write(rustix::stdio::stderr(), &text);
         }
     }
 

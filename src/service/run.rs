@@ -15,8 +15,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use super::failure::Failure;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
+use super::process::Log;
 use super::shown;
-use super::supervisor::{Log, Supervisor};
+use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
 
 /// Mounts at a fresh private directory, runs `command` with `$IMGMOUNT` set to it and every `{}`

@@ -4,7 +4,7 @@
 //! until somebody unmounts; without both, the next imgmount at that place clears what is left.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use super::channel::Channel;
 use super::failure::Failure;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
-use super::process::{self, Worker};
+use super::process::{self, Log, Worker};
 use super::wire::{Outcome, Report, Serve, Task};
 use super::{image_file, mountinfo, shown};
 use crate::error::{Error, Kind, ResultExt};
@@ -54,15 +54,6 @@ pub(super) struct Happened {
     pub(super) signal: Option<i32>,
     /// The other thing that was waited for.
     pub(super) other: bool,
-}
-
-/// What to do with what the worker logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Log {
-    /// Standard error.
-    Show,
-    /// Nothing.
-    Drop,
 }
 
 /// Catches the signals that end a mount.
@@ -152,7 +143,7 @@ impl Supervisor {
             let happened = self.wait(client, None, Log::Show)?;
             if happened.worker {
                 let report = self.worker.report();
-                self.worker.pass_log(Some(&mut std::io::stderr()));
+                self.worker.pass_log(Log::Show);
                 return report;
             }
             if happened.signal.is_some() || happened.other {
@@ -188,12 +179,7 @@ impl Supervisor {
             ready(2)
         };
         if logged {
-            let mut stderr = std::io::stderr();
-            let sink: Option<&mut dyn Write> = match log {
-                Log::Show => Some(&mut stderr),
-                Log::Drop => None,
-            };
-            self.worker.pass_log(sink);
+            self.worker.pass_log(log);
         }
         let mut number = [0];
         if self.signals.read(&mut number).is_ok_and(|count| count == 1) {
@@ -226,7 +212,7 @@ impl Supervisor {
 
     fn finish(mut self, ending: Ending) -> Result<(), Failure> {
         let status = self.worker.wait();
-        drop(self.mount);
+        self.mount.clear();
         let well = status.is_some_and(|status| status.success());
         if well || ending == Ending::Killed {
             return Ok(());
@@ -306,11 +292,24 @@ impl Mount {
     }
 }
 
-impl Drop for Mount {
-    fn drop(&mut self) {
-        if let Err(failure) = self.detach(true) {
+impl Mount {
+    /// Takes away what is left once the worker is gone.
+    fn clear(&mut self) {
+        let Some(attached) = self.attached.take() else {
+            return;
+        };
+        if let Err(failure) = attached.clear() {
             log::warn!("{failure}");
         }
+        self.point.remove();
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.worker.kill();
+        self.worker.wait();
+        self.mount.clear();
     }
 }
 

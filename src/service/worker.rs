@@ -37,8 +37,13 @@ pub(super) fn work() -> Result<()> {
     let Some((Serve, Some(device))) = channel.receive()? else {
         return Ok(()); // The supervisor could not mount.
     };
+    let mut options = std::fs::File::options();
+    let threads = fuse::Threads {
+        count: task.threads,
+        own_descriptors: options.read(true).write(true).open("/dev/fuse").is_ok(),
+    };
     let ready = || channel.send(&Report::Serving, None);
-    let served = fuse::serve(tree, device, &task.fuse, task.threads, ready);
+    let served = fuse::serve(tree, device, &task.fuse, threads, ready);
     served.inspect_err(|error| log::error!("{error}"))
 }
 
