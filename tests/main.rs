@@ -20,4 +20,5 @@ mod cli;
 mod compare;
 mod ext4_journal;
 mod hostile;
+mod mount;
 mod partition;
