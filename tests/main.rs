@@ -22,3 +22,4 @@ mod ext4_journal;
 mod hostile;
 mod mount;
 mod partition;
+mod stack;

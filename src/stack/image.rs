@@ -44,20 +44,13 @@ pub(super) fn open(
     }
     let names: Vec<_> = registries.names().collect();
     let signatures = signature::find(&**image)?;
-    let containers = || {
-        signatures
-            .iter()
-            .filter(|found| is_container(found, &names))
-    };
+    let containers = containers(&signatures, &names);
     let mut several: Vec<&str> = claims.iter().map(|format| format.name).collect();
-    several.extend(containers().map(|found| found.name));
-    if containers().any(|found| found.at_end.is_none()) || !claims.is_empty() {
-        several.extend(
-            signatures
-                .iter()
-                .filter(|found| found.is_content())
-                .map(|found| found.name),
-        );
+    several.extend(containers.iter().map(|found| found.name));
+    if containers.iter().any(|found| found.at_end.is_none()) || !claims.is_empty() {
+        let contents = signatures.iter().filter(|found| found.is_content());
+        several.extend(contents.map(|found| found.name));
+        several.extend(content_claims(registries, image));
     }
     several.dedup();
     match (claims.first(), several.as_slice()) {
@@ -78,6 +71,34 @@ pub(super) fn open(
             open_raw(registries, image, context)
         }
     }
+}
+
+/// The containers without a reader. One that ends in its trailer begins with what it packs, which
+/// may be a compressed file by itself.
+fn containers(signatures: &[&'static Signature], readers: &[&str]) -> Vec<&'static Signature> {
+    let unread = signatures
+        .iter()
+        .filter(|found| is_container(found, readers));
+    let (by_trailer, by_header): (Vec<_>, Vec<_>) =
+        unread.partition(|found| found.at_end.is_some());
+    match by_trailer.is_empty() {
+        true => by_header,
+        false => by_trailer,
+    }
+}
+
+/// The readers of volumes and file systems to whom the bytes look like their own.
+fn content_claims(registries: &Registries, image: &SharedSource) -> Vec<&'static str> {
+    fn claims<Open>(format: &Format<Open>, image: &SharedSource) -> Option<&'static str> {
+        let claimed = (format.claim)(&**image).ok().flatten();
+        claimed.map(|_| format.name)
+    }
+    let volumes = registries.volume.iter().filter_map(|it| claims(it, image));
+    let filesystems = registries
+        .filesystem
+        .iter()
+        .filter_map(|it| claims(it, image));
+    volumes.chain(filesystems).collect()
 }
 
 /// The magic of a container that has no reader: one that has decides by its own claim.

@@ -1,6 +1,6 @@
 //! What one disk, partition or volume holds. The order in which answers are weighed:
 //!
-//! 1. A file system or volume manager that the user named with `--format`.
+//! 1. What the user named with `--format`.
 //! 2. A member of an array whose superblock lies at the end: what looks like a partition table at
 //!    its start belongs to the array. (Unless a partition covers that superblock, which is then
 //!    the partition's.)
@@ -278,6 +278,9 @@ impl Subject<'_> {
         else {
             return self.beside_broken_table(table, claims, signatures);
         };
+        if self.context.options.format.as_deref() == Some(format) {
+            return table;
+        }
         if let Some(array) = array_at_end(signatures, volumes, self.source.size()) {
             return recognised(array);
         }

@@ -204,3 +204,61 @@ fn every_signature_is_named_as_the_manifest_says() {
     assert!(compared > 100, "{compared}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Files of a container that are no container by themselves: extents, bands and lists of files.
+const PIECES: &[&str] = &[
+    "mono_flat-flat.vmdk.xz",
+    "flat-f001.vmdk.xz",
+    "hfsplus.hdd/DiskDescriptor.xml.xz",
+    "hfsplus.hdd/hfsplus.hdd",
+    "synthetic.sparsebundle/Info.plist",
+    "synthetic.sparsebundle/bands/0.xz",
+    "synthetic.sparsebundle/bands/2",
+];
+
+/// A fixed VHD: a raw disk and a footer, which opens as the raw disk that it is.
+const FIXED_VHD: &str = "container/vhd/fat-parent.vhd.xz";
+
+#[test]
+fn every_container_is_refused_by_its_name() {
+    need!(images);
+    let scratch = Scratch::new();
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for row in rows("manifest-b.tsv") {
+        let (file, layers) = (&row[0], &row[5]);
+        let is_piece = PIECES.iter().any(|piece| file.ends_with(piece));
+        if !file.starts_with("container/") || is_piece || file == FIXED_VHD {
+            continue;
+        }
+        let name = match layers.split('>').next().unwrap() {
+            "android-sparse" => "android sparse",
+            "ova" => "tar",
+            "parallels-hdd" => "parallels",
+            name => name,
+        };
+        let path = images::unpack(file, &scratch);
+        let ours = match imgmount::service::open::open(&path, &Default::default()) {
+            Ok(image) => format!("{} {}", image.stack.image_format, name_of(&image.stack)),
+            Err(error) => error.message().to_owned(),
+        };
+        std::fs::remove_file(path).unwrap();
+        compared += 1;
+        if ours != format!("{name} image, which is not supported yet") {
+            wrong.push(format!("{file}: {layers}, not {ours}"));
+        }
+    }
+    assert!(compared > 40, "{compared}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_fixed_vhd_opens_as_the_raw_disk_before_its_footer() {
+    need!(images);
+    let scratch = Scratch::new();
+    let image = library::open_with(&images::unpack(FIXED_VHD, &scratch), &Default::default());
+    let (format, nodes) = disk::table(&image.stack);
+    assert_eq!((format, nodes.len()), ("mbr", 1));
+    let notice = "the image ends like a vhd image, and is taken for raw".to_owned();
+    assert!(image.notices.all().contains(&notice));
+}

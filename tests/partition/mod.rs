@@ -3,5 +3,5 @@
 
 mod collected;
 mod damage;
-mod disk;
+pub mod disk;
 mod oracle;

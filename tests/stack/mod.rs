@@ -1,0 +1,8 @@
+//! What is found in an image, and the tree that is made of it, with formats and file systems made
+//! for the purpose.
+
+mod polyglots;
+mod sets;
+mod synthetic;
+mod tree;
+mod tree_names;

@@ -1,0 +1,197 @@
+//! Members of sets, with a volume manager made for the purpose: `FAKEVG`, the member's place, how
+//! many there are, how new it is and the set's letter; its volume is what follows in all members.
+
+use std::sync::Arc;
+
+use imgmount::error::{Error, Result};
+use imgmount::format::{Context, Description, Format, Options, Set, Volume};
+use imgmount::source::{Memory, SharedSource, Source, read_vec};
+use imgmount::stack::{Content, Registries, Stack};
+
+use crate::partition::disk;
+
+const FAKE: Format<imgmount::volume::Open> = Format {
+    name: "fakevg",
+    claim,
+    describe: |_| Ok(Description::default()),
+    open,
+};
+
+const REGISTRIES: Registries = Registries {
+    volume: &[FAKE],
+    ..Registries::BUILT_IN
+};
+
+fn claim(source: &dyn Source) -> Result<Option<Set>> {
+    let Ok(head) = read_vec(source, 0, 512) else {
+        return Ok(None);
+    };
+    Ok(head.starts_with(b"FAKEVG").then(|| Set::Member {
+        set: char::from(head[9]).to_string(),
+        role: head[6].into(),
+        expected: head[7].into(),
+        event: head[8].into(),
+    }))
+}
+
+fn open(members: &[SharedSource], _: &Context) -> Result<Vec<Volume>> {
+    let expected = read_vec(&*members[0], 7, 1)?[0];
+    let mut bytes = Vec::new();
+    for member in members {
+        let len = member.size() - 512;
+        bytes.extend(read_vec(&**member, 512, len as usize)?);
+    }
+    let source: SharedSource = Arc::new(Memory(bytes));
+    let missing = usize::from(expected) - members.len();
+    Ok(vec![Volume {
+        name: "vg0/root".to_owned(),
+        source: match missing {
+            0 => Ok(source),
+            _ => Err(Error::corrupt(format!("{missing} members are missing"))),
+        },
+        location: None,
+        partition: None,
+    }])
+}
+
+/// A member of 8 sectors, whose data are all `data`.
+fn member(role: u8, expected: u8, event: u8, set: u8, data: u8) -> Vec<u8> {
+    let mut bytes = vec![data; 8 * 512];
+    bytes[..512].fill(0);
+    bytes[..6].copy_from_slice(b"FAKEVG");
+    bytes[6..10].copy_from_slice(&[role, expected, event, set]);
+    bytes
+}
+
+/// A disk with an MBR and `parts` one behind the other from sector 1 on.
+fn mbr(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut disk = vec![0; 512];
+    disk[510..].copy_from_slice(&[0x55, 0xaa]);
+    for (index, part) in parts.iter().enumerate() {
+        let (start, size) = (disk.len() as u32 / 512, part.len() as u32 / 512);
+        let entry = 446 + index * 16;
+        disk[entry + 4] = 0x83;
+        disk[entry + 8..entry + 12].copy_from_slice(&start.to_le_bytes());
+        disk[entry + 12..entry + 16].copy_from_slice(&size.to_le_bytes());
+        disk.extend(part);
+    }
+    disk
+}
+
+fn look(bytes: Vec<u8>) -> (Stack, Vec<String>) {
+    let context = disk::context(Options::default());
+    let stack = Stack::open_with(REGISTRIES, Arc::new(Memory(bytes)), &context).unwrap();
+    (stack, context.notices.all())
+}
+
+fn volume_bytes(stack: &Stack, set: usize) -> Result<Vec<u8>> {
+    let node = &stack.sets[set].content.children()[0];
+    let source = node.source.clone()?;
+    read_vec(&*source, 0, source.size() as usize)
+}
+
+#[test]
+fn members_wait_for_each_other_also_at_different_depths() {
+    // The second member comes first, and the first lies in a disk in a partition.
+    let nested = mbr(&[vec![1; 512], member(0, 2, 1, b'a', b'x')]);
+    let (stack, notices) = look(mbr(&[member(1, 2, 1, b'a', b'y'), nested]));
+    assert_eq!(notices, Vec::<String>::new());
+    let set = &stack.sets[0];
+    assert_eq!((set.format, &*set.set, set.expected), ("fakevg", "a", 2));
+    assert_eq!(set.members, ["p2/p2", "p1"]);
+    let mut expected = vec![b'x'; 7 * 512];
+    expected.extend([b'y'; 7 * 512]);
+    assert_eq!(volume_bytes(&stack, 0), Ok(expected));
+    let names: Vec<_> = stack.nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["disk", "p1", "p2", "p2/p1", "p2/p2", "vg0/root"]);
+    assert!(matches!(stack.nodes()[1].content, Content::Member { .. }));
+}
+
+#[test]
+fn a_set_in_a_volume_of_another_set_opens_after_it() {
+    // Set b's first member is spread over the two of set a; its second is a partition by itself.
+    let inner = member(0, 2, 1, b'b', b'i');
+    let (head, tail) = inner.split_at(7 * 512);
+    let mut first = member(0, 2, 1, b'a', 0);
+    first[512..].copy_from_slice(head);
+    let mut second = member(1, 2, 1, b'a', 0);
+    second[512..1024].copy_from_slice(tail);
+    let (stack, _) = look(mbr(&[second, member(1, 2, 1, b'b', b'j'), first]));
+    assert_eq!(stack.sets.len(), 2);
+    assert_eq!(stack.sets[0].set, "a");
+    assert_eq!(stack.sets[1].members, ["vg0/root", "p2"]);
+    assert_eq!(stack.sets[1].content.children()[0].name, "vg0/root~2");
+    assert_eq!(volume_bytes(&stack, 1).unwrap()[..512], [b'i'; 512]);
+}
+
+#[test]
+fn an_incomplete_set_is_listed_with_its_reason_and_hides_nothing() {
+    let (stack, _) = look(mbr(&[
+        member(0, 3, 1, b'a', 1),
+        member(0, 1, 1, b'z', b'z'),
+    ]));
+    let by_name = |name: &str| stack.sets.iter().position(|set| set.set == name).unwrap();
+    let error = volume_bytes(&stack, by_name("a")).unwrap_err();
+    assert_eq!(error.message(), "2 members are missing");
+    assert_eq!(volume_bytes(&stack, by_name("z")), Ok(vec![b'z'; 7 * 512]));
+}
+
+#[test]
+fn of_two_members_with_one_place_the_newer_counts() {
+    let parts = [member(0, 1, 4, b'a', b'o'), member(0, 1, 9, b'a', b'n')];
+    let (stack, notices) = look(mbr(&parts));
+    assert_eq!(stack.sets[0].members, ["p2"]);
+    assert_eq!(volume_bytes(&stack, 0), Ok(vec![b'n'; 7 * 512]));
+    assert_eq!(
+        notices,
+        ["p1: set a: another member has the same place in it and is newer"]
+    );
+}
+
+/// Writes a table into each disk that is a partition of the next, and says what is in the middle.
+fn nested(times: usize) -> Vec<u8> {
+    let mut disk = vec![0; 8 * 512];
+    for _ in 0..times {
+        disk = mbr(&[disk]);
+    }
+    disk
+}
+
+#[test]
+fn g10_disks_nested_nine_deep_are_refused_at_depth_eight() {
+    let (stack, _) = look(nested(8));
+    let deepest = stack.nodes().last().unwrap().name.clone();
+    assert_eq!(deepest, "p1/p1/p1/p1/p1/p1/p1/p1");
+    assert!(matches!(stack.nodes()[8].content, Content::Unknown { .. }));
+    let (stack, _) = look(nested(9));
+    let nodes = stack.nodes();
+    assert_eq!(nodes.len(), 9);
+    let kind = disk::kind(&nodes[8].content);
+    assert_eq!(kind, "damaged mbr: nesting depth is over 8");
+}
+
+#[test]
+fn a_partition_at_byte_0_does_not_open_its_own_disk() {
+    let mut bytes = mbr(&[vec![5; 4096]]);
+    bytes[446 + 8..446 + 12].fill(0);
+    let (stack, _) = look(bytes);
+    let names: Vec<_> = stack.nodes().iter().map(|node| node.name.clone()).collect();
+    assert_eq!(names, ["disk", "p1"]);
+}
+
+#[test]
+fn overlapping_tables_that_multiply_end_at_4096_volumes() {
+    // Four partitions in each, all over the same bytes, which are again such a disk.
+    let mut disk = vec![0; 512];
+    for _ in 0..8 {
+        let inner = disk.clone();
+        disk = mbr(&[inner]);
+        let entry = disk[446..462].to_vec();
+        for slot in 1..4 {
+            disk[446 + slot * 16..462 + slot * 16].copy_from_slice(&entry);
+        }
+    }
+    let (stack, notices) = look(disk);
+    assert_eq!(stack.nodes().len(), 4096);
+    assert!(notices.contains(&"more than 4096 volumes: the rest is left out".to_owned()));
+}
