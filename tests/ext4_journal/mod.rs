@@ -1,9 +1,12 @@
 //! Recovery in memory against the kernel's: copies of ext3 and ext4 file systems, taken while they
 //! were mounted and written to.
 
+mod damaged;
 mod fast_commit;
 mod features;
+mod log;
 mod orphans;
+mod written;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -100,4 +103,26 @@ fn compare(dirty: &Dirty, without: &[&str]) -> Tree {
     let ours = ours.map(|count| count.to_string()).join(" ");
     assert_eq!(ours, counts.trim(), "blocks, free, inodes, free");
     found
+}
+
+/// What debugfs tells of the log in `image`, a line for each of its blocks and tags.
+fn logdump(image: &Path) -> String {
+    let dump = Run::new("debugfs").args(["-R", "logdump -a"]).arg(image);
+    dump.text()
+}
+
+/// What the kernel's mount of a copy shows, after its own recovery or with `options`.
+fn judge(dirty: &Dirty, image: &Path, options: &str) -> Result<Tree, String> {
+    let judged = dirty.scratch.join("judged.img");
+    copy(image, &judged);
+    let mount = Mounted::of_part(
+        &judged,
+        None,
+        "ext4",
+        options,
+        &dirty.scratch.join("judged"),
+    )?;
+    let tree = walk::mounted(mount.path());
+    mount.unmount();
+    Ok(tree)
 }
