@@ -25,6 +25,9 @@ pub(super) fn read(
     let left = inode.size.saturating_sub(offset);
     let count = buf.len().min(usize::try_from(left).unwrap_or(usize::MAX));
     let buf = buf.get_mut(..count).unwrap_or(&mut []);
+    if buf.is_empty() {
+        return Ok(0);
+    }
     if inode.is_inline() {
         inline_data::read(inode, buf, offset)?;
     } else {

@@ -1,15 +1,13 @@
-//! What everything in this reader stands on: the bytes, the superblock, and what recovery changed.
+//! What everything in this reader stands on: the bytes and the superblock.
 //!
-//! Opening goes through one or two of them. The first reads the volume as it lies; `journal` finds
-//! the log with it and gives a source in which the logged blocks are in place; the second is opened
-//! on that source, since the superblock may be among them, and `orphan` and the fast commits give
-//! it an [`Overlay`].
+//! Opening goes through several of them: `journal` finds the log with one on the volume as it lies,
+//! and gives a source on which nothing is left to recover; the last one is opened on that, since
+//! the superblock may have been in the log.
 
 use std::sync::Arc;
 
 use super::backup;
 use super::inode::InodeRecord;
-use super::overlay::Overlay;
 use super::superblock::{self, Superblock};
 use crate::error::{Error, Result};
 use crate::filesystem::Request;
@@ -26,8 +24,6 @@ pub(super) struct Core {
     pub(super) options: Options,
     /// Where to say what is odd but no error.
     pub(super) notices: Arc<Notices>,
-    /// What recovery changed besides blocks.
-    pub(super) overlay: Overlay,
 }
 
 impl Core {
@@ -42,14 +38,7 @@ impl Core {
             superblock,
             options: context.options.clone(),
             notices: context.notices.clone(),
-            overlay: Overlay::default(),
         })
-    }
-
-    #[allow(dead_code)] // recovery's
-    /// The same file system with what recovery changed in single inodes and directories.
-    pub(super) fn with_overlay(self, overlay: Overlay) -> Self {
-        Self { overlay, ..self }
     }
 
     /// Block `number`, for one step of the request's budget.

@@ -42,6 +42,7 @@ pub(super) const JOURNAL_DEV: Feature = feature(Incompat, 0x8, "journal_dev");
 pub(super) const META_BG: Feature = feature(Incompat, 0x10, "meta_bg");
 pub(super) const EXTENTS: Feature = feature(Incompat, 0x40, "extent");
 pub(super) const SIXTY_FOUR_BIT: Feature = feature(Incompat, 0x80, "64bit");
+pub(super) const MMP: Feature = feature(Incompat, 0x100, "mmp");
 pub(super) const EA_INODE: Feature = feature(Incompat, 0x400, "ea_inode");
 pub(super) const CSUM_SEED: Feature = feature(Incompat, 0x2000, "metadata_csum_seed");
 pub(super) const LARGEDIR: Feature = feature(Incompat, 0x4000, "large_dir");
@@ -68,7 +69,7 @@ const ALL: &[Feature] = &[
     META_BG,
     EXTENTS,
     SIXTY_FOUR_BIT,
-    feature(Incompat, 0x100, "mmp"),
+    MMP,
     feature(Incompat, 0x200, "flex_bg"),
     EA_INODE,
     feature(Incompat, 0x1000, "dirdata"),

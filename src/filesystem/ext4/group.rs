@@ -11,10 +11,8 @@ use crate::error::{Error, Result};
 use crate::number::to_u64;
 use crate::source::Source;
 
-#[allow(dead_code)]
 /// `bg_flags`: the inode bitmap was never written, no inode of the group is in use.
 pub(super) const INODE_UNINIT: u16 = 0x1;
-#[allow(dead_code)]
 /// `bg_flags`: the block bitmap was never written.
 pub(super) const BLOCK_UNINIT: u16 = 0x2;
 
@@ -23,7 +21,6 @@ const CHECKSUM_AT: usize = 30;
 
 /// The descriptor of one group, its blocks inside the file system.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code)]
 pub(super) struct Group {
     /// The byte it lies at.
     pub(super) offset: u64,

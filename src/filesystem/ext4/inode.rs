@@ -43,7 +43,7 @@ pub(super) struct InodeRecord {
     pub(super) number: u32,
     /// The byte it lies at.
     pub(super) offset: u64,
-    /// All `s_inode_size` bytes, as on disk (or in the overlay).
+    /// All `s_inode_size` bytes, as on disk.
     pub(super) bytes: Box<[u8]>,
     /// The first 128 bytes.
     pub(super) raw: RawInode,
@@ -73,8 +73,7 @@ impl InodeRecord {
         parse().map_err(|error: Error| context(error.at(offset)))
     }
 
-    #[allow(dead_code)] // recovery's
-    /// Inode `number` whether or not anything links to it: an orphan.
+    /// Inode `number` whether or not a name leads to it: one that holds an attribute's value.
     ///
     /// # Errors
     /// As [`InodeRecord::read`].
@@ -86,9 +85,6 @@ impl InodeRecord {
 
     fn bytes(core: &Core, number: u32) -> Result<(Box<[u8]>, u64)> {
         let offset = place(core, number)?;
-        if let Some(bytes) = core.overlay.inodes.get(&number) {
-            return Ok((bytes.clone(), offset));
-        }
         let mut bytes = vec![0; usize::from(core.superblock.inode_size)].into_boxed_slice();
         core.source.read_exact_at(&mut bytes, offset)?;
         Ok((bytes, offset))
@@ -109,7 +105,7 @@ impl InodeRecord {
             seed,
             bytes,
         };
-        if core.superblock.has_inode_checksums() && !core.overlay.inodes.contains_key(&number) {
+        if core.superblock.has_inode_checksums() {
             record.verify_checksum(core)?;
         }
         record.check_features(core)?;

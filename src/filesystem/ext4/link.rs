@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::{FileType, Request};
 use crate::number::{to_u64, to_usize};
 
-/// The longest target that a link can have: one block of 4 KiB with the NUL that ends it, as the
-/// kernel cuts every path.
+/// What a target with the NUL that ends it never exceeds: it has one block, and is a path.
 const LONGEST: u64 = 4096;
 
 /// The target of a symbolic link; of an encrypted one, as the kernel shows it without the key.
@@ -31,7 +30,7 @@ pub(super) fn target(core: &Core, request: &Request, inode: &InodeRecord) -> Res
 /// The bytes of the target as they are on disk.
 fn stored(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Vec<u8>> {
     let size = inode.size;
-    if size == 0 || size >= LONGEST.max(to_u64(core.superblock.block_size())) {
+    if size == 0 || size >= LONGEST.min(to_u64(core.superblock.block_size())) {
         return Err(wrong(
             inode,
             &format!("i_size {size} is no length of a target"),

@@ -20,10 +20,10 @@ mod journal;
 mod layout;
 mod link;
 mod orphan;
-mod overlay;
 mod superblock;
 mod time;
 mod usage;
+mod verify;
 mod xattr;
 
 use self::core::Core;
@@ -50,10 +50,21 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
         journal::recover(source, context)?
     };
     let core = Core::open(source, context)?;
+    check_root(&core)?;
     Ok(Opened {
         filesystem: Box::new(Ext4::new(core)),
         extra: Vec::new(),
     })
+}
+
+/// Refuses a file system whose root cannot be read: none of its files could be reached.
+fn check_root(core: &Core) -> Result<()> {
+    let root = core.inode(&Request::new(0), inode::ROOT)?;
+    if root.kind != FileType::Directory {
+        let error = Error::corrupt("the root is no directory").at(root.offset);
+        return Err(error.context(format!("inode {}", inode::ROOT)));
+    }
+    Ok(())
 }
 
 /// An open ext2, ext3 or ext4.
@@ -199,6 +210,10 @@ impl FileSystem for Ext4 {
 
     fn usage(&self) -> Usage {
         self.usage
+    }
+
+    fn verify(&self, request: &Request, each: &mut dyn FnMut(Error)) {
+        verify::verify(&self.core, request, each);
     }
 
     fn replayed(&self) -> Option<SharedSource> {

@@ -156,7 +156,6 @@ impl Superblock {
         self.has_checksums() && self.raw.s_creator_os.get() == LINUX
     }
 
-    #[allow(dead_code)]
     /// Clusters in a group.
     pub(super) fn clusters_per_group(&self) -> u32 {
         self.blocks_per_group.get().wrapping_shr(self.cluster_bits)

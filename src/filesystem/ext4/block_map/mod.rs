@@ -56,53 +56,16 @@ impl<'a> BlockMap<'a> {
     /// `Corrupt`, naming the inode and the node of its map.
     pub(super) fn run_at(&mut self, logical: u64) -> Result<BlockRun> {
         let number = self.inode.number;
-        let run = self
-            .run_with_overlay(logical)
-            .context(|| format!("inode {number}"))?;
+        let run = self.find(logical).context(|| format!("inode {number}"))?;
         debug_assert!(run.blocks > 0, "a run of nothing would not end");
         Ok(run)
     }
 
-    /// Runs that the overlay remaps come first; others end where the next remapped one starts.
-    fn run_with_overlay(&mut self, logical: u64) -> Result<BlockRun> {
-        let Some(ranges) = self.core.overlay.ranges.get(&self.inode.number) else {
-            return self.run_on_disk(logical);
-        };
-        if let Some((start, range)) = ranges.range(..=logical).next_back() {
-            let skip = logical.saturating_sub(*start);
-            if let Some(blocks) = range.blocks.checked_sub(skip).filter(|left| *left > 0) {
-                return Ok(BlockRun {
-                    place: range.place.advanced(skip),
-                    blocks,
-                });
-            }
-        }
-        let next = ranges
-            .range(logical..)
-            .next()
-            .map_or(u64::MAX, |(start, _)| *start);
-        let run = self.run_on_disk(logical)?;
-        Ok(BlockRun {
-            blocks: run.blocks.min(next.saturating_sub(logical)),
-            ..run
-        })
-    }
-
-    fn run_on_disk(&mut self, logical: u64) -> Result<BlockRun> {
+    fn find(&mut self, logical: u64) -> Result<BlockRun> {
         if self.inode.has(inode::EXTENTS) {
             self.extent_run(logical)
         } else {
             self.indirect_run(logical)
-        }
-    }
-}
-
-impl BlockPlace {
-    /// The place `blocks` further on.
-    fn advanced(self, blocks: u64) -> Self {
-        match self {
-            Self::At(start) => Self::At(start.saturating_add(blocks)),
-            other => other,
         }
     }
 }

@@ -27,7 +27,24 @@ pub(super) struct Record<'a> {
     file_type: u8,
 }
 
+/// What a lookup takes from a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The inode.
+    pub(super) inode: u32,
+    /// The type that the entry gives.
+    pub(super) kind: Option<FileType>,
+}
+
 impl<'a> Record<'a> {
+    /// The inode and the type.
+    pub(super) fn found(&self) -> Found {
+        Found {
+            inode: self.inode,
+            kind: self.kind(),
+        }
+    }
+
     /// A record that no disk has: `.` or `..` of an inline directory.
     pub(super) fn directory(inode: u32, name: &'a [u8]) -> Self {
         Self {

@@ -6,7 +6,7 @@
 use zerocopy::FromBytes;
 
 use super::checksum;
-use super::entry::records;
+use super::entry::{Found, records};
 use super::hash::Hasher;
 use super::name::Wanted;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) fn lookup(
     request: &Request,
     dir: &InodeRecord,
     wanted: &Wanted<'_>,
-) -> Result<Option<u32>> {
+) -> Result<Option<Found>> {
     let mut tree = Tree {
         core,
         dir,
@@ -191,7 +191,7 @@ impl Tree<'_> {
     }
 
     /// Looks through the block of entries `number`.
-    fn search(&mut self, number: u64, wanted: &Wanted<'_>) -> Result<Option<u32>> {
+    fn search(&mut self, number: u64, wanted: &Wanted<'_>) -> Result<Option<Found>> {
         let block = self.block(number)?;
         if checksum::index_entries(self.dir, number, &block).is_some() {
             return Err(Error::corrupt(format!(
@@ -201,7 +201,7 @@ impl Tree<'_> {
         for record in records(&block, block.len()) {
             let record = record?;
             if record.inode != 0 && wanted.matches(record.name) {
-                return Ok(Some(record.inode));
+                return Ok(Some(record.found()));
             }
         }
         Ok(None)

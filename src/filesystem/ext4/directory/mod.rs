@@ -10,21 +10,17 @@ mod show;
 
 use std::ops::ControlFlow;
 
+use self::entry::{Found, Record};
 use self::name::Wanted;
 use self::show::Names;
 use super::core::Core;
 use super::features;
 use super::inode::{self, InodeRecord};
-use super::overlay::DirectoryEdits;
 use crate::error::{Error, Result};
 use crate::filesystem::{Entry, Inode, Request};
-use crate::number::to_usize;
 
 /// In a cursor: a block before it could not be read, which the end of the listing has to say.
 const DAMAGED: u64 = 1 << 62;
-
-/// In a cursor: the rest are the entries that recovery added, from this one on.
-const ADDED: u64 = 1 << 61;
 
 /// The number of the inode that `name` is in `dir`; `None` where there is none.
 ///
@@ -37,20 +33,15 @@ pub(super) fn lookup(
     dir: &InodeRecord,
     name: &[u8],
 ) -> Result<Option<u32>> {
-    let edits = core.overlay.directories.get(&dir.number);
-    if let Some(added) = edits.and_then(|edits| edits.added.get(name)) {
-        return Ok(Some(added.inode));
-    }
-    if edits.is_some_and(|edits| edits.removed.contains(name)) {
-        return Ok(None);
-    }
     let Some(wanted) = Wanted::new(dir, name) else {
         return Ok(None);
     };
-    match find(core, request, dir, &wanted)? {
-        Some(number) => check_number(core, dir, name, number).map(Some),
-        None => Ok(None),
-    }
+    let Some(found) = find(core, request, dir, &wanted)? else {
+        return Ok(None);
+    };
+    check_number(core, dir, name, found.inode)?;
+    check_kind(core, request, name, found);
+    Ok(Some(found.inode))
 }
 
 /// Gives `each` the entries from `cursor` on.
@@ -65,20 +56,22 @@ pub(super) fn read(
     each: &mut dyn FnMut(Entry<'_>) -> bool,
 ) -> Result<()> {
     let (carried, position) = (cursor & DAMAGED, cursor & !DAMAGED);
-    let mut damage = None;
-    if position & ADDED == 0 {
-        let walked = read_disk(core, request, dir, cursor, each)?;
-        if walked.stopped {
-            return Ok(());
-        }
-        damage = walked.damage;
-    }
-    let carried = if damage.is_some() { DAMAGED } else { carried };
-    let edits = core.overlay.directories.get(&dir.number);
-    if edits.is_some_and(|edits| read_added(edits, position, carried, each).is_break()) {
-        return Ok(());
-    }
-    match damage {
+    let has_type = core.superblock.features.has(features::FILETYPE);
+    let names = Names::of(core, request, dir);
+    let mut visit = |record: &Record<'_>, next, damaged| {
+        let Some(name) = names.of_record(record) else {
+            return ControlFlow::Continue(());
+        };
+        flow(each(Entry {
+            name: &name,
+            inode: Inode(record.inode.into()),
+            kind: record.kind().filter(|_| has_type),
+            next: next | if damaged { DAMAGED } else { carried },
+        }))
+    };
+    let walked = linear::walk(core, request, dir, position, &mut visit)?;
+    match walked.damage {
+        _ if walked.stopped => Ok(()),
         Some(damage) => Err(damage),
         None if carried != 0 => {
             let error =
@@ -89,64 +82,6 @@ pub(super) fn read(
         }
         None => Ok(()),
     }
-}
-
-/// The entries on disk, without those that recovery took away.
-fn read_disk(
-    core: &Core,
-    request: &Request,
-    dir: &InodeRecord,
-    cursor: u64,
-    each: &mut dyn FnMut(Entry<'_>) -> bool,
-) -> Result<linear::Walked> {
-    let (carried, position) = (cursor & DAMAGED, cursor & !DAMAGED);
-    let edits = core.overlay.directories.get(&dir.number);
-    let has_type = core.superblock.features.has(features::FILETYPE);
-    let names = Names::of(core, request, dir);
-    linear::walk(
-        core,
-        request,
-        dir,
-        position,
-        &mut |record, next, damaged| {
-            if edits.is_some_and(|edits| edits.hides(record.name)) {
-                return ControlFlow::Continue(());
-            }
-            let Some(name) = names.of_record(record) else {
-                return ControlFlow::Continue(());
-            };
-            flow(each(Entry {
-                name: &name,
-                inode: Inode(record.inode.into()),
-                kind: record.kind().filter(|_| has_type),
-                next: next | if damaged { DAMAGED } else { carried },
-            }))
-        },
-    )
-}
-
-/// The entries that recovery added, from `position` on.
-fn read_added(
-    edits: &DirectoryEdits,
-    position: u64,
-    carried: u64,
-    each: &mut dyn FnMut(Entry<'_>) -> bool,
-) -> ControlFlow<()> {
-    let first = if position & ADDED == 0 {
-        0
-    } else {
-        position & !ADDED
-    };
-    for (index, (name, added)) in (0_u64..).zip(&edits.added).skip(to_usize(first)) {
-        let next = ADDED | index.saturating_add(1);
-        flow(each(Entry {
-            name,
-            inode: Inode(added.inode.into()),
-            kind: added.kind,
-            next: next | carried,
-        }))?;
-    }
-    ControlFlow::Continue(())
 }
 
 fn flow(goes_on: bool) -> ControlFlow<()> {
@@ -163,7 +98,7 @@ fn find(
     request: &Request,
     dir: &InodeRecord,
     wanted: &Wanted<'_>,
-) -> Result<Option<u32>> {
+) -> Result<Option<Found>> {
     if has_hash_tree(core, dir) && !wanted.is_dots() {
         match htree::lookup(core, request, dir, wanted) {
             Ok(found) => return Ok(found),
@@ -182,17 +117,17 @@ fn find_linear(
     request: &Request,
     dir: &InodeRecord,
     wanted: &Wanted<'_>,
-) -> Result<Option<u32>> {
+) -> Result<Option<Found>> {
     let mut found = None;
     let walked = linear::walk(core, request, dir, 0, &mut |record, _, _| {
         if !wanted.matches(record.name) {
             return ControlFlow::Continue(());
         }
-        found = Some(record.inode);
+        found = Some(record.found());
         ControlFlow::Break(())
     })?;
     match (found, walked.damage) {
-        (Some(number), _) => Ok(Some(number)),
+        (Some(found), _) => Ok(Some(found)),
         (None, Some(damage)) => Err(damage),
         (None, None) => Ok(None),
     }
@@ -202,11 +137,11 @@ fn has_hash_tree(core: &Core, dir: &InodeRecord) -> bool {
     dir.has(inode::INDEX) && core.superblock.features.has(features::DIR_INDEX) && !dir.is_inline()
 }
 
-/// `number`, if a file can have it: the root, or one behind the reserved ones.
-fn check_number(core: &Core, dir: &InodeRecord, name: &[u8], number: u32) -> Result<u32> {
+/// Whether a file can have `number`: the root has, and those behind the reserved ones.
+fn check_number(core: &Core, dir: &InodeRecord, name: &[u8], number: u32) -> Result<()> {
     let most = core.superblock.inodes();
     if number == inode::ROOT || (core.superblock.first_inode()..=most).contains(&number) {
-        return Ok(number);
+        return Ok(());
     }
     let error = Error::corrupt(format!(
         "entry «{}» leads to inode {number}, which is reserved or over {most}",
@@ -215,4 +150,20 @@ fn check_number(core: &Core, dir: &InodeRecord, name: &[u8], number: u32) -> Res
     Err(error
         .at(dir.offset)
         .context(format!("inode {}", dir.number)))
+}
+
+/// Where the entry and the inode differ in the type, the inode is right, and a notice says so.
+fn check_kind(core: &Core, request: &Request, name: &[u8], found: Found) {
+    let Ok(inode) = core.inode(request, found.inode) else {
+        return; // whoever asks for the inode is told what is wrong with it
+    };
+    let differs = found.kind.is_some_and(|kind| kind != inode.kind);
+    if differs && core.superblock.features.has(features::FILETYPE) {
+        core.notices.add(format!(
+            "ext4: inode {}: entry «{}» gives another type than the inode, which is {:?}",
+            inode.number,
+            crate::error::printable(name),
+            inode.kind
+        ));
+    }
 }
