@@ -58,7 +58,13 @@ impl Walk<'_> {
         last.unwrap_or_else(|| self.filesystem.root())
     }
 
+    /// Puts the components of `path` before those still to go. One that ends in `/` means the
+    /// directory, through whatever link leads there.
     fn push(&mut self, path: &[u8], floor: usize) {
+        if path.ends_with(b"/") {
+            let name = b".".to_vec();
+            self.todo.push(Step { name, floor });
+        }
         let names = path.split(|byte| *byte == b'/').rev();
         self.todo
             .extend(names.filter(|name| !name.is_empty()).map(|name| Step {

@@ -8,6 +8,7 @@ use imgmount::format::{Context, Description, Format, Options, Set, Volume};
 use imgmount::source::{Memory, SharedSource, Source, read_vec};
 use imgmount::stack::{Content, Registries, Stack};
 
+use super::synthetic::Synthetic;
 use crate::partition::disk;
 
 const FAKE: Format<imgmount::volume::Open> = Format {
@@ -53,6 +54,22 @@ fn open(members: &[SharedSource], _: &Context) -> Result<Vec<Volume>> {
         partition: None,
     }])
 }
+
+/// ISO 9660 as far as its magic goes: what a reader would be to the stack.
+const FAKE_ISO: Format<imgmount::filesystem::Open> = Format {
+    name: "iso9660",
+    claim: |source| {
+        let magic = read_vec(source, 32769, 5).ok();
+        Ok((magic.as_deref() == Some(b"CD001")).then_some(Set::Alone))
+    },
+    describe: |_| Ok(Description::default()),
+    open: |_, _| {
+        Ok(imgmount::filesystem::Opened {
+            filesystem: Box::new(Synthetic::new(2, 2, &[])),
+            extra: Vec::new(),
+        })
+    },
+};
 
 /// A member of 8 sectors, whose data are all `data`.
 fn member(role: u8, expected: u8, event: u8, set: u8, data: u8) -> Vec<u8> {
@@ -194,4 +211,31 @@ fn overlapping_tables_that_multiply_end_at_4096_volumes() {
     let (stack, notices) = look(disk);
     assert_eq!(stack.nodes().len(), 4096);
     assert!(notices.contains(&"more than 4096 volumes: the rest is left out".to_owned()));
+}
+
+#[test]
+fn g09_a_hybrid_iso_with_a_reader_is_the_iso() {
+    let registries = Registries {
+        filesystem: &[FAKE_ISO],
+        ..Registries::BUILT_IN
+    };
+    // As isohybrid makes it: the first partition is the ISO, the second its EFI image.
+    let mut bytes = mbr(&[vec![0; 64 * 1024], vec![0; 4096]]);
+    bytes[446 + 8..446 + 12].fill(0);
+    bytes[32769..32774].copy_from_slice(b"CD001");
+    let open = |format: Option<&str>| {
+        let context = disk::context(Options {
+            format: format.map(str::to_owned),
+            ..Options::default()
+        });
+        let source = Arc::new(Memory(bytes.clone()));
+        let stack = Stack::open_with(registries, source, &context).unwrap();
+        (disk::kind(&stack.disks[0].content), context.notices.all())
+    };
+    let (kind, notices) = open(None);
+    assert_eq!(kind, "file system iso9660");
+    let notice = "disk: iso9660 over the whole disk beside a mbr table: iso9660 is shown, \
+        --format mbr shows the other";
+    assert_eq!(notices, [notice]);
+    assert_eq!(open(Some("mbr")).0, "table mbr");
 }
