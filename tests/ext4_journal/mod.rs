@@ -1,6 +1,7 @@
 //! Recovery in memory against the kernel's: copies of ext3 and ext4 file systems, taken while they
 //! were mounted and written to.
 
+mod collected;
 mod damaged;
 mod fast_commit;
 mod features;

@@ -49,8 +49,7 @@ impl Mounted {
     }
 
     /// The kernel's view of the ext2, ext3 or ext4 file system in `image`, after its own recovery.
-    /// That writes to `image`, also through a read-only mount, and `-o ro` would make the loop
-    /// device read-only too, on which the kernel refuses to recover: give it a copy.
+    /// That writes to `image`, also through a read-only mount: give it a copy.
     pub fn recovered(image: &Path, at: &Path) -> Self {
         Self::new(image, "ext4", "noatime", at)
     }

@@ -91,7 +91,7 @@ struct Replayed {
 /// Replays the log in inode `number`.
 fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<Replayed> {
     let editor = Editor::open(volume, context)?;
-    let runs = journal_runs(&editor, number)?;
+    let runs = journal_runs(&editor, number, context)?;
     let log = Log::new(&**volume, &runs, editor.block_size());
     let superblock = Superblock::read(&log)?;
     if superblock.start == 0 {
@@ -128,24 +128,55 @@ fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<Repla
     })
 }
 
-/// Where the journal's blocks lie.
-fn journal_runs(editor: &Editor, number: u32) -> Result<Vec<LogRun>> {
-    let context = |error: Error| error.context(format!("inode {number}"));
-    let inode = editor.inode(number).map_err(context)?;
-    if inode.u16_at(field::MODE) & 0xf000 != 0x8000 || inode.u16_at(field::LINKS_COUNT) == 0 {
-        return Err(context(Error::corrupt("the journal is no regular file")));
+/// Where the journal's blocks lie: by inode `number`, or where that is damaged by the copy of its
+/// block map that the superblock keeps, as e2fsck does.
+fn journal_runs(editor: &Editor, number: u32, context: &Context) -> Result<Vec<LogRun>> {
+    let inode = editor.inode(number);
+    let runs = inode.and_then(|inode| inode_runs(editor, &inode));
+    let error = match runs {
+        Ok(runs) => return Ok(runs),
+        Err(error) => error.context(format!("inode {number}")),
+    };
+    let Some(backup) = backup(editor) else {
+        return Err(error);
+    };
+    let runs = inode_runs(editor, &backup)?;
+    let instead = error.context("journal found by the copy of its block map");
+    notice(context, &instead);
+    Ok(runs)
+}
+
+/// An inode made of `s_jnl_blocks`: `i_block`, and the two halves of the size.
+fn backup(editor: &Editor) -> Option<Vec<u8>> {
+    let raw = &editor.superblock.raw;
+    let words = raw.s_jnl_blocks.map(|word| word.get().to_le_bytes());
+    let (map, size) = words.split_at_checked(15)?;
+    let mut inode = vec![0; 128];
+    inode.put(field::MODE, &0x8000_u16.to_le_bytes());
+    inode.put(field::LINKS_COUNT, &1_u16.to_le_bytes());
+    inode.put(field::BLOCK, map.as_flattened());
+    inode.put(field::SIZE_HIGH, size.first()?);
+    inode.put(field::SIZE_LO, size.get(1)?);
+    if inode.u16_at(field::BLOCK) == 0xf30a {
+        inode.put(field::FLAGS, &EXTENTS.to_le_bytes());
     }
-    let blocks = Editor::size(&inode)
+    (raw.s_jnl_backup_type == 1 && Editor::size(&inode) > 0).then_some(inode)
+}
+
+fn inode_runs(editor: &Editor, inode: &[u8]) -> Result<Vec<LogRun>> {
+    if inode.u16_at(field::MODE) & 0xf000 != 0x8000 || inode.u16_at(field::LINKS_COUNT) == 0 {
+        return Err(Error::corrupt("the journal is no regular file"));
+    }
+    let blocks = Editor::size(inode)
         .checked_div(to_u64(editor.block_size()))
         .unwrap_or(0)
         .min(editor.superblock.blocks);
     let end = u32::try_from(blocks).unwrap_or(u32::MAX);
     let extents = if inode.u32_at(field::FLAGS) & EXTENTS == 0 {
-        editor.indirect_runs(&inode, end).map(|(runs, _)| runs)
+        editor.indirect_runs(inode, end)?.0
     } else {
-        editor.tree(&inode).map(|tree| tree.extents)
+        editor.tree(inode)?.extents
     };
-    let extents = extents.map_err(context)?;
     let inside = extents.iter().filter_map(|extent| extent.clip(0, end));
     let run = |extent: edit::extents::Extent| LogRun {
         logical: extent.logical,
@@ -187,8 +218,15 @@ fn report(recovery: &Recovery, context: &Context) {
     }
     let (transactions, blocks) = (recovery.transactions, recovery.blocks());
     context.notices.add(format!(
-        "ext4: it was not unmounted cleanly; replayed in memory: {transactions} transactions with {blocks} blocks"
+        "ext4: it was not unmounted cleanly; replayed in memory: {} with {}",
+        counted(transactions.into(), "transaction"),
+        counted(blocks, "block")
     ));
+}
+
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn notice(context: &Context, error: &Error) {
@@ -199,10 +237,10 @@ fn notice(context: &Context, error: &Error) {
 
 fn apply_fast_commits(editor: &Editor, tags: &[fast_commit::Tag], context: &Context) {
     match fast_commit::apply(editor, tags) {
-        Ok(()) => context.notices.add(format!(
-            "ext4: applied {} records of fast commits",
-            tags.len()
-        )),
+        Ok(()) => {
+            let records = counted(to_u64(tags.len()), "fast-commit record");
+            context.notices.add(format!("ext4: applied {records}"));
+        }
         Err(error) => notice(context, &error.context("fast commit")),
     }
 }
