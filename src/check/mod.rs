@@ -132,6 +132,7 @@ fn second_reader(
         ("ext4", Some(source)) => second::compare(
             name,
             filesystem,
+            source.clone(),
             Box::new(second::Bytes::recovered(source)),
             each,
         ),

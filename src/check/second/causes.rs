@@ -1,6 +1,8 @@
 //! The second reader's known faults, and how each is seen to be at work in one inode.
 
 use super::super::volume::request;
+use super::raw::Raw;
+use crate::error::printable;
 use crate::filesystem::{Attributes, FileSystem, Inode};
 use crate::source::ExtentKind;
 
@@ -12,9 +14,18 @@ const LONGEST_PATH: usize = 4096;
 
 /// Why the second reader could refuse an inode that ours reads; `None` where it has no known reason.
 /// `said` is its error.
-pub(super) fn of_refusal(said: &str, path: &[u8], attributes: &Attributes) -> Option<String> {
+pub(super) fn of_refusal(
+    said: &str,
+    path: &[u8],
+    attributes: &Attributes,
+    raw: &Raw,
+) -> Option<String> {
     if said.contains("timestamp") {
         return refused_time(attributes);
+    }
+    if said.contains("truncated") && raw.inode_size() == Some(128) && raw.checks_metadata() {
+        let cause = "it takes no inodes of 128 bytes where metadata has checksums, as here";
+        return Some(cause.to_owned());
     }
     if said.contains("encrypted") && attributes.flags & ENCRYPTED != 0 {
         return Some("it does not read what is encrypted, and this inode is".to_owned());
@@ -63,5 +74,33 @@ pub(super) fn of_bytes(ours: &dyn FileSystem, file: Inode, offset: u64) -> Optio
     (extent.kind == ExtentKind::Zeros).then(|| {
         let cause = "it shows what lies in the blocks of unwritten extents, and here is one";
         (extent.len.get(), cause.to_owned())
+    })
+}
+
+/// Why it could refuse to list `dir`: it knows no entry whose type is left to the inode to say,
+/// where the file system has types in its entries.
+pub(super) fn of_listing(said: &str, ours: &dyn FileSystem, dir: Inode) -> Option<String> {
+    if !said.contains("invalid file type") {
+        return None;
+    }
+    let mut untyped = None;
+    let read = ours.read_dir(&request(), dir, 0, &mut |entry| {
+        if entry.kind.is_none() {
+            untyped = Some(printable(entry.name));
+        }
+        untyped.is_none()
+    });
+    let name = read.ok().and(untyped)?;
+    Some(format!(
+        "it refuses entries without a type, and {name} is one"
+    ))
+}
+
+/// Why the nanoseconds of a time, whose extra field ends `end` bytes behind the inode's first 128,
+/// could differ: it reads that field also where the inode does not reach so far.
+pub(super) fn of_nanoseconds(attributes: &Attributes, raw: &Raw, end: u16) -> Option<String> {
+    let reach = raw.extra_isize(attributes.ino)?;
+    (reach < end).then(|| {
+        format!("it takes what is behind the inode's {reach} extra bytes for a part of the time")
     })
 }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use ext4_view::{Ext4, File, Metadata, ReadDir};
+use ext4_view::{Ext4, File, ReadDir};
 
 use super::super::volume::{join, request, shown};
 use super::super::{Finding, Judgement, Second};
+use super::inode::{Difference, differences};
+use super::raw::Raw;
 use super::{causes, guarded};
 use crate::error::{Error, Result, printable};
 use crate::filesystem::{Attributes, FileSystem, FileType, Inode};
@@ -24,6 +26,7 @@ pub(super) struct Comparison<'a> {
     volume: &'a str,
     ours: &'a dyn FileSystem,
     theirs: Ext4,
+    raw: Raw,
     each: &'a mut dyn FnMut(Finding),
     files: u64,
     beyond_reach: u64,
@@ -40,13 +43,14 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(
         volume: &'a str,
         ours: &'a dyn FileSystem,
-        theirs: Ext4,
+        (theirs, raw): (Ext4, Raw),
         each: &'a mut dyn FnMut(Finding),
     ) -> Self {
         Self {
             volume,
             ours,
             theirs,
+            raw,
             each,
             files: 0,
             beyond_reach: 0,
@@ -56,17 +60,16 @@ impl<'a> Comparison<'a> {
     /// Compares everything.
     pub(super) fn run(mut self) -> Second {
         let root = self.ours.root();
-        if let Ok(attributes) = self.ours.attributes(&request(), root) {
-            self.file(&[], root, &attributes);
-        }
+        let attributes = self.ours.attributes(&request(), root);
+        let reached = attributes.is_ok_and(|attributes| self.file(&[], root, &attributes));
         let mut seen = HashSet::from([root]);
         let mut waiting = vec![Directory {
             path: Vec::new(),
             inode: root,
-            reached: true,
+            reached,
         }];
-        while let Some(directory) = waiting.pop() {
-            for (path, inode) in self.directory(&directory) {
+        while let Some(mut directory) = waiting.pop() {
+            for (path, inode) in self.directory(&mut directory) {
                 let Ok(attributes) = self.ours.attributes(&request(), inode) else {
                     continue; // The first walk has reported it.
                 };
@@ -89,8 +92,9 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the names; gives our paths and inodes.
-    fn directory(&mut self, directory: &Directory) -> Vec<(Vec<u8>, Inode)> {
+    /// Compares the names; gives our paths and inodes. What the second reader cannot list, it does
+    /// not reach either.
+    fn directory(&mut self, directory: &mut Directory) -> Vec<(Vec<u8>, Inode)> {
         let path = &directory.path;
         let mut ours = BTreeMap::new();
         let read = self
@@ -104,7 +108,10 @@ impl<'a> Comparison<'a> {
         if directory.reached && read.is_ok() {
             match guarded(|| self.theirs.read_dir(&their_path(path)?)?.collect_names()) {
                 Ok(theirs) => self.names(path, &ours, &theirs),
-                Err(said) => self.refused(path, directory.inode, &said),
+                Err(said) => {
+                    directory.reached = false;
+                    self.unlisted(path, directory.inode, &said);
+                }
             }
         }
         ours.into_iter()
@@ -138,8 +145,9 @@ impl<'a> Comparison<'a> {
             }
         };
         self.files = self.files.saturating_add(1);
-        for text in differences(attributes, &theirs) {
-            self.differs(path, text);
+        for Difference { text, extra } in differences(attributes, &theirs) {
+            let cause = extra.and_then(|end| causes::of_nanoseconds(attributes, &self.raw, end));
+            self.report(path, Error::corrupt(text), cause);
         }
         match attributes.kind {
             FileType::Regular => self.content(path, inode, attributes),
@@ -263,7 +271,18 @@ impl<'a> Comparison<'a> {
         let attributes = self.ours.attributes(&request(), inode);
         let cause = attributes
             .ok()
-            .and_then(|attributes| causes::of_refusal(said, path, &attributes));
+            .and_then(|attributes| causes::of_refusal(said, path, &attributes, &self.raw));
+        self.says(path, inode, said, cause);
+    }
+
+    fn unlisted(&mut self, path: &[u8], dir: Inode, said: &str) {
+        match causes::of_listing(said, self.ours, dir) {
+            Some(cause) => self.says(path, dir, said, Some(cause)),
+            None => self.refused(path, dir, said),
+        }
+    }
+
+    fn says(&mut self, path: &[u8], inode: Inode, said: &str, cause: Option<String>) {
         let error = Error::corrupt(format!("the second reader says: {said}"));
         self.report(path, error.context(format!("inode {}", inode.0)), cause);
     }
@@ -283,60 +302,6 @@ impl<'a> Comparison<'a> {
             error: error.context(shown(path)),
             cause,
         });
-    }
-}
-
-/// What the two readers say differently of one inode.
-fn differences(ours: &Attributes, theirs: &Metadata) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut compare = |name: &str, ours: String, theirs: String| {
-        if ours != theirs {
-            found.push(format!(
-                "{name} is {ours}, or by the second reader {theirs}"
-            ));
-        }
-    };
-    let kind = their_kind(theirs);
-    compare("the type", format!("{:?}", ours.kind), format!("{kind:?}"));
-    if matches!(
-        ours.kind,
-        FileType::Regular | FileType::Directory | FileType::Symlink
-    ) {
-        compare("the size", ours.size.to_string(), theirs.len().to_string());
-    }
-    compare(
-        "the mode",
-        format!("{:04o}", ours.mode),
-        format!("{:04o}", theirs.mode()),
-    );
-    compare("the owner", ours.uid.to_string(), theirs.uid().to_string());
-    compare("the group", ours.gid.to_string(), theirs.gid().to_string());
-    let time = |seconds: i64, nanoseconds: u32| format!("{seconds}.{nanoseconds:09}");
-    let modified = theirs.modified();
-    compare(
-        "mtime",
-        time(ours.mtime.seconds, ours.mtime.nanoseconds),
-        time(modified.seconds(), modified.nanoseconds()),
-    );
-    let accessed = theirs.accessed();
-    compare(
-        "atime",
-        time(ours.atime.seconds, ours.atime.nanoseconds),
-        time(accessed.seconds(), accessed.nanoseconds()),
-    );
-    found
-}
-
-fn their_kind(metadata: &Metadata) -> FileType {
-    let kind = metadata.file_type();
-    match () {
-        () if kind.is_regular_file() => FileType::Regular,
-        () if kind.is_dir() => FileType::Directory,
-        () if kind.is_symlink() => FileType::Symlink,
-        () if kind.is_block_dev() => FileType::BlockDevice,
-        () if kind.is_char_dev() => FileType::CharacterDevice,
-        () if kind.is_fifo() => FileType::Fifo,
-        () => FileType::Socket,
     }
 }
 

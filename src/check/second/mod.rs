@@ -11,6 +11,8 @@
 mod bytes;
 mod causes;
 mod compare;
+mod inode;
+mod raw;
 
 pub use bytes::Bytes;
 
@@ -19,18 +21,23 @@ use ext4_view::{Ext4, Ext4Error, Ext4Read};
 use super::{Finding, Second};
 use crate::error::printable;
 use crate::filesystem::FileSystem;
+use crate::source::SharedSource;
 
 /// Compares every file of `ours` with what the second reader finds in `theirs`; gives `each` the
-/// differences.
+/// differences. `bytes` is the volume after replay, where causes are looked for; `theirs` is
+/// [`Bytes`] over it, but in tests.
 pub fn compare(
     volume: &str,
     ours: &dyn FileSystem,
+    bytes: SharedSource,
     theirs: Box<dyn Ext4Read>,
     each: &mut dyn FnMut(Finding),
 ) -> Second {
     let opened = guarded(|| Ext4::load(theirs));
     match opened {
-        Ok(theirs) => compare::Comparison::new(volume, ours, theirs, each).run(),
+        Ok(theirs) => {
+            compare::Comparison::new(volume, ours, (theirs, raw::Raw::new(bytes)), each).run()
+        }
         Err(reason) => Second::Unable(reason),
     }
 }
