@@ -9,4 +9,4 @@ mod encrypted;
 mod mounted;
 mod sets;
 mod without_kernel;
-mod workload;
+pub mod workload;
