@@ -42,7 +42,7 @@ pub(super) fn content(inode: &InodeRecord) -> Result<Vec<u8>> {
 }
 
 /// The error of a file whose size is more than its inode holds.
-pub(super) fn too_short(inode: &InodeRecord, held: usize) -> Error {
+fn too_short(inode: &InodeRecord, held: usize) -> Error {
     let (number, size) = (inode.number, inode.size);
     let error = Error::corrupt(format!(
         "i_size {size} is over the {} bytes in the inode",

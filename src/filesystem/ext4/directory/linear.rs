@@ -158,16 +158,14 @@ impl Walk<'_, '_> {
     }
 
     fn inline(&mut self) -> Result<ControlFlow<()>> {
+        // Like the kernel, what the inode holds and not `i_size`, which may say less.
         let content = inline_data::content(self.dir)?;
-        let held = content.len().min(crate::number::to_usize(self.dir.size));
-        let content = content.get(..held).unwrap_or(&[]);
-        if held < IN_INODE {
-            return Err(inline_data::too_short(self.dir, held));
-        }
         let parent = content
             .first_chunk::<PARENT>()
             .map_or(0, |bytes| u32::from_le_bytes(*bytes));
-        let (head, tail) = content.split_at_checked(IN_INODE).unwrap_or((content, &[]));
+        let (head, tail) = content
+            .split_at_checked(IN_INODE)
+            .unwrap_or((&content, &[]));
         let dots = [(0, self.dir.number, &b"."[..]), (1, parent, b"..")];
         for (position, inode, name) in dots {
             let record = Record::directory(inode, name);
