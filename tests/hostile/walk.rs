@@ -15,8 +15,10 @@ use imgmount::stack::{self, Content, Stack};
 
 /// Contents up to this size are read whole.
 const WHOLE: u64 = 2 << 20;
-/// Files, extents and bytes of a listing that a walk looks at; no seed has as many.
-const MOST: usize = 20_000;
+/// Files, extents and bytes of a listing that a walk looks at; no image here has as many.
+const MOST: usize = 100_000;
+/// Names of each directory that are looked up: without an index each goes through all of it.
+const LOOKED_UP: usize = 1000;
 /// A walk of these small images that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -168,18 +170,14 @@ fn see_tree(filesystem: &dyn FileSystem, prefix: &str, walk: &mut Walk) {
         if let Seen::Directory(entries, _) = &node.content
             && seen.insert(inode)
         {
-            for (name, child) in entries
-                .iter()
-                .filter(|(name, _)| name != b"." && name != b"..")
-            {
-                let separator = if path.is_empty() || path.ends_with('/') {
-                    ""
-                } else {
-                    "/"
+            let dots = |name: &[u8]| name == b"." || name == b"..";
+            let names = entries.iter().filter(|(name, _)| !dots(name));
+            for (index, (name, child)) in names.enumerate() {
+                let found = match index < LOOKED_UP {
+                    true => filesystem.lookup(&Request::new(0), inode, name),
+                    false => Ok(Some(*child)),
                 };
-                let text = imgmount::error::printable(name);
-                let found = filesystem.lookup(&Request::new(0), inode, name);
-                open.push((format!("{path}{separator}{text}"), *child, found));
+                open.push((below(&path, name), *child, found));
             }
         }
         walk.nodes.insert(path, node);
@@ -187,6 +185,16 @@ fn see_tree(filesystem: &dyn FileSystem, prefix: &str, walk: &mut Walk) {
     let usage = filesystem.usage();
     assert!(usage.free <= usage.blocks || usage.blocks == 0, "{usage:?}");
     filesystem.verify(&Request::new(0), &mut |_| {});
+}
+
+/// The path of `name` in `path`.
+fn below(path: &str, name: &[u8]) -> String {
+    let separator = if path.is_empty() || path.ends_with('/') {
+        ""
+    } else {
+        "/"
+    };
+    format!("{path}{separator}{}", imgmount::error::printable(name))
 }
 
 fn see(filesystem: &dyn FileSystem, inode: Inode, lookup: Result<Option<Inode>>) -> Node {
@@ -262,7 +270,7 @@ fn see_extents(
     extents: &mut Vec<(u64, ExtentKind, u64)>,
 ) -> Result<()> {
     let mut offset = 0;
-    while offset < size && extents.len() < MOST / 10 {
+    while offset < size && extents.len() < MOST / 50 {
         let extent = filesystem.extent_at(&Request::new(0), inode, offset)?;
         assert!(extent.len.get() <= size - offset, "an extent past the end");
         extents.push((offset, extent.kind, extent.len.get()));
