@@ -20,6 +20,7 @@ mod tags;
 
 use std::sync::Arc;
 
+use self::edit::extents::Extent;
 use self::edit::{Editor, RawBytes, field};
 use self::log::{Log, LogRun};
 use self::map::ReplayMap;
@@ -177,13 +178,34 @@ fn inode_runs(editor: &Editor, inode: &[u8]) -> Result<Vec<LogRun>> {
     } else {
         editor.tree(inode)?.extents
     };
+    check_disjoint(&extents)?;
     let inside = extents.iter().filter_map(|extent| extent.clip(0, end));
-    let run = |extent: edit::extents::Extent| LogRun {
+    let run = |extent: Extent| LogRun {
         logical: extent.logical,
         physical: extent.physical,
         blocks: extent.blocks,
     };
     Ok(inside.map(run).collect())
+}
+
+/// A log whose blocks lie one on the other could be longer than the image: walking it would take
+/// for ever.
+fn check_disjoint(extents: &[Extent]) -> Result<()> {
+    let mut places: Vec<_> = extents
+        .iter()
+        .map(|extent| (extent.physical, u64::from(extent.blocks)))
+        .collect();
+    places.sort_unstable();
+    let apart = places.windows(2).all(|pair| match pair {
+        [(start, blocks), (next, _)] => start.saturating_add(*blocks) <= *next,
+        _ => true,
+    });
+    if apart {
+        return Ok(());
+    }
+    Err(Error::corrupt(
+        "two of the journal's blocks are the same one",
+    ))
 }
 
 /// Leaves out a copy of the superblock that is none: with it the volume could not be opened at
@@ -264,3 +286,7 @@ fn finish(editor: &Editor) -> Result<()> {
     };
     editor.change_superblock(clean)
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+mod tests;

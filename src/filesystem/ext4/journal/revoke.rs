@@ -9,6 +9,9 @@ use super::layout::RevokeHeader;
 use super::superblock::Superblock;
 use crate::error::{Error, Result};
 
+/// More revoked blocks than this are not kept in memory.
+const MOST: usize = 1 << 22;
+
 /// For each revoked block the last transaction that revoked it.
 #[derive(Default)]
 pub(super) struct Revoked(HashMap<u64, u32>);
@@ -28,6 +31,9 @@ impl Revoked {
     ) -> Result<()> {
         let numbers = records(block, superblock)?.into_iter();
         for number in numbers.filter(|number| *number < volume_blocks) {
+            if self.0.len() >= MOST && !self.0.contains_key(&number) {
+                return Err(Error::corrupt(format!("over {MOST} blocks are revoked")));
+            }
             let last = self.0.entry(number).or_insert(sequence);
             if is_later(sequence, *last) {
                 *last = sequence;
@@ -77,4 +83,22 @@ pub(super) fn records(block: &[u8], superblock: &Superblock) -> Result<Vec<u64>>
         record.iter().fold(0, fold)
     };
     Ok(bytes.chunks_exact(width).map(number).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_later_across_the_wrap() {
+        assert!(is_later(2, 1) && !is_later(1, 2) && !is_later(7, 7));
+        assert!(is_later(3, u32::MAX - 3) && !is_later(u32::MAX - 3, 3));
+    }
+
+    #[test]
+    fn a_copy_is_void_up_to_the_transaction_that_revokes_it() {
+        let revoked = Revoked(HashMap::from([(40, 1)]));
+        assert!(revoked.contains(40, u32::MAX) && revoked.contains(40, 1));
+        assert!(!revoked.contains(40, 2) && !revoked.contains(41, 1));
+    }
 }

@@ -36,8 +36,9 @@ pub(super) struct Walk<'a> {
     /// The transaction it is at.
     pub(super) sequence: u32,
     next: u32,
-    /// Log blocks that may still be passed before the log bites its tail.
-    left: u32,
+    /// Log blocks that may still be passed: it goes round in the log more than twice only where the
+    /// log bites its tail.
+    left: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -47,7 +48,7 @@ impl<'a> Walk<'a> {
             superblock,
             sequence: superblock.sequence,
             next: superblock.start,
-            left: superblock.last.saturating_sub(superblock.first),
+            left: u64::from(superblock.last.saturating_sub(superblock.first)).saturating_mul(2),
         }
     }
 

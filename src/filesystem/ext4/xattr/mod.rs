@@ -292,3 +292,7 @@ fn located<T>(inode: &InodeRecord, result: Result<T>) -> Result<T> {
     let number = inode.number;
     result.map_err(|error| error.at(inode.offset).context(format!("inode {number}")))
 }
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
+mod tests;

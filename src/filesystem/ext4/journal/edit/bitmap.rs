@@ -49,6 +49,7 @@ impl Editor {
     }
 
     fn mark_in_group(&self, number: u32, range: std::ops::Range<usize>, used: bool) -> Result<()> {
+        self.patched.spend(to_u64(range.len()).wrapping_shr(10))?;
         let found = self.group(number)?;
         if found.flags & group::BLOCK_UNINIT != 0 {
             return Ok(()); // the kernel makes such a bitmap up; nothing in it belongs to a file

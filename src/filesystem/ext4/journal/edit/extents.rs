@@ -3,6 +3,7 @@
 use super::super::super::checksum::crc32c;
 use super::{Editor, RawBytes};
 use crate::error::{Error, Result};
+use crate::number::to_u64;
 
 /// `eh_magic`.
 const MAGIC: u16 = 0xf30a;
@@ -72,8 +73,12 @@ impl Tree {
     /// Blocks of the volume that the file takes, its tree counted.
     pub(in crate::filesystem::ext4) fn blocks(&self) -> u64 {
         let data = self.extents.iter().map(|extent| u64::from(extent.blocks));
-        data.sum::<u64>()
-            .saturating_add(crate::number::to_u64(self.nodes.len()))
+        data.sum::<u64>().saturating_add(to_u64(self.nodes.len()))
+    }
+
+    /// The work that going through all extents is.
+    fn blocks_of_entries(&self) -> u64 {
+        to_u64(self.extents.len()).wrapping_shr(6)
     }
 
     /// Unmaps logical blocks `from..to`; gives what was mapped there.
@@ -110,6 +115,7 @@ impl Editor {
             _ => true,
         });
         if ordered {
+            self.patched.spend(tree.blocks_of_entries())?;
             return Ok(tree);
         }
         Err(Error::corrupt("the extents overlap or are not in order"))

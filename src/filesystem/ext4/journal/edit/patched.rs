@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::error::{Error, Result};
+use crate::filesystem::Budget;
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
 use crate::source::{Extent, SharedSource, Source, check_range, read_vec};
@@ -13,12 +14,16 @@ use crate::source::{Extent, SharedSource, Source, check_range, read_vec};
 /// The most that is kept in memory: thousands of times what a real recovery changes.
 const MOST_BYTES: usize = 64 << 20;
 
+/// The most steps that editing may take, a block read being one: seconds.
+const MOST_STEPS: u64 = 1 << 20;
+
 /// The patched blocks. Clones are the same ones.
 #[derive(Clone)]
 pub(in crate::filesystem::ext4) struct Patched {
     volume: SharedSource,
     block_size: usize,
     blocks: Arc<RwLock<BTreeMap<u64, Box<[u8]>>>>,
+    budget: Arc<Budget>,
 }
 
 impl Patched {
@@ -27,12 +32,18 @@ impl Patched {
             volume,
             block_size,
             blocks: Arc::default(),
+            budget: Arc::new(Budget::new(MOST_STEPS)),
         }
     }
 
     /// The volume without the changes.
     pub(super) fn volume(&self) -> SharedSource {
         self.volume.clone()
+    }
+
+    /// Takes `steps` from the work that editing may cost.
+    pub(super) fn spend(&self, steps: u64) -> Result<()> {
+        self.budget.spend(steps)
     }
 
     /// Number of blocks that differ from the volume.
@@ -42,6 +53,7 @@ impl Patched {
 
     /// Block `number` as it is now.
     pub(super) fn block(&self, number: u64) -> Result<Vec<u8>> {
+        self.spend(1)?;
         if let Some(block) = self.read().get(&number) {
             return Ok(block.to_vec());
         }

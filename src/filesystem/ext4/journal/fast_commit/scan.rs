@@ -7,6 +7,9 @@ use super::super::superblock::Superblock;
 use super::record::{HEADER, Tag, is_valid_len, parse, tag};
 use crate::error::{Error, Result};
 
+/// No more of the fast-commit blocks are looked at: mke2fs makes 1/64 of the log.
+const MOST_BYTES: usize = 32 << 20;
+
 /// The records behind `log` that belong to transaction `expected`.
 ///
 /// # Errors
@@ -26,7 +29,13 @@ pub(in super::super) fn scan(
         pending: Vec::new(),
         whole: 0,
     };
-    for number in superblock.fast_commit.clone().unwrap_or_default() {
+    let most = MOST_BYTES.checked_div(log.block_size()).unwrap_or(0);
+    for number in superblock
+        .fast_commit
+        .clone()
+        .unwrap_or_default()
+        .take(most)
+    {
         let block = log.read(number)?;
         let first = superblock.fast_commit.as_ref().map(|blocks| blocks.start) == Some(number);
         if first && block.u16_at(0) != tag::HEAD {
