@@ -6,7 +6,7 @@
 //! tell of that. What is compared is the reading of everything else.
 //!
 //! It has known faults. A difference is put down to one only where the fault was seen to be at work
-//! in that very inode; [`causes`] says how for each.
+//! in that very inode; `causes` says how for each.
 
 mod bytes;
 mod causes;
