@@ -26,6 +26,8 @@ mod usage;
 mod verify;
 mod xattr;
 
+use std::sync::OnceLock;
+
 use self::core::Core;
 use self::inode::InodeRecord;
 use super::{Attributes, Entry, FileSystem, FileType, Inode, Open, Opened, Request, Usage};
@@ -70,13 +72,16 @@ fn check_root(core: &Core) -> Result<()> {
 /// An open ext2, ext3 or ext4.
 struct Ext4 {
     core: Core,
-    usage: Usage,
+    /// Computed when it is first asked for: it reads all group descriptors.
+    usage: OnceLock<Usage>,
 }
 
 impl Ext4 {
     fn new(core: Core) -> Self {
-        let usage = usage::usage(&core);
-        Self { core, usage }
+        Self {
+            core,
+            usage: OnceLock::new(),
+        }
     }
 
     fn inode(&self, request: &Request, inode: Inode) -> Result<InodeRecord> {
@@ -209,7 +214,7 @@ impl FileSystem for Ext4 {
     }
 
     fn usage(&self) -> Usage {
-        self.usage
+        *self.usage.get_or_init(|| usage::usage(&self.core))
     }
 
     fn verify(&self, request: &Request, each: &mut dyn FnMut(Error)) {

@@ -7,9 +7,9 @@ use super::group::{self, Group};
 use super::superblock::{self, Superblock};
 use crate::filesystem::{Request, Usage};
 
-/// The most groups whose descriptors are summed up: 128 TiB of the usual groups. Past that, or
-/// where a superblock invents groups, opening would take too long.
-const MOST_GROUPS: u32 = 1 << 20;
+/// The most groups whose descriptors are summed up: 64 TiB of the usual groups. Past that, or
+/// where a superblock invents groups, statfs(2) would take too long.
+const MOST_GROUPS: u32 = 1 << 19;
 
 /// The usage. Groups whose descriptor is damaged count as full.
 pub(super) fn usage(core: &Core) -> Usage {
@@ -45,16 +45,22 @@ struct Counted {
 /// By the group descriptors, which are the truth.
 fn counted(core: &Core) -> Counted {
     let superblock = &core.superblock;
-    let groups = (0..superblock.groups).filter_map(|number| Group::read(core, number).ok());
-    let groups: Vec<Group> = groups.collect();
-    let sum = |count: fn(&Group) -> u32| {
-        let counts = groups.iter().map(|group| u64::from(count(group)));
-        counts.sum::<u64>()
-    };
+    let (mut free, mut files_free) = (0_u64, 0_u64);
+    let mut clusters = Vec::new();
+    for number in 0..superblock.groups {
+        let Ok(group) = Group::read(core, number) else {
+            continue;
+        };
+        free = free.saturating_add(group.free_clusters.into());
+        files_free = files_free.saturating_add(group.free_inodes.into());
+        if shares_clusters(superblock) {
+            clusters.extend(clusters_of(superblock, number, &group));
+        }
+    }
     Counted {
-        free: in_blocks(superblock, sum(|group| group.free_clusters)),
-        files_free: sum(|group| group.free_inodes),
-        overhead: in_blocks(superblock, overhead(core, &groups)),
+        free: in_blocks(superblock, free),
+        files_free,
+        overhead: in_blocks(superblock, overhead(core, clusters)),
     }
 }
 
@@ -82,25 +88,30 @@ fn reserved_clusters(superblock: &Superblock) -> u64 {
 }
 
 /// Clusters of metadata that no file can have: statfs(2) leaves them out.
-fn overhead(core: &Core, groups: &[Group]) -> u64 {
+fn overhead(core: &Core, clusters: Vec<(u64, u64)>) -> u64 {
     let superblock = &core.superblock;
-    let stored = u64::from(superblock.raw.s_overhead_clusters.get());
-    let bigalloc = superblock.features.has(features::BIGALLOC);
-    if bigalloc && (1..=superblock.blocks).contains(&stored) {
-        return stored;
-    }
-    let before = superblock
-        .first_data_block
-        .wrapping_shr(superblock.cluster_bits);
-    let inside = if bigalloc {
-        clusters_of_metadata(superblock, groups)
+    let inside = if shares_clusters(superblock) {
+        covered(clusters)
+    } else if superblock.features.has(features::BIGALLOC) {
+        return superblock.raw.s_overhead_clusters.get().into();
     } else {
-        (0..superblock.groups)
+        let groups = 0..superblock.groups;
+        groups
             .map(|group| blocks_of_metadata(superblock, group))
             .sum()
     };
-    let journal = journal_blocks(core).wrapping_shr(superblock.cluster_bits);
+    let before = superblock
+        .first_data_block
+        .wrapping_shr(superblock.cluster_bits);
+    let journal = journal_blocks(core).div_ceil(in_blocks(superblock, 1).max(1));
     before.saturating_add(inside).saturating_add(journal)
+}
+
+/// Whether metadata of several kinds may lie in one cluster, and nothing says how many there are:
+/// a file system with bigalloc has its overhead in the superblock.
+fn shares_clusters(superblock: &Superblock) -> bool {
+    let stored = u64::from(superblock.raw.s_overhead_clusters.get());
+    superblock.features.has(features::BIGALLOC) && !(1..=superblock.blocks).contains(&stored)
 }
 
 /// Superblock, descriptors, room for more of them, inode table and two bitmaps of one group.
@@ -136,33 +147,26 @@ fn descriptor_blocks(superblock: &Superblock, group: u32) -> u64 {
     u64::from(group == first || group == first.saturating_add(1) || group == last)
 }
 
-/// With bigalloc metadata of several kinds shares clusters: those in which any lies.
-fn clusters_of_metadata(superblock: &Superblock, groups: &[Group]) -> u64 {
-    let table = group::table_blocks(superblock);
-    let mut pieces: Vec<(u64, u64)> = Vec::new();
-    for number in 0..superblock.groups {
-        let backup = u64::from(superblock.has_backup(number));
-        let length = backup.saturating_add(descriptor_blocks(superblock, number));
-        pieces.push((superblock.group_start(number), length));
-    }
-    for group in groups {
-        pieces.extend([
-            (group.block_bitmap, 1),
-            (group.inode_bitmap, 1),
-            (group.inode_table, table),
-        ]);
-    }
+/// The ranges of clusters in which the metadata of group `number` lies.
+fn clusters_of(superblock: &Superblock, number: u32, group: &Group) -> Vec<(u64, u64)> {
+    let backup = u64::from(superblock.has_backup(number));
+    let front = backup.saturating_add(descriptor_blocks(superblock, number));
+    let pieces = [
+        (superblock.group_start(number), front),
+        (group.block_bitmap, 1),
+        (group.inode_bitmap, 1),
+        (group.inode_table, group::table_blocks(superblock)),
+    ];
     let cluster = |block: u64| {
-        block
-            .saturating_sub(superblock.first_data_block)
-            .wrapping_shr(superblock.cluster_bits)
+        let inside = block.saturating_sub(superblock.first_data_block);
+        inside.wrapping_shr(superblock.cluster_bits)
     };
-    let ranges = pieces.into_iter().filter(|(_, length)| *length > 0);
-    let ranges = ranges.map(|(start, length)| {
+    let held = pieces.into_iter().filter(|(_, length)| *length > 0);
+    let ranges = held.map(|(start, length)| {
         let last = start.saturating_add(length).saturating_sub(1);
         (cluster(start), cluster(last).saturating_add(1))
     });
-    covered(ranges.collect())
+    ranges.collect()
 }
 
 /// How many numbers the ranges cover, which may overlap.
@@ -194,4 +198,15 @@ fn journal_blocks(core: &Core) -> u64 {
     let block = core.read_block(&request, block).unwrap_or_default();
     let length = block.get(16..20).and_then(|bytes| bytes.first_chunk::<4>());
     length.map_or(0, |bytes| u32::from_be_bytes(*bytes)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covered;
+
+    #[test]
+    fn overlapping_ranges_count_once() {
+        assert_eq!(covered(vec![(5, 9), (0, 2), (1, 3), (6, 7), (9, 10)]), 8);
+        assert_eq!(covered(Vec::new()), 0);
+    }
 }

@@ -19,6 +19,9 @@ const MMP_MAGIC: u32 = 0x004d_4d50;
 /// Where the sum of the block against double mounts is.
 const MMP_CHECKSUM_AT: usize = 1020;
 
+/// Steps of the budget that a group costs besides its bitmaps.
+const GROUP_STEPS: u64 = 4;
+
 /// Gives `each` what is wrong. Ends early once the request's budget is spent.
 pub(super) fn verify(core: &Core, request: &Request, each: &mut dyn FnMut(Error)) {
     let mut check = |result: Result<()>| {
@@ -27,7 +30,7 @@ pub(super) fn verify(core: &Core, request: &Request, each: &mut dyn FnMut(Error)
         }
     };
     for number in 0..core.superblock.groups {
-        if let Err(error) = request.spend(1) {
+        if let Err(error) = request.spend(GROUP_STEPS) {
             return check(Err(error));
         }
         match Group::read(core, number) {

@@ -166,3 +166,63 @@ fn record_length(rec_len: u16, block_size: usize) -> usize {
 pub(super) fn block_start(byte: u64, block_size: usize) -> u64 {
     byte & !crate::number::to_u64(block_size).saturating_sub(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record of `length` bytes: `inode`, `name_len` from `name`, type 1.
+    fn record(inode: u32, length: u16, name: &[u8]) -> Vec<u8> {
+        let mut bytes = inode.to_le_bytes().to_vec();
+        bytes.extend(length.to_le_bytes());
+        bytes.extend([u8::try_from(name.len()).unwrap(), 1]);
+        bytes.extend(name);
+        bytes.resize(usize::from(length).max(bytes.len()), 0);
+        bytes
+    }
+
+    fn names(bytes: &[u8]) -> (Vec<&[u8]>, Option<String>) {
+        let mut names = Vec::new();
+        for record in records(bytes, 4096) {
+            match record {
+                Ok(record) => names.push(record.name),
+                Err(error) => return (names, Some(error.message().to_owned())),
+            }
+        }
+        (names, None)
+    }
+
+    #[test]
+    fn records_follow_each_other_to_the_end() {
+        let block = [record(12, 12, b"a"), record(13, 40, b"longer")].concat();
+        assert_eq!(names(&block), (vec![&b"a"[..], b"longer"], None));
+    }
+
+    #[test]
+    fn what_is_before_a_broken_record_is_given() {
+        for (length, name, what) in [
+            (0, &b"b"[..], "is under 12"),
+            (8, b"", "is under 12"),
+            (14, b"b", "no multiple of 4"),
+            (64, b"b", "leads past the block"),
+            (12, b"longer", "too short for name_len 6"),
+        ] {
+            let mut block = [record(12, 12, b"a"), record(13, length, name)].concat();
+            block.resize(12 + 40, 0);
+            let (given, error) = names(&block);
+            assert_eq!(given, [b"a"]);
+            let error = error.expect("the record is broken");
+            assert!(error.contains(what) && error.contains("byte 12"), "{error}");
+        }
+    }
+
+    #[test]
+    fn blocks_of_64_kib_have_lengths_of_18_bits() {
+        // ext2fs_get_rec_len of e2fsprogs: 0 and 65535 are the whole block.
+        assert_eq!(record_length(0, 0x1_0000), 0x1_0000);
+        assert_eq!(record_length(0xffff, 0x1_0000), 0x1_0000);
+        assert_eq!(record_length(12, 0x1_0000), 12);
+        assert_eq!(record_length(0xfff4, 0x1_0000), 0xfff4);
+        assert_eq!(record_length(0, 0x8000), 0);
+    }
+}
