@@ -135,7 +135,7 @@ impl Editor {
             if depth == 0 {
                 self.read_extent(entry, tree)?;
             } else {
-                let block = u64::from(entry.u16_at(8)) << 32 | u64::from(entry.u32_at(4));
+                let block = child_of(entry);
                 self.check_blocks(block, 1)?;
                 if tree.nodes.len() >= MOST_EXTENTS {
                     return Err(Error::corrupt("the extent tree has too many nodes"));
@@ -200,18 +200,76 @@ impl Editor {
         room.checked_div(ENTRY).unwrap_or(1).max(1)
     }
 
-    fn node(&self, entries: &[[u8; ENTRY]], depth: u16, seed: u32) -> Vec<u8> {
-        let most = self.entries_per_node();
-        let mut node = format_node(entries, most, depth, self.block_size());
-        let tail = most.saturating_add(1).saturating_mul(ENTRY);
-        if self.superblock.has_checksums() {
-            let sum = crc32c(seed, node.get(..tail).unwrap_or(&[]));
-            if let Some(place) = node.get_mut(tail..).and_then(|rest| rest.first_chunk_mut()) {
-                *place = sum.to_le_bytes();
-            }
+    /// Takes everything from logical block `from` on out of the tree in `inode`, which
+    /// [`Editor::tree`] found sound, and leaves the rest where it is, as the kernel does; gives the
+    /// nodes that hold nothing any more.
+    pub(super) fn cut_tree(&self, number: u32, inode: &mut [u8], from: u32) -> Result<Vec<u64>> {
+        let seed = self.inode_seed(number, inode);
+        let mut freed = Vec::new();
+        let mut root = inode.get(ROOT).unwrap_or(&[]).to_vec();
+        if self.cut_node(&mut root, from, seed, &mut freed)? {
+            root.put(6, &[0; 2]); // a tree of nothing has no depth
         }
+        inode.put(ROOT.start, &root);
+        Ok(freed)
+    }
+
+    /// Whether nothing is left in the node.
+    fn cut_node(
+        &self,
+        node: &mut [u8],
+        from: u32,
+        seed: u32,
+        freed: &mut Vec<u64>,
+    ) -> Result<bool> {
+        let mut count = node.u16_at(2);
+        while let Some(last) = count.checked_sub(1) {
+            let at = usize::from(count).saturating_mul(ENTRY);
+            let entry = node.get(at..).unwrap_or(&[]);
+            if node.u16_at(6) == 0 {
+                let extent = parse_extent(entry);
+                if extent.logical < from {
+                    let kept = extent.clip(0, from).unwrap_or(extent);
+                    node.put(at, &format_extent(&kept));
+                    break;
+                }
+            } else {
+                let block = child_of(entry);
+                let mut child = self.patched.block(block)?;
+                if !self.cut_node(&mut child, from, seed, freed)? {
+                    self.seal_node(&mut child, seed);
+                    self.patched.set_block(block, child)?;
+                    break;
+                }
+                freed.push(block);
+            }
+            count = last;
+        }
+        node.put(2, &count.to_le_bytes());
+        Ok(count == 0)
+    }
+
+    fn node(&self, entries: &[[u8; ENTRY]], depth: u16, seed: u32) -> Vec<u8> {
+        let mut node = format_node(entries, self.entries_per_node(), depth, self.block_size());
+        self.seal_node(&mut node, seed);
         node
     }
+
+    /// Renews the checksum, which lies behind the place for the last entry.
+    fn seal_node(&self, node: &mut [u8], seed: u32) {
+        if self.superblock.has_checksums() {
+            let tail = usize::from(node.u16_at(4))
+                .saturating_add(1)
+                .saturating_mul(ENTRY);
+            let sum = crc32c(seed, node.get(..tail).unwrap_or(&[]));
+            node.put(tail, &sum.to_le_bytes());
+        }
+    }
+}
+
+/// The block of the node that an entry of an index leads to.
+fn child_of(entry: &[u8]) -> u64 {
+    u64::from(entry.u16_at(8)) << 32 | u64::from(entry.u32_at(4))
 }
 
 /// `struct ext4_extent`.

@@ -60,7 +60,7 @@ impl Editor {
             freed = freed.saturating_add(self.free_extent(extent, kept.as_ref())?);
             kept = Some(*extent);
         }
-        for node in self.set_tree(number, inode, &mut tree)? {
+        for node in self.cut_tree(number, inode, from)? {
             self.mark_blocks(node, 1, false)?;
             freed = freed.saturating_add(1_u64.wrapping_shl(self.superblock.cluster_bits));
         }
