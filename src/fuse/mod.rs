@@ -1,9 +1,9 @@
 //! A [`Tree`] → the kernel: a thin shell, the only module that says `fuser`.
 //!
-//! [`answers`] says what is answered, and can be tested without a mount; [`shell`] hands it to the
+//! `answers` says what is answered, and can be tested without a mount; `shell` hands it to the
 //! kernel. Of fuser's known faults, these are worked round here: a panic would end its thread
-//! ([`answers::Answers::guard`]), it wants to check the users by itself although the kernel does
-//! ([`serve`]), and an entry without attributes cannot be expressed ([`attributes::unreadable`]).
+//! (`answers::Answers::guard`), it wants to check the users by itself although the kernel does
+//! ([`serve`]), and an entry without attributes cannot be expressed (`attributes::unreadable`).
 //! It is given an open `/dev/fuse` and never mounts or unmounts: `service` does.
 
 mod answers;
