@@ -141,7 +141,9 @@ mod tests {
         assert_eq!(time(-1, 999_999_999), before);
         let after = SystemTime::UNIX_EPOCH + Duration::new(u64::from(u32::MAX) + 1, 5);
         assert_eq!(time(1 << 32, 5), after);
-        assert_eq!(time(i64::MAX, 999_999_999), SystemTime::UNIX_EPOCH);
+        let last = Duration::new(i64::MAX.unsigned_abs(), 999_999_999);
+        let last = SystemTime::UNIX_EPOCH + last;
+        assert_eq!(time(i64::MAX, 999_999_999), last);
     }
 
     #[test]
