@@ -94,7 +94,6 @@ const SHOWS_MORE: &[&str] = &[
     "f_idata_and_extents",
     "f_inlinedata_repair",
     "f_inode_ea_collision",
-    "f_invalid_extent_symlink",
     "f_yesall",
 ];
 

@@ -251,24 +251,43 @@ fn e21_tag_on_the_journal() {
     }
 }
 
+/// Whatever becomes of the journal's inode, its block map is in the superblock a second time.
 #[test]
 fn e21_journal_inode() {
     let seed = seeds::journaled();
+    let inode = Object::Inode(8);
     for (object, field, value) in [
         (Object::Superblock, "s_journal_inum", 0xffff_ffff),
         (Object::Superblock, "s_journal_inum", 2),
-        (Object::Inode(8), "i_mode", 0x41ed),
-        (Object::Inode(8), "i_size_lo", 0),
-        (Object::Inode(8), "i_links_count", 0),
-        (Object::Inode(8), "eh_depth", 5),
-        (Object::Inode(8), "ee_start_lo", 8191),
+        (inode, "i_mode", 0x41ed),
+        (inode, "i_links_count", 0),
+        (inode, "eh_depth", 5),
+        (inode, "ee_start_lo", 8191),
     ] {
         let mut mutant = seed.mutant();
         mutant.set(object, field, value);
         let broken = seed.broken(&mutant);
         broken
+            .rest_as_before(&[])
+            .notices(&["journal", "copy of its block map"]);
+    }
+}
+
+/// Neither the inode nor the copy leads to a journal: the disk is shown as it lies.
+#[test]
+fn e21_journal_nowhere() {
+    let seed = seeds::journaled();
+    for (field, value) in [("eh_depth", 5), ("ee_start_lo", 8191), ("i_size_lo", 0)] {
+        let mut mutant = seed.mutant();
+        mutant.set(Object::Inode(8), field, value);
+        // s_jnl_blocks: i_block, and i_size_high and i_size in reverse.
+        let copy = 1024 + 0x10c;
+        mutant.bytes[copy..copy + 68].fill(0);
+        mutant.mend(Object::Superblock);
+        let broken = seed.broken(&mutant);
+        broken
             .rest_as_before(&["hello.txt", "plain.bin"])
-            .notices(&["journal"]);
+            .notices(&["journal not replayed"]);
         assert_eq!(replayed(&broken.walk), NOTHING, "{field} {value}");
     }
 }
