@@ -1,6 +1,7 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
 mod life;
+mod serving;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -56,7 +57,7 @@ impl Place {
         };
         let image = folder.join("disk.img");
         Run::new("mke2fs")
-            .words("-q -t ext4 -E root_owner=0:0 -d")
+            .words("-q -t ext4 -b 4096 -E root_owner=0:0 -d")
             .arg(files)
             .arg(&image)
             .arg(size)
