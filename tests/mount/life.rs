@@ -239,7 +239,8 @@ fn u04_sigpipe_and_a_signal_to_the_worker_change_nothing_and_a_second_one_is_no_
     );
     for _ in 0..2 {
         // The second may come too late.
-        let _ = Run::new("kill").arg(supervisor.to_string()).output();
+        let kill = format!("kill {supervisor}");
+        let _ = Run::new("sh").args(["-c", &kill]).output();
     }
     place.assert_clean_within(SECOND);
 }
@@ -273,7 +274,8 @@ fn u04_whoever_asks_again_and_again_does_not_wait() {
     let held = std::fs::File::open(point.join("large")).unwrap();
     let supervisor = place.processes("--supervisor")[0];
     for _ in 0..3 {
-        let _ = Run::new("kill").arg(supervisor.to_string()).output();
+        let kill = format!("kill {supervisor}");
+        let _ = Run::new("sh").args(["-c", &kill]).output();
         std::thread::sleep(Duration::from_millis(100));
     }
     place.assert_clean_within(SECOND);

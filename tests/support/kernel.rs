@@ -50,8 +50,10 @@ impl Mounted {
 
     /// The kernel's view of the ext2, ext3 or ext4 file system in `image`, after its own recovery.
     /// That writes to `image`, also through a read-only mount: give it a copy.
+    /// A kernel without quotas mounts what has them read-only or not at all.
     pub fn recovered(image: &Path, at: &Path) -> Self {
-        Self::new(image, "ext4", "noatime", at)
+        let writable = Self::of_part(image, None, "ext4", "noatime", at);
+        writable.unwrap_or_else(|_| Self::new(image, "ext4", "ro,noatime", at))
     }
 
     /// Where it is mounted.
