@@ -43,7 +43,6 @@ struct Inner {
     message: String,
     offset: Option<u64>,
     hint: Option<String>,
-    os_error: Option<i32>,
 }
 
 /// The result of everything that can fail.
@@ -59,7 +58,6 @@ impl Error {
             message: message.into(),
             offset: None,
             hint: None,
-            os_error: None,
         }))
     }
 
@@ -101,9 +99,7 @@ impl Error {
             std::io::ErrorKind::PermissionDenied => Kind::Denied,
             _ => Kind::Io,
         };
-        let mut made = Self::new(kind, format!("{doing}: {}", describe_io(error)));
-        made.0.os_error = error.raw_os_error();
-        made
+        Self::new(kind, format!("{doing}: {}", describe_io(error)))
     }
 
     /// The byte offset, in the layer that reports, of the object that is wrong.
@@ -148,12 +144,6 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
-    }
-
-    /// The host's own error number where the host refused. For messages only.
-    #[must_use]
-    pub fn os_error(&self) -> Option<i32> {
-        self.0.os_error
     }
 
     /// The hint of [`Error::hint`].

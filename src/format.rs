@@ -160,8 +160,7 @@ impl Neighbours for Nobody {
         Err(Error::new(
             crate::error::Kind::Denied,
             format!("{name} is another file"),
-        )
-        .hint(format!("--allow-file {name}")))
+        ))
     }
 }
 

@@ -131,23 +131,10 @@ impl Cache {
         }
     }
 
-    /// Block `number` of `layer`, from memory or by `read`, in a visit of its own.
+    /// Block `number` of `layer`, from memory or by `read`, as part of `visit`.
     ///
     /// # Errors
     /// Those of `read`, also where another thread's `read` failed. They are not kept.
-    pub fn get_or_read(
-        &self,
-        layer: Layer,
-        number: u64,
-        read: impl FnOnce() -> Result<Block>,
-    ) -> Result<Block> {
-        self.visit_or_read(layer, number, self.visit(), read)
-    }
-
-    /// As [`Cache::get_or_read`], as part of `visit`.
-    ///
-    /// # Errors
-    /// As [`Cache::get_or_read`].
     pub fn visit_or_read(
         &self,
         layer: Layer,

@@ -29,7 +29,7 @@ fn touch(cache: &Cache, layer: Layer, number: u64) -> bool {
         hit = false;
         Ok(block(number))
     };
-    let got = cache.get_or_read(layer, number, read);
+    let got = cache.visit_or_read(layer, number, cache.visit(), read);
     assert_eq!(got, Ok(block(number)));
     hit
 }
@@ -158,7 +158,9 @@ fn blocks_of_all_sizes_stay_within_the_budget() {
         let visits = 1 + scattered.below(3);
         for _ in 0..visits {
             let read = || Ok(vec![1; size].into());
-            let got = cache.get_or_read(layer, number, read).expect("it reads");
+            let got = cache
+                .visit_or_read(layer, number, cache.visit(), read)
+                .expect("it reads");
             assert_eq!(got.len(), size);
             assert!(cache.statistics().held <= budget);
         }
@@ -221,7 +223,10 @@ fn eight_threads_read_each_block_once() {
                 thread::sleep(Duration::from_micros(200));
                 Ok(block(number))
             };
-            assert_eq!(cache.get_or_read(layer, number, read), Ok(block(number)));
+            assert_eq!(
+                cache.visit_or_read(layer, number, cache.visit(), read),
+                Ok(block(number))
+            );
         }
     });
     assert_eq!(reads.load(Ordering::SeqCst), 200);
@@ -236,7 +241,7 @@ fn a_failed_read_fails_all_who_wait_and_is_not_kept() {
     let layer = cache.layer();
     let reads = AtomicUsize::new(0);
     let results = in_eight_threads(|_| {
-        cache.get_or_read(layer, 1, || {
+        cache.visit_or_read(layer, 1, cache.visit(), || {
             reads.fetch_add(1, Ordering::SeqCst);
             thread::sleep(Duration::from_millis(50));
             Err(Error::new(Kind::Io, "bad sector").at(512))
@@ -264,7 +269,8 @@ fn a_reader_that_panics_leaves_nobody_waiting() {
             assert!(!first, "a bug in a decoder, as this test plants it");
             Ok(block(1))
         };
-        let call = std::panic::AssertUnwindSafe(|| cache.get_or_read(layer, 1, read));
+        let call =
+            std::panic::AssertUnwindSafe(|| cache.visit_or_read(layer, 1, cache.visit(), read));
         std::panic::catch_unwind(call)
     });
     let good = |result: &thread::Result<Result<Block>>| matches!(result, Ok(Ok(_)));

@@ -407,7 +407,6 @@ impl Opening {
             offset: self.offset.unwrap_or(usual.offset),
             length: self.length.or(usual.length),
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
-            ..usual
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Request {
     pub image: PathBuf,
     /// Where. Without it, a directory named like the image is made in the current directory, and
     /// removed on unmount.
-    #[serde(with = "wire::paths")]
+    #[serde(with = "wire::optional_path")]
     pub mountpoint: Option<PathBuf>,
     /// How the image is opened.
     pub open: open::Options,

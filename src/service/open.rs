@@ -1,6 +1,6 @@
 //! Opens the image that the user named, and nothing else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,6 @@ pub struct Options {
     pub length: Option<u64>,
     /// The cache's budget in bytes.
     pub cache_size: u64,
-    /// Other files that may be opened.
-    #[serde(with = "super::wire::paths")]
-    pub allow_files: Vec<PathBuf>,
 }
 
 impl Default for Options {
@@ -38,7 +35,6 @@ impl Default for Options {
             offset: 0,
             length: None,
             cache_size: 64 << 20,
-            allow_files: Vec::new(),
         }
     }
 }

@@ -64,46 +64,27 @@ pub(super) mod path {
     }
 }
 
-/// `#[serde(with = "wire::paths")]`, for anything that holds paths: an option, a list.
-pub(super) mod paths {
-    use std::ffi::{OsStr, OsString};
+/// `#[serde(with = "wire::optional_path")]`
+pub(super) mod optional_path {
+    use std::ffi::OsString;
     use std::path::PathBuf;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(in super::super) fn serialize<'a, S, P>(paths: P, serializer: S) -> Result<S::Ok, S::Error>
-    where
-        S: Serializer,
-        P: IntoIterator<Item = &'a PathBuf>,
-    {
-        let names: Vec<&OsStr> = paths.into_iter().map(|path| path.as_os_str()).collect();
-        serializer.collect_seq(names)
+    pub(in super::super) fn serialize<S: Serializer>(
+        path: &Option<PathBuf>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        path.as_ref()
+            .map(|path| path.as_os_str())
+            .serialize(serializer)
     }
 
-    pub(in super::super) fn deserialize<'de, D, P>(deserializer: D) -> Result<P, D::Error>
-    where
-        D: Deserializer<'de>,
-        P: FromPaths,
-    {
-        let names = Vec::<OsString>::deserialize(deserializer)?;
-        Ok(P::from_paths(names.into_iter().map(PathBuf::from)))
-    }
-
-    /// What can be filled with paths.
-    pub(in super::super) trait FromPaths {
-        fn from_paths(paths: impl Iterator<Item = PathBuf>) -> Self;
-    }
-
-    impl FromPaths for Vec<PathBuf> {
-        fn from_paths(paths: impl Iterator<Item = PathBuf>) -> Self {
-            paths.collect()
-        }
-    }
-
-    impl FromPaths for Option<PathBuf> {
-        fn from_paths(mut paths: impl Iterator<Item = PathBuf>) -> Self {
-            paths.next()
-        }
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
+        let name = Option::<OsString>::deserialize(deserializer)?;
+        Ok(name.map(PathBuf::from))
     }
 }
 
@@ -119,7 +100,6 @@ mod tests {
     fn a_request_with_names_that_are_not_utf8_arrives_as_it_was() {
         let odd = PathBuf::from(OsString::from_vec(b"a,\xff\n".to_vec()));
         let mut request = Request::new(odd.clone());
-        request.open.allow_files = vec![odd.clone(), PathBuf::from("b")];
         for mountpoint in [None, Some(odd.clone())] {
             request.mountpoint = mountpoint;
             let text = serde_json::to_string(&request).unwrap();

@@ -113,18 +113,6 @@ impl Tree {
         })
     }
 
-    /// What the tree is made of.
-    #[must_use]
-    pub fn stack(&self) -> &Stack {
-        &self.stack
-    }
-
-    /// Whether the root of the tree is the root of a file system.
-    #[must_use]
-    pub fn is_direct(&self) -> bool {
-        self.direct
-    }
-
     /// Takes back `count` lookups of `inode`: what FUSE_FORGET says.
     pub fn forget(&self, inode: Inode, count: u64) {
         self.numbers.forget(inode.0, count);

@@ -91,7 +91,6 @@ fn direct_layout_shows_own_numbers_and_survives_0_1_and_doubles() {
         synthetic::disk(synthetic::content(odd_numbers(), b"", "")),
         Layout::Auto,
     );
-    assert!(tree.is_direct());
     assert_eq!(tree.root(), Inode(1));
     assert_eq!(tree.attributes(&request(), Inode(1)).unwrap().ino, 2);
     for (name, own) in [

@@ -115,12 +115,6 @@ impl<M: Map> Mapped<M> {
         }
     }
 
-    /// The map.
-    #[must_use]
-    pub fn map(&self) -> &M {
-        &self.map
-    }
-
     /// Reads the first part of `buf` and gives its length. `first` is the run at `at`; `ahead` takes
     /// the run that was looked at behind it.
     fn read_piece(

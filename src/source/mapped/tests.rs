@@ -123,7 +123,7 @@ fn runs_that_lie_side_by_side_are_read_in_one_piece() {
     ];
     assert!(got == expected.concat());
     assert_eq!(member.take_reads(), [100..2500, 2500..2900, 5000..6000]);
-    let asked = std::mem::take(&mut *mapped.map().asked.lock().expect("not poisoned"));
+    let asked = std::mem::take(&mut *mapped.map.asked.lock().expect("not poisoned"));
     let expected = [100, 1000, 2000, 2500, 2600, 3000].map(|offset| (offset, 0));
     assert_eq!(asked, expected, "each run is asked for once");
 }
@@ -198,7 +198,7 @@ fn a_packed_unit_is_unpacked_once_by_many_threads() {
             scope.spawn(read);
         }
     });
-    assert_eq!(mapped.map().unpacked.load(Ordering::SeqCst), 1);
+    assert_eq!(mapped.map.unpacked.load(Ordering::SeqCst), 1);
 }
 
 #[test]
