@@ -19,6 +19,17 @@ pub fn close_from(first: u32) -> io::Result<()> {
     Err(io::Error::last_os_error())
 }
 
+/// Makes all threads started from now on allocate from one heap. glibc gives each its own, reserving
+/// 64 MiB of address space; where a limit forbids that, it maps every allocation by itself, which
+/// takes pages for bytes. Other C libraries have one anyway.
+pub fn share_one_heap() {
+    // SAFETY: mallopt(3) takes two integers; this is one of its documented settings.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Which locks [`is_locked`] looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locks {

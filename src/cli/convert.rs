@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Convert) -> Result<Outcome, Failure> {
     };
     let name = open::name_of(&arguments.image);
     let image = open::image(&arguments.image, &arguments.opening)?;
-    open::notices(&arguments.image, &image);
+    let _late = open::notices(&arguments.image, &image);
     let node = choose(&image.stack, volume.first()).map_err(|error| error.context(&*name))?;
     let source = node
         .source

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::arguments::{Opening, Showing};
 use super::entries::request;
@@ -9,6 +10,7 @@ use super::exit::Failure;
 use super::output::say;
 use crate::error::{Error, printable};
 use crate::filesystem::{FileSystem, Inode};
+use crate::format::Notices;
 use crate::service::open::{self, Image};
 use crate::tree::{self, Tree};
 
@@ -42,6 +44,31 @@ impl Files for Tree {
 pub(crate) struct Opened {
     pub(crate) tree: Tree,
     pub(crate) name: String,
+    _late: Late,
+}
+
+/// What was odd about an image: says at its end what was found since it was made, for instance
+/// that somebody wrote to the image meanwhile.
+pub(crate) struct Late {
+    name: String,
+    notices: Arc<Notices>,
+    said: usize,
+}
+
+impl Late {
+    fn say(&mut self) {
+        let all = self.notices.all();
+        for notice in all.iter().skip(self.said) {
+            say(&format!("imgmount: {}: {notice}", self.name));
+        }
+        self.said = all.len();
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.say();
+    }
 }
 
 /// Opens `path`.
@@ -52,7 +79,7 @@ pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
 /// Opens `path` and composes the tree of names that its mount would have.
 pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<Opened, Failure> {
     let image = image(path, opening)?;
-    notices(path, &image);
+    let late = notices(path, &image);
     let mut options = showing.options();
     options.owner = (
         rustix::process::geteuid().as_raw(),
@@ -61,7 +88,11 @@ pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<
     options.time = modified(path);
     let name = name_of(path);
     match Tree::compose(image.stack, &options) {
-        Ok(tree) => Ok(Opened { tree, name }),
+        Ok(tree) => Ok(Opened {
+            tree,
+            name,
+            _late: late,
+        }),
         Err(error) => Err(error.context(name).into()),
     }
 }
@@ -79,10 +110,14 @@ fn modified(path: &Path) -> crate::filesystem::Timestamp {
 }
 
 /// Says what was odd when the image was opened.
-pub(crate) fn notices(path: &Path, image: &Image) {
-    for notice in image.notices.all() {
-        say(&format!("imgmount: {}: {notice}", name_of(path)));
-    }
+pub(crate) fn notices(path: &Path, image: &Image) -> Late {
+    let mut late = Late {
+        name: name_of(path),
+        notices: image.notices.clone(),
+        said: 0,
+    };
+    late.say();
+    late
 }
 
 /// The image, or any other path of this host, as messages name it.

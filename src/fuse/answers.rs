@@ -133,7 +133,12 @@ impl Answers {
         size: u32,
         direct: bool,
     ) -> Answer<Vec<u8>> {
-        let mut buf = vec![0; to_usize(u64::from(size))];
+        let size = to_usize(u64::from(size));
+        let mut buf = Vec::new();
+        if buf.try_reserve_exact(size).is_err() {
+            return Err(Errno::from_i32(libc::ENOMEM));
+        }
+        buf.resize(size, 0);
         let whole = self.tree.read(request, file, &mut buf, offset);
         let len = match whole {
             Err(error) if direct => {

@@ -18,6 +18,7 @@ mod attach;
 mod channel;
 pub mod failure;
 mod image_file;
+mod memory;
 pub mod mount;
 mod mount_point;
 mod mountinfo;
@@ -27,6 +28,7 @@ mod process;
 mod run;
 mod supervisor;
 mod unmount;
+mod watched;
 mod wire;
 mod worker;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::image_file;
+use super::watched::{Tell, Watched};
+use super::{image_file, memory};
 use crate::cache::Cache;
 use crate::error::{Result, ResultExt};
 use crate::format::{self, Context, Nobody, Notices};
@@ -39,6 +40,16 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The same, with no more cache than this process's limits have room for.
+    pub(super) fn within_limits(&self) -> Self {
+        Self {
+            cache_size: memory::cache_size(self.cache_size),
+            ..self.clone()
+        }
+    }
+}
+
 /// An opened image: what is in it, and what was odd.
 pub struct Image {
     /// What is in it.
@@ -55,26 +66,36 @@ pub struct Image {
 pub fn open(path: &Path, options: &Options) -> Result<Image> {
     let name = || super::shown(path);
     let found = image_file::open(path).context(name)?;
-    let image = stack_of(found.file, options).context(name)?;
+    let notices = Arc::new(Notices::default());
+    let tell = {
+        let notices = notices.clone();
+        Box::new(move |text| notices.add(text))
+    };
+    let options = options.within_limits();
+    let image = stack_of(found.file, &options, notices, tell).context(name)?;
     for notice in found.notices {
         image.notices.add(notice);
     }
     Ok(image)
 }
 
-/// Everything in the open file `handle`.
+/// Everything in the open file `handle`; `tell` is called when the file changes.
 ///
 /// # Errors
 /// What the image layer refuses.
-pub fn stack_of(handle: std::fs::File, options: &Options) -> Result<Image> {
+pub(super) fn stack_of(
+    handle: std::fs::File,
+    options: &Options,
+    notices: Arc<Notices>,
+    tell: Tell,
+) -> Result<Image> {
     let cache = Cache::new(options.cache_size);
-    let file: SharedSource = Arc::new(File::new(handle)?);
+    let file: SharedSource = Arc::new(Watched::new(File::new(handle)?, tell));
     let length = options
         .length
         .unwrap_or_else(|| file.size().saturating_sub(options.offset));
     let window = Arc::new(Window::new(file, options.offset, length)?);
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
-    let notices = Arc::new(Notices::default());
     let context = Context {
         options: options.format.clone(),
         keys: Arc::new(Nobody),

@@ -338,7 +338,7 @@ fn task(request: &Request, image: &File) -> Task {
         };
     }
     Task {
-        open: request.open.clone(),
+        open: request.open.within_limits(),
         tree,
         fuse: request.fuse.clone(),
         // One for a request that takes long, and one beside it.

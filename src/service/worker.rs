@@ -2,13 +2,14 @@
 //! opens nothing; it has no environment, and nothing to do with the terminal.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::channel::Channel;
-use super::open;
 use super::wire::{Report, Serve, Task};
+use super::{memory, open};
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 use crate::{fuse, sys};
@@ -19,6 +20,9 @@ use crate::{fuse, sys};
 /// What it has reported to the supervisor already.
 pub(super) fn work() -> Result<()> {
     renounce()?;
+    if memory::is_address_space_limited() {
+        sys::share_one_heap();
+    }
     let channel = Channel::inherited()?;
     let (task, image) = channel.expect::<Task>()?;
     start_log(&task.log);
@@ -81,7 +85,9 @@ fn start_log(filters: &str) {
 }
 
 fn parse(task: &Task, image: OwnedFd) -> Result<(Tree, Vec<String>)> {
-    let image = open::stack_of(image.into(), &task.open)?;
+    // As the log's own errors: what is read from now on cannot be trusted.
+    let tell = Box::new(|text| log::error!("{text}"));
+    let image = open::stack_of(image.into(), &task.open, Arc::default(), tell)?;
     let tree = Tree::compose(image.stack, &task.tree)?;
     Ok((tree, few(image.notices.all())))
 }

@@ -21,6 +21,8 @@ pub struct File {
     /// Only regular files have holes to ask for.
     regular: bool,
     identity: Identity,
+    /// Names it had when it was wrapped.
+    links: u64,
     /// The last extent that the kernel told: where it starts, and its kind and length.
     known: Mutex<Option<(u64, Extent)>>,
 }
@@ -40,6 +42,19 @@ pub struct Identity {
     pub changed: (i64, i64),
 }
 
+/// What became of an open file, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// Nothing.
+    Unchanged,
+    /// Its name or its attributes are others; its bytes are the same as far as can be told.
+    Touched,
+    /// It has no name any more: it was deleted, or another file was renamed over it.
+    Removed,
+    /// It was written to, or has another size.
+    Written,
+}
+
 impl File {
     /// Wraps `handle`, whose size in bytes is found by seeking (which block devices answer too).
     ///
@@ -48,12 +63,13 @@ impl File {
     pub fn new(handle: Handle) -> Result<Self> {
         let size =
             seek(&handle, SeekFrom::End(0)).map_err(|errno| failed("find the size", errno))?;
-        let (identity, kind) = examine(&handle)?;
+        let (identity, kind, links) = examine(&handle)?;
         Ok(Self {
             handle,
             size,
             regular: kind == FileType::RegularFile,
             identity,
+            links,
             known: Mutex::new(None),
         })
     }
@@ -64,13 +80,22 @@ impl File {
         self.identity
     }
 
-    /// Whether the file has changed since it was wrapped: by a write, by another size, by another
-    /// file renamed over it.
+    /// What became of the file since it was wrapped.
     ///
     /// # Errors
     /// `Io` where the host cannot say.
-    pub fn has_changed(&self) -> Result<bool> {
-        Ok(examine(&self.handle)?.0 != self.identity)
+    pub fn change(&self) -> Result<Change> {
+        let (now, _, links) = examine(&self.handle)?;
+        let then = self.identity;
+        Ok(if (now.size, now.modified) != (then.size, then.modified) {
+            Change::Written
+        } else if links == 0 && self.links > 0 {
+            Change::Removed
+        } else if now == then {
+            Change::Unchanged
+        } else {
+            Change::Touched
+        })
     }
 
     fn remembered(&self, offset: u64) -> Option<Extent> {
@@ -145,7 +170,8 @@ impl Source for File {
     }
 }
 
-fn examine(handle: &Handle) -> Result<(Identity, FileType)> {
+/// Which file it is, of what type, and how many names it has.
+fn examine(handle: &Handle) -> Result<(Identity, FileType, u64)> {
     let stat = fstat(handle).map_err(|errno| failed("examine", errno))?;
     let identity = Identity {
         device: stat.st_dev,
@@ -154,7 +180,13 @@ fn examine(handle: &Handle) -> Result<(Identity, FileType)> {
         modified: (stat.st_mtime, nanoseconds(stat.st_mtime_nsec)),
         changed: (stat.st_ctime, nanoseconds(stat.st_ctime_nsec)),
     };
-    Ok((identity, FileType::from_raw_mode(stat.st_mode)))
+    let links = wide(stat.st_nlink);
+    Ok((identity, FileType::from_raw_mode(stat.st_mode), links))
+}
+
+/// Of a type that differs between machines.
+fn wide(value: impl Into<u64>) -> u64 {
+    value.into()
 }
 
 /// Below 10^9, in a type that differs between machines.
@@ -270,14 +302,14 @@ mod tests {
     #[test]
     fn u06_a_file_that_is_replaced_or_deleted_reads_as_it_was_and_says_so() {
         let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
-        assert_eq!(file.has_changed(), Ok(false));
+        assert_eq!(file.change(), Ok(Change::Unchanged));
         let path = named.path().to_owned();
         let other = path.with_extension("new");
         std::fs::write(&other, b"new").expect("it writes");
         std::fs::rename(&other, &path).expect("it renames");
         assert_eq!(std::fs::read(&path).expect("it reads"), b"new");
         assert_eq!(read_vec(&file, 0, 3), Ok(b"old".to_vec()));
-        assert_eq!(file.has_changed(), Ok(true));
+        assert_eq!(file.change(), Ok(Change::Removed));
     }
 
     #[test]
@@ -287,13 +319,25 @@ mod tests {
         // The clock of a file system ticks every few milliseconds.
         for _ in 0..1000 {
             named.as_file().write_all_at(b"new", 0).expect("it writes");
-            if file.has_changed() == Ok(true) {
+            if file.change() == Ok(Change::Written) {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        assert_eq!(file.has_changed(), Ok(true));
+        assert_eq!(file.change(), Ok(Change::Written));
         assert_eq!(file.identity(), before);
+    }
+
+    #[test]
+    fn u06_a_file_that_is_renamed_keeps_its_bytes_and_says_so() {
+        let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
+        let other = named.path().with_extension("elsewhere");
+        // The clock of a file system ticks every few milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::fs::rename(named.path(), &other).expect("it renames");
+        assert_eq!(file.change(), Ok(Change::Touched));
+        std::fs::remove_file(other).expect("it is there");
+        assert_eq!(file.change(), Ok(Change::Removed));
     }
 
     #[test]

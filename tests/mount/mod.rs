@@ -1,6 +1,7 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
 mod life;
+mod limits;
 mod serving;
 
 use std::path::{Path, PathBuf};
