@@ -257,13 +257,21 @@ fn helper(
         "/usr/bin/fusermount",
         "/bin/fusermount",
     ];
+    let mut denied = None;
     for place in PLACES {
         // Its messages are read below, in English.
         match run(Command::new(place).env("LC_ALL", "C")) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::host(Error::io("fusermount3", &error))),
             Ok(output) => return Ok(output),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // A directory of PATH that the user may not enter is answered so too.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                denied = place.starts_with('/').then_some((place, error)).or(denied);
+            }
+            Err(error) => return Err(Failure::host(Error::io(place, &error))),
         }
+    }
+    if let Some((place, error)) = denied {
+        return Err(Failure::host(Error::io(place, &error)));
     }
     Err(Failure::host(
         Error::not_found("fusermount3 is not installed, and only root mounts without it").hint(

@@ -1,7 +1,10 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
+mod access;
 mod life;
 mod limits;
+mod options;
+mod refused;
 mod serving;
 
 use std::path::{Path, PathBuf};
