@@ -19,6 +19,7 @@ mod arrows;
 mod cli;
 mod compare;
 mod ext4_journal;
+mod fixtures;
 mod hostile;
 mod mount;
 mod partition;

@@ -1,0 +1,121 @@
+//! Every registered format has an image by somebody else's tool, and is found in it; and the demo
+//! disk is what its own tools say it is.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use imgmount::service::open::Options;
+use imgmount::stack::{Content, Node};
+
+use crate::support::command::Run;
+use crate::support::images::Scratch;
+use crate::support::record::Comparison;
+use crate::support::{debugfs, library};
+
+/// The demo disk, unpacked.
+fn demo(scratch: &Scratch) -> PathBuf {
+    let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/demo/demo.img.gz");
+    let image = scratch.join("demo.img");
+    std::fs::write(&image, Run::new("gzip").arg("-dc").arg(packed).stdout()).unwrap();
+    image
+}
+
+/// The image in which the format `name` is to be found.
+fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
+    match name {
+        "raw" | "gpt" | "ext4" => Some(demo(scratch)),
+        "mbr" => Some(partitioned(
+            "label: dos\nstart=2048, size=2048, type=83\n",
+            scratch,
+        )),
+        _ => None,
+    }
+}
+
+/// A disk of 4 MiB with the partitions of an sfdisk `script`.
+fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
+    let image = scratch.file("partitioned", 4 << 20);
+    let mut sfdisk = Run::new("sfdisk").arg("-q").arg(&image).command();
+    let mut child = sfdisk.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(script.as_bytes()).unwrap();
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    image
+}
+
+#[test]
+fn every_registered_format_has_a_fixture_and_is_found_in_it() {
+    need!(tool "sfdisk", tool "gzip");
+    let names = imgmount::image::FORMATS.iter().map(|format| format.name);
+    let names = names.chain(
+        imgmount::partition::FORMATS
+            .iter()
+            .map(|format| format.name),
+    );
+    let names = names.chain(imgmount::volume::FORMATS.iter().map(|format| format.name));
+    let names = names.chain(
+        imgmount::filesystem::FORMATS
+            .iter()
+            .map(|format| format.name),
+    );
+    for name in names {
+        let scratch = Scratch::new();
+        let image = fixture(name, &scratch);
+        let image = image.unwrap_or_else(|| panic!("{name} is registered and has no fixture"));
+        let found = formats(&image);
+        assert!(
+            found.contains(name),
+            "{name} is not in its fixture, but {found:?}"
+        );
+    }
+}
+
+/// The names of the formats found in `image`.
+fn formats(image: &Path) -> BTreeSet<&'static str> {
+    let opened = library::open_with(image, &Options::default());
+    let mut found = BTreeSet::from([opened.stack.image_format]);
+    for disk in &opened.stack.disks {
+        add_formats(disk, &mut found);
+    }
+    found
+}
+
+fn add_formats(node: &Node, found: &mut BTreeSet<&'static str>) {
+    match &node.content {
+        Content::FileSystem { format, .. } => {
+            found.insert(*format);
+        }
+        Content::Table {
+            format, children, ..
+        } => {
+            found.insert(*format);
+            for child in children {
+                add_formats(child, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_demo_disk_is_small_and_as_debugfs_says() {
+    need!(root, tool "debugfs", tool "gzip");
+    let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/demo/demo.img.gz");
+    assert!(std::fs::metadata(packed).unwrap().len() < 1 << 20);
+    let scratch = Scratch::new();
+    let image = demo(&scratch);
+    let opened = library::open_with(&image, &Options::default());
+    let found = library::walk(&*library::volume(&opened, "p2"));
+    let within = format!("{}?offset={}", image.display(), 6144 * 512);
+    let expected = debugfs::tree(Path::new(&within), &scratch);
+    let comparison = Comparison {
+        expected: &expected,
+        referee: "debugfs",
+        found: &found,
+        without: &debugfs::WITHOUT,
+    };
+    let files = comparison.check("the demo disk");
+    assert!(files > 20, "only {files} files");
+}
