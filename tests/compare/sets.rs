@@ -157,3 +157,47 @@ fn tune2fs(arguments: &str, image: &Path) {
         Run::new("tune2fs").words(arguments).arg(image).run();
     }
 }
+
+/// As many hard links as ext4 allows, and more directories in one than a link count can tell
+/// (`dir_nlink`: it becomes 1).
+#[test]
+fn as_many_links_and_directories_as_go() {
+    need!(loop, kernel "ext4", tool "mke2fs");
+    let scratch = Scratch::new();
+    let image = scratch.file("image", 256 << 20);
+    let make = Run::new("mke2fs").words("-q -F -t ext4 -b 1024 -N 70000");
+    make.arg(&image).run();
+    let mounted = Mounted::new(&image, "ext4", "rw,noatime", &scratch.join("written"));
+    let links = workload::folder(mounted.path(), "links");
+    let directories = workload::folder(mounted.path(), "directories");
+    std::fs::write(links.join("0"), b"linked").unwrap();
+    for number in 1..65_000 {
+        std::fs::hard_link(links.join("0"), links.join(number.to_string())).unwrap();
+    }
+    for number in 0..65_100 {
+        std::fs::create_dir(directories.join(number.to_string())).unwrap();
+    }
+    let expected = ["links", "directories", "links/64999"].map(|path| {
+        let record = walk::look(&mounted.path().join(path));
+        (path.as_bytes().to_vec(), record)
+    });
+    assert_eq!(expected[2].1.nlink, 65_000);
+    assert_eq!(expected[1].1.nlink, 1);
+    mounted.unmount();
+    let opened = library::open_with(&image, &Options::default());
+    let filesystem = library::file_system(&opened);
+    let found = ["links", "directories", "links/64999"].map(|path| {
+        let inode = library::find(&*filesystem, path.as_bytes());
+        (
+            path.as_bytes().to_vec(),
+            library::look(&*filesystem, inode).0,
+        )
+    });
+    let comparison = Comparison {
+        expected: &expected.into(),
+        referee: "Linux",
+        found: &found.into(),
+        without: &[],
+    };
+    comparison.check("links");
+}

@@ -86,7 +86,7 @@ pub fn read_path(filesystem: &dyn FileSystem, path: &str) -> Vec<u8> {
 }
 
 /// One file, and what is in it if it is a directory.
-fn look(filesystem: &dyn FileSystem, inode: Inode) -> (Record, Vec<(Vec<u8>, Inode)>) {
+pub fn look(filesystem: &dyn FileSystem, inode: Inode) -> (Record, Vec<(Vec<u8>, Inode)>) {
     let attributes = filesystem.attributes(&request(), inode).unwrap();
     let mut record = of_attributes(&attributes);
     record.xattrs = xattrs(filesystem, inode);

@@ -41,8 +41,8 @@ pub fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// One file. Its parts are reached by its directory: a path may be longer than the kernel takes.
-fn look(path: &Path) -> Record {
+/// One file.
+pub fn look(path: &Path) -> Record {
     let at = rustix::fs::CWD;
     let stat = rustix::fs::statx(at, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::ALL)
         .unwrap_or_else(|error| panic!("statx {}: {error}", path.display()));
