@@ -1,10 +1,10 @@
 //! The image's own file: opened for reading, refused unless it can be one, and whether somebody
 //! writes to it.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, printable};
 use crate::sys::{self, Locks};
@@ -80,13 +80,19 @@ fn not_an_image(what: &str) -> Error {
     ))
 }
 
-/// Bundles of Parallels, VMware and others are directories with the image inside.
+/// Bundles of Parallels, VMware and UTM are directories with the image inside.
 fn directory(path: &Path) -> Error {
+    const BUNDLES: [&str; 4] = ["hdd", "pvm", "utm", "vmwarevm"];
     let error = Error::new(
         Kind::Unsupported,
         "a directory, not an image: a regular file or a block device is needed",
     );
-    match largest_file(path) {
+    let is_bundle = path.extension().is_some_and(|extension| {
+        BUNDLES
+            .iter()
+            .any(|bundle| extension.eq_ignore_ascii_case(bundle))
+    });
+    match is_bundle.then(|| largest_file(path)).flatten() {
         Some(file) => error.hint(format!(
             "its largest file is {}",
             printable(std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()))
@@ -95,25 +101,18 @@ fn directory(path: &Path) -> Error {
     }
 }
 
-/// The largest regular file in the directory or, for `X.hdd` inside `X.pvm`, one level down.
-fn largest_file(directory: &Path) -> Option<std::path::PathBuf> {
-    /// A bundle holds a handful; a directory of millions is none.
+/// The largest regular file in the bundle or, for `X.hdd` inside `X.pvm`, one level down.
+fn largest_file(bundle: &Path) -> Option<PathBuf> {
+    /// A bundle holds a handful.
     const MOST: usize = 1000;
-    let entries = |path: &Path| {
-        let list = std::fs::read_dir(path).into_iter().flatten().flatten();
-        list.take(MOST).collect::<Vec<_>>()
-    };
-    let mut files = Vec::new();
-    for entry in entries(directory) {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files.extend(entries(&entry.path())),
-            _ => files.push(entry),
-        }
-    }
-    files.retain(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let size = |entry: &std::fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
-    let largest = files.iter().max_by_key(|entry| size(entry))?;
-    Some(largest.path())
+    let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+    let is_directory = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let (inner, files): (Vec<_>, Vec<_>) = entries(bundle).take(MOST).partition(is_directory);
+    let deeper = inner.iter().flat_map(|entry| entries(&entry.path()));
+    let files = files.into_iter().chain(deeper).take(MOST);
+    let files = files.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let size = |entry: &DirEntry| entry.metadata().map_or(0, |found| found.len());
+    Some(files.max_by_key(size)?.path())
 }
 
 /// Says who uses the image in a way that changes it, as far as can be told without disturbing them.
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn g05_a_bundle_names_the_file_in_it() {
-        let bundle = tempfile::tempdir().unwrap();
+        let bundle = tempfile::Builder::new().suffix(".pvm").tempdir().unwrap();
         let inner = bundle.path().join("disk.hdd");
         std::fs::create_dir(&inner).unwrap();
         std::fs::write(bundle.path().join("config.pvs"), "small").unwrap();
@@ -186,6 +185,14 @@ mod tests {
         let message = message(bundle.path());
         assert!(message.starts_with("a directory, not an image"));
         assert!(message.contains("disk.hdd/disk.hds"), "{message}");
+    }
+
+    #[test]
+    fn g05_any_other_directory_is_not_searched() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("large"), vec![1; 5000]).unwrap();
+        let message = message(directory.path());
+        assert!(message.ends_with("a block device is needed"), "{message}");
     }
 
     #[test]

@@ -29,20 +29,23 @@ impl MountPoint {
     ) -> Result<Self, Failure> {
         match named {
             Some(path) => Self::existing(path, image, nonempty),
-            None => Self::beside(&default_name(image)?, image),
+            None => Self::beside(&default_name(image)?, image, nonempty),
         }
     }
 
-    fn beside(name: &Path, image: &Path) -> Result<Self, Failure> {
+    fn beside(name: &Path, image: &Path, nonempty: bool) -> Result<Self, Failure> {
         match name.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self {
                 path: absolute(name)?,
                 temporary: true,
             }),
-            _ => Self::existing(name, image, false).map_err(|failure| Failure {
-                error: failure.error.hint("name another mount point"),
-                ..failure
-            }),
+            // A link would lead to a directory that nobody named.
+            Ok(found) if found.is_symlink() => Err(taken(name, "is a symbolic link")),
+            Ok(found) if !found.is_dir() => Err(taken(name, "is not a directory")),
+            Ok(_) if !nonempty && !is_mount(name)? && holds_something(name) => {
+                Err(taken(name, "is not empty"))
+            }
+            _ => Self::existing(name, image, nonempty),
         }
     }
 
@@ -184,12 +187,28 @@ fn check_free(path: &Path) -> Result<(), Failure> {
         }
         None => {}
     }
-    let holds_something = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
-    if holds_something {
+    if holds_something(path) {
         let hint = "-o nonempty hides what is in it until it is unmounted".to_owned();
         return refused("is not empty", hint);
     }
     Ok(())
+}
+
+fn is_mount(path: &Path) -> Result<bool, Failure> {
+    Ok(mountinfo::at(&absolute(path)?)?.is_some())
+}
+
+fn holds_something(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// The directory that would be made has a name that something else has.
+fn taken(name: &Path, why: &str) -> Failure {
+    let failure = refused(name, why);
+    Failure {
+        error: failure.error.hint("name another mount point"),
+        ..failure
+    }
 }
 
 fn refused(path: &Path, why: &str) -> Failure {
@@ -221,6 +240,35 @@ mod tests {
         assert!(MountPoint::find(Some(directory.path()), image, true).is_ok());
         assert!(message(Path::new("/proc"), image).contains("is a mount of proc already"));
         assert!(message(&file.join("below"), image).contains("Not a directory"));
+    }
+
+    #[test]
+    fn u01_a_name_that_is_taken_asks_for_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::create_dir(at("full")).unwrap();
+        std::fs::create_dir(at("full/x")).unwrap();
+        std::fs::create_dir(at("empty")).unwrap();
+        std::os::unix::fs::symlink("empty", at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        let image = Path::new("/dev/null");
+        let found = |name: &str| MountPoint::beside(&at(name), image, false);
+        for (name, why) in [
+            ("file", "is not a directory"),
+            ("full", "is not empty"),
+            ("link", "is a symbolic link"),
+            ("dangling", "is a symbolic link"),
+        ] {
+            let failure = found(name).unwrap_err();
+            assert_eq!(failure.cause, Cause::Host);
+            let message = failure.to_string();
+            let end = format!("/{name} {why} (name another mount point)");
+            assert!(message.ends_with(&end), "{message}");
+        }
+        assert!(!found("empty").unwrap().temporary);
+        assert!(found("new").unwrap().temporary);
+        assert!(MountPoint::beside(&at("full"), image, true).is_ok());
     }
 
     #[test]

@@ -24,14 +24,18 @@ const PASSED: &[&str] = &[
     "dirsync",
     "fsname",
     "group",
+    "iversion",
     "lazytime",
     "loop",
+    "mand",
     "noatime",
     "noauto",
     "nodev",
     "nodiratime",
     "nofail",
+    "noiversion",
     "nolazytime",
+    "nomand",
     "norelatime",
     "nostrictatime",
     "nosuid",
@@ -110,6 +114,7 @@ impl Request {
             "format" => self.open.format.format = Some(text(option, value)?.to_owned()),
             "partition" => self.tree.volume = Some(text(option, value)?.to_owned()),
             "layout" => self.tree.layout = layout(option, value)?,
+            "remount" => return Err(wrong(name, "is not possible: unmount, and mount again")),
             _ if name.starts_with("x-") || name.starts_with("X-") => {}
             _ if PASSED.contains(&name) => {}
             _ => return Err(unknown(name)),
@@ -252,6 +257,7 @@ mod tests {
             message("compress=zstd"),
             "mount option compress is not known"
         );
+        assert!(message("ro,remount").contains("unmount, and mount again"));
         assert!(message("umask=999").contains("octal"));
         assert!(message("uid=root").contains("decimal"));
         assert!(message("partition").contains("needs a value"));
