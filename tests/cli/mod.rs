@@ -4,4 +4,5 @@ mod check;
 mod copy;
 mod documentation;
 mod generated;
+mod terminal;
 mod verbs;

@@ -10,7 +10,7 @@ use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
 
 /// A bare ext4 with a few files.
-fn image(scratch: &Scratch) -> PathBuf {
+pub fn image(scratch: &Scratch) -> PathBuf {
     let folder = scratch.folder("files");
     std::fs::create_dir(folder.join("sub")).unwrap();
     std::fs::write(folder.join("sub/a"), "alpha\n").unwrap();
@@ -179,74 +179,6 @@ fn a_closed_or_full_output_is_an_exit_code_and_no_signal() {
         let status = command.stdout(Stdio::null()).stderr(full).status().unwrap();
         assert_eq!(status.code(), Some(1));
     }
-}
-
-/// What a terminal of 80 columns gets from imgmount with `arguments`.
-fn on_a_terminal(folder: &std::path::Path, arguments: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_imgmount");
-    let command = format!("stty cols 80 rows 24; {program} {arguments}");
-    Run::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .within(folder)
-        .text()
-}
-
-#[test]
-fn nothing_in_an_image_commands_a_terminal_and_json_is_exact() {
-    need!(tool "mke2fs", tool "script", tool "tune2fs");
-    let scratch = Scratch::new();
-    let disk = image(&scratch);
-    Run::new("tune2fs")
-        .args(["-L", "a\x1b]0;x\x07\n"])
-        .arg(&disk)
-        .run();
-    for arguments in [
-        "info disk.raw",
-        "info --json disk.raw",
-        "ls disk.raw",
-        "ls -lR disk.raw",
-        "ls --json disk.raw",
-        "check disk.raw",
-    ] {
-        let shown = on_a_terminal(scratch.path(), arguments);
-        let commands = shown
-            .chars()
-            .filter(|c| c.is_control() && !matches!(c, '\r' | '\n'));
-        assert_eq!(commands.count(), 0, "{arguments}: {shown:?}");
-    }
-    assert!(on_a_terminal(scratch.path(), "info disk.raw").contains("\"a\\x1b]0;x\\x07\\x0a\""));
-    assert!(on_a_terminal(scratch.path(), "ls disk.raw").contains("esc\\x1b[31m"));
-    let json = imgmount().args(["info", "--json"]).arg(&disk).text();
-    let value: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(value["disks"][0]["content"]["label"], "a\x1b]0;x\x07\n");
-}
-
-#[test]
-fn a_terminal_gets_the_disk_map_as_wide_as_it_is() {
-    need!(tool "script", tool "sfdisk");
-    let scratch = Scratch::new();
-    let disk = scratch.file("disk.raw", 100 << 20);
-    let script = "printf 'label: gpt\\nstart=20480, size=40960\\nstart=102400, size=81920\\n' | sfdisk -q disk.raw";
-    Run::new("sh")
-        .args(["-c", script])
-        .within(scratch.path())
-        .run();
-    let shown = on_a_terminal(scratch.path(), "info disk.raw");
-    let map = shown
-        .lines()
-        .find(|line| line.contains("[p1"))
-        .unwrap()
-        .trim_end();
-    assert_eq!(map.chars().count(), 80, "{map}");
-    // p1 from 10 to 30 of 100 MiB, p2 from 50 to 90.
-    let column = |name: &str| {
-        map.chars()
-            .position(|c| c == '[')
-            .unwrap()
-            .max(map.split(name).next().unwrap().chars().count() - 1)
-    };
-    assert_eq!((column("p1"), column("p2")), (8, 40), "{map}");
-    assert!(!imgmount().arg("info").arg(&disk).text().contains("[p1"));
 }
 
 #[test]
