@@ -155,8 +155,11 @@ impl Features {
         unknown.names()
     }
 
-    /// `ext2`, `ext3` or `ext4`, by the rule of libblkid.
+    /// `ext2`, `ext3` or `ext4`, or `jbd` for a journal alone, by the rule of libblkid.
     pub(super) fn generation(self) -> &'static str {
+        if self.has(JOURNAL_DEV) {
+            return "jbd";
+        }
         let newer = self.incompat & !EXT3_INCOMPAT | self.ro_compat & !EXT3_RO_COMPAT;
         match (newer != 0, self.has(HAS_JOURNAL)) {
             (true, _) => "ext4",
@@ -231,5 +234,6 @@ mod tests {
         assert_eq!(features(0x3c, 0x6, 0x3).generation(), "ext3");
         assert_eq!(features(0x3c, 0x42, 0x3).generation(), "ext4");
         assert_eq!(features(0x38, 0x2, 0x8).generation(), "ext4");
+        assert_eq!(features(0, 0x8, 0).generation(), "jbd");
     }
 }

@@ -217,20 +217,6 @@ pub(super) struct RawExtentIndex {
 
 const _: () = assert!(size_of::<RawExtent>() == 12 && size_of::<RawExtentIndex>() == 12);
 
-/// `struct ext4_xattr_entry`, in front of its name.
-#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct RawXattrEntry {
-    pub(super) e_name_len: u8,
-    pub(super) e_name_index: u8,
-    pub(super) e_value_offs: U16,
-    _e_value_inum: U32,
-    pub(super) e_value_size: U32,
-    _e_hash: U32,
-}
-
-const _: () = assert!(size_of::<RawXattrEntry>() == 16);
-
 /// `struct ext4_dir_entry_2`, in front of its name.
 #[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]

@@ -34,25 +34,17 @@ impl BlockMap<'_> {
         for level in (0..route.levels).rev() {
             let covered = bits.saturating_mul(level); // log2 of the blocks under one pointer
             if block == 0 {
-                let span = 1_u64.wrapping_shl(covered.saturating_add(bits));
-                let inside = route.index & span.wrapping_sub(1);
-                return Ok(hole(span.saturating_sub(inside)));
+                return Ok(route.hole_under(covered.saturating_add(bits)));
             }
-            let slot =
-                route.index.wrapping_shr(covered) & (1_u64.wrapping_shl(bits)).wrapping_sub(1);
+            let slot = to_usize(low_bits(route.index.wrapping_shr(covered), bits));
             let pointers = self.pointers(block, holder)?;
             holder = Some(u64::from(block));
             if level == 0 {
-                let run = self.run_in(&pointers, to_usize(slot), holder);
+                let run = self.run_in(&pointers, slot, holder);
                 self.pointers = Some((block.into(), pointers));
                 return run;
             }
-            block = pointer(&pointers, to_usize(slot));
-            if block == 0 {
-                let span = 1_u64.wrapping_shl(covered);
-                let inside = route.index & span.wrapping_sub(1);
-                return Ok(hole(span.saturating_sub(inside)));
-            }
+            block = pointer(&pointers, slot);
         }
         Ok(hole(1))
     }
@@ -102,6 +94,19 @@ impl BlockMap<'_> {
                 .context(format!("block of pointers {holder}")),
         })
     }
+}
+
+impl Route {
+    /// The hole from here to the end of the 2^`bits` blocks under a pointer that is zero.
+    fn hole_under(&self, bits: u32) -> BlockRun {
+        let span = 1_u64.wrapping_shl(bits); // at most 2^42
+        hole(span.saturating_sub(low_bits(self.index, bits)))
+    }
+}
+
+/// The low `bits` bits of `value`: at most 42.
+fn low_bits(value: u64, bits: u32) -> u64 {
+    value & 1_u64.wrapping_shl(bits).saturating_sub(1)
 }
 
 fn hole(blocks: u64) -> BlockRun {

@@ -3,7 +3,7 @@
 
 use zerocopy::FromBytes;
 
-use super::layout::{BlockHeader, MAGIC, RawEntry};
+use super::layout::{BlockHeader, MAGIC, RawEntry, name_index};
 use crate::error::{Error, Result, printable};
 use crate::number::to_usize;
 
@@ -52,6 +52,29 @@ pub(super) fn in_inode(area: &[u8], limits: Limits) -> Result<Vec<Entry<'_>>> {
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// The value of `system.data` in `area`, the rest of an inline file: it lies nowhere else, and what
+/// is wrong with attributes behind it does not matter. `None` without it, or where it is damaged.
+pub(super) fn system_data(area: &[u8]) -> Option<&[u8]> {
+    let values = area.strip_prefix(&MAGIC.to_le_bytes())?;
+    let limits = Limits {
+        value_inodes: false,
+        first_inode: 0,
+        inodes: 0,
+    };
+    let mut rest = values;
+    while *rest.first_chunk::<4>()? != [0; 4] {
+        let (raw, name, behind) = split_entry(rest).ok()?;
+        if raw.e_name_index == name_index::SYSTEM && name == b"data" {
+            return match value(&raw, values, 0, limits) {
+                Ok(Value::Here(bytes)) => Some(bytes),
+                _ => None,
+            };
+        }
+        rest = behind;
+    }
+    None
 }
 
 /// The attributes in `block`, a whole attribute block.

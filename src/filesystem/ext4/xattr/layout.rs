@@ -14,6 +14,7 @@ pub(super) mod name_index {
     pub(crate) const POSIX_ACL_DEFAULT: u8 = 3;
     pub(crate) const TRUSTED: u8 = 4;
     pub(crate) const SECURITY: u8 = 6;
+    pub(crate) const SYSTEM: u8 = 7;
     pub(crate) const HURD: u8 = 10;
 }
 

@@ -88,6 +88,12 @@ pub(super) fn value(
     )
 }
 
+/// The value of `system.data`, which continues what `i_block` holds of an inline file; no caller of
+/// getxattr(2) ever sees it. `None` without it, or where it is damaged.
+pub(super) fn inline_data(inode: &InodeRecord) -> Option<&[u8]> {
+    entries::system_data(inode.tail())
+}
+
 /// Takes one from the count of inodes that share the attribute block `block`, number `number` of
 /// the volume; false where it was the last. `seed` is there where metadata has checksums.
 pub(super) fn reference_dropped(block: &mut [u8], number: u64, seed: Option<u32>) -> bool {
