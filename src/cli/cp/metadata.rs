@@ -54,9 +54,10 @@ impl Metadata {
                 let _ = rustix::fs::fremovexattr(file, name);
             }
         }
-        rustix::fs::fchmod(file, self.mode(owned))?;
-        rustix::fs::futimens(file, &self.times())?;
-        attributes
+        // What the host does not take (vfat: most modes) leaves the rest as it should be.
+        let mode = rustix::fs::fchmod(file, self.mode(owned));
+        let times = rustix::fs::futimens(file, &self.times());
+        attributes.and(mode).and(times)
     }
 
     /// The same for what cannot be opened: `name` in `dir`, of which `handle` is a path descriptor.
@@ -77,12 +78,15 @@ impl Metadata {
             rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
         };
         let attributes = self.set_xattrs(set);
-        if kind != FileType::Symlink {
-            let through = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
-            rustix::fs::chmod(through, self.mode(owned))?;
-        }
-        rustix::fs::utimensat(dir, name, &self.times(), flags)?;
-        attributes
+        let mode = match kind {
+            FileType::Symlink => Ok(()),
+            _ => {
+                let through = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+                rustix::fs::chmod(through, self.mode(owned))
+            }
+        };
+        let times = rustix::fs::utimensat(dir, name, &self.times(), flags);
+        attributes.and(mode).and(times)
     }
 
     /// Sets all extended attributes that the host lets this user set; the first real failure is

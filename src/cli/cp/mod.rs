@@ -11,9 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::arguments::{Cp, Preserve};
+use super::entries::request;
 use super::exit::{Failure, Outcome};
 use super::open::{self, Files};
 use crate::error::{Error, printable};
+use crate::filesystem::{FileType, Inode};
 use copier::Copier;
 use destination::Directory;
 
@@ -129,6 +131,10 @@ fn copy(
                 continue;
             }
         };
+        if !is_directory && is_named_as_directory(dest) && !is_a_directory(filesystem, inode) {
+            let error = Error::invalid("is not a directory");
+            return Err(Failure::Usage(error.context(open::name_of(dest))));
+        }
         let name = match (last_component(source), is_directory) {
             (name, true) => name,
             (_, false) => destination::last_name(dest),
@@ -140,6 +146,16 @@ fn copy(
         Some(error) => Err(Failure::Reported(error)),
         None => Ok(outcome),
     }
+}
+
+/// `backup/`: a file is not to get that name where the directory is missing.
+fn is_named_as_directory(dest: &Path) -> bool {
+    dest.as_os_str().as_bytes().ends_with(b"/")
+}
+
+fn is_a_directory(filesystem: &dyn Files, inode: Inode) -> bool {
+    let found = filesystem.attributes(&request(), inode);
+    found.is_ok_and(|found| found.kind == FileType::Directory)
 }
 
 /// The name that a copy of `path` gets in a directory; `None` for the root, whose contents are

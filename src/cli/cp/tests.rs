@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::super::testing::{Memory, directory, file, node, symlink};
 use super::*;
-use crate::filesystem::{FileSystem, FileType, Inode};
+use crate::filesystem::FileSystem;
 use crate::number::to_usize;
 
 fn scratch() -> tempfile::TempDir {
@@ -59,6 +59,12 @@ fn dest_is_a_name_or_a_directory_as_for_cp() {
     let several = [OsString::from("d/f"), OsString::from("d")];
     let result = copy(&memory, "disk.raw", &several, &at("missing"), false);
     assert!(matches!(result, Err(Failure::Usage(_))));
+    let one = [OsString::from("d/f")];
+    let result = copy(&memory, "disk.raw", &one, &at("missing/"), false);
+    assert!(matches!(result, Err(Failure::Usage(_))));
+    assert!(!at("missing").exists());
+    copied(&memory, &["d"], &at("missing/"), false);
+    assert!(at("missing/f").is_file());
 }
 
 #[test]
@@ -246,4 +252,25 @@ fn one_bad_file_does_not_stop_the_others_and_loops_end() {
         Outcome::PartlyDamaged
     );
     assert_eq!(std::fs::read(dest.join("sub/f")).expect("there"), b"1");
+}
+
+#[test]
+fn what_the_host_does_not_take_is_reported_and_the_rest_is_set() {
+    let mut memory = Memory::default();
+    let inode = memory.add(b"f", file(b"hello"));
+    // No host file system takes a name without a namespace.
+    memory.node(inode).xattrs = BTreeMap::from([
+        (b"nonsense".to_vec(), b"v".to_vec()),
+        (b"user.a".to_vec(), b"v".to_vec()),
+    ]);
+    memory.node(inode).attributes.mode = 0o440;
+    let dir = scratch();
+    let outcome = copied(&memory, &["f"], dir.path(), false);
+    assert_eq!(outcome, Outcome::PartlyDamaged);
+    let copy = dir.path().join("f");
+    let metadata = copy.metadata().expect("it is there");
+    assert_eq!(metadata.mode() & 0o7777, 0o440);
+    assert_eq!(metadata.mtime(), 1_000_000_000);
+    let mut value = [0; 8];
+    assert_eq!(rustix::fs::getxattr(&copy, "user.a", &mut value), Ok(1));
 }
