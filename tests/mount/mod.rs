@@ -3,6 +3,7 @@
 mod access;
 mod life;
 mod limits;
+mod load;
 mod options;
 mod refused;
 mod serving;

@@ -3,6 +3,6 @@
 
 mod polyglots;
 mod sets;
-mod synthetic;
+pub mod synthetic;
 mod tree;
 mod tree_names;

@@ -21,6 +21,8 @@ pub enum What {
     Link(Vec<u8>),
     /// A directory of so many empty files, `0`, `1`, …, with handles from the number on.
     Many(u64, u64),
+    /// A file of four bytes that nobody reads without a panic.
+    Bomb,
 }
 
 /// The file system: by handle, the number that people see and what it is.
@@ -95,6 +97,7 @@ impl FileSystem for Synthetic {
             What::Directory(_) | What::Many(..) => (FileType::Directory, 4096),
             What::File(bytes) => (FileType::Regular, bytes.len() as u64),
             What::Link(target) => (FileType::Symlink, target.len() as u64),
+            What::Bomb => (FileType::Regular, 4),
         };
         Ok(Attributes {
             ino,
@@ -158,8 +161,10 @@ impl FileSystem for Synthetic {
     }
 
     fn read(&self, _: &Request, file: Inode, buf: &mut [u8], offset: u64) -> Result<usize> {
-        let What::File(bytes) = self.get(file)?.1 else {
-            return Err(Error::new(Kind::IsADirectory, "is a directory"));
+        let bytes = match self.get(file)?.1 {
+            What::File(bytes) => bytes,
+            What::Bomb => panic!("a test panics on purpose"),
+            _ => return Err(Error::new(Kind::IsADirectory, "is a directory")),
         };
         let rest = bytes.get(offset as usize..).unwrap_or(&[]);
         let len = rest.len().min(buf.len());
