@@ -1,7 +1,12 @@
 //! Where an image is mounted: the directory the user named, or one made for the purpose.
 
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
 
 use super::failure::Failure;
 use super::mountinfo::{self, TYPE};
@@ -9,12 +14,14 @@ use super::{attach, shown};
 use crate::error::{Error, Kind};
 
 /// A directory that an image can be mounted at.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct MountPoint {
     /// Absolute, without symbolic links.
     path: PathBuf,
     /// It was not there before: it is made when the mount is, and removed with it.
     temporary: bool,
+    /// The directory itself, locked for as long as this process lives.
+    hold: Option<OwnedFd>,
 }
 
 impl MountPoint {
@@ -34,11 +41,9 @@ impl MountPoint {
     }
 
     fn beside(name: &Path, image: &Path, nonempty: bool) -> Result<Self, Failure> {
+        wait_for_end(name);
         match name.symlink_metadata() {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self {
-                path: absolute(name)?,
-                temporary: true,
-            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::made(absolute(name)?)),
             // A link would lead to a directory that nobody named.
             Ok(found) if found.is_symlink() => Err(taken(name, "is a symbolic link")),
             Ok(found) if !found.is_dir() => Err(taken(name, "is not a directory")),
@@ -52,6 +57,7 @@ impl MountPoint {
     fn existing(path: &Path, image: &Path, nonempty: bool) -> Result<Self, Failure> {
         let path = absolute(path)?;
         clear_stale(&path)?;
+        wait_for_end(&path);
         let found = path.metadata().map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
                 let text = format!("the mount point {} does not exist", shown(&path));
@@ -76,8 +82,8 @@ impl MountPoint {
             check_free(&path)?;
         }
         Ok(Self {
-            path,
             temporary: false,
+            ..Self::made(path)
         })
     }
 
@@ -86,6 +92,7 @@ impl MountPoint {
         Self {
             path,
             temporary: true,
+            hold: None,
         }
     }
 
@@ -94,21 +101,23 @@ impl MountPoint {
         &self.path
     }
 
-    /// Makes the directory, if it is to be made and was not.
+    /// Makes the directory, if it is to be made and was not, and holds it.
     ///
     /// # Errors
     /// `Host` where it cannot be made.
-    pub(super) fn prepare(&self) -> Result<(), Failure> {
-        if !self.temporary {
-            return Ok(());
+    pub(super) fn prepare(&mut self) -> Result<(), Failure> {
+        if self.temporary && !self.path.is_dir() {
+            std::fs::create_dir(&self.path).map_err(|error| {
+                let doing = format!("make the mount point {}", shown(&self.path));
+                Failure::host(Error::io(doing, &error).hint("name a mount point"))
+            })?;
         }
-        if self.path.is_dir() {
-            return Ok(());
+        // Where it cannot be opened or locked, nobody can wait for the end.
+        self.hold = open(&self.path);
+        if let Some(hold) = &self.hold {
+            let _ = flock(hold, FlockOperation::NonBlockingLockShared);
         }
-        std::fs::create_dir(&self.path).map_err(|error| {
-            let doing = format!("make the mount point {}", shown(&self.path));
-            Failure::host(Error::io(doing, &error).hint("name a mount point"))
-        })
+        Ok(())
     }
 
     /// Removes the directory, if it was made for this mount and is empty.
@@ -119,6 +128,25 @@ impl MountPoint {
         if let Err(error) = std::fs::remove_dir(&self.path) {
             log::warn!("{} stays: {error}", shown(&self.path));
         }
+    }
+}
+
+fn open(path: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open(path, flags, Mode::empty()).ok()
+}
+
+/// Waits, a moment at most, for the supervisor of a mount that was at `path` until just now: it
+/// has a directory to remove, and would remove it from under the next mount.
+pub(super) fn wait_for_end(path: &Path) {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let end = Instant::now().checked_add(MOMENT);
+    while let Some(directory) = open(path) {
+        let locked = flock(&directory, FlockOperation::NonBlockingLockExclusive);
+        if locked != Err(Errno::WOULDBLOCK) || end.is_none_or(|end| Instant::now() >= end) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

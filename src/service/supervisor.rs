@@ -108,6 +108,7 @@ impl Supervisor {
             starting.mounted.notices.extend(notices);
         }
         starting.attach(request, client)?;
+        starting.mounted.notices.extend(for_root_alone(request));
         Ok(starting)
     }
 
@@ -311,6 +312,13 @@ impl Drop for Supervisor {
         self.worker.wait();
         self.mount.clear();
     }
+}
+
+/// Who calls imgmount by sudo is surprised that only root can look into the mount.
+fn for_root_alone(request: &Request) -> Option<String> {
+    let by_sudo = std::env::var_os("SUDO_UID").is_some() && rustix::process::geteuid().is_root();
+    let text = "mounted for root alone; -o allow_other lets other users in";
+    (by_sudo && !request.fuse.allow_other).then(|| text.to_owned())
 }
 
 fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::attach::{self, Detached};
 use super::failure::Failure;
-use super::mount_point::absolute;
+use super::mount_point::{absolute, wait_for_end};
 use super::mountinfo::{self, TYPE};
 use super::shown;
 use crate::error::{Error, Kind, printable};
@@ -29,7 +29,10 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), Failure> {
             Err(Failure::host(refused(text).hint(hint)))
         }
         Some(_) => match attach::detach(&path, lazy)? {
-            Detached::Done => Ok(()),
+            Detached::Done => {
+                wait_for_end(&path);
+                Ok(())
+            }
             Detached::Busy => {
                 let text = format!("{} is in use{}", shown(&path), users(&path));
                 let hint = format!("fusermount3 -u -z {} detaches it", shown(&path));

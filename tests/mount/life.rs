@@ -85,6 +85,32 @@ fn without_a_mount_point_one_is_made_and_removed_again() {
 }
 
 #[test]
+fn when_umount_returns_the_next_mount_can_come() {
+    need!(fuse, tool "mke2fs");
+    for who in everybody() {
+        let place = Place::new(who);
+        let point = place.folder.join("disk");
+        for unmount in ["umount disk", "fusermount3 -u disk"]
+            .into_iter()
+            .cycle()
+            .take(20)
+        {
+            place.imgmount().arg("disk.img").run();
+            assert_eq!(place.run("cat").arg("disk/hello").text(), "hello, world\n");
+            match unmount.split_once(' ') {
+                Some(("umount", _)) => {
+                    place.imgmount().words(unmount).run();
+                    assert!(!point.exists());
+                }
+                _ => place.run("fusermount3").words("-u disk").run(),
+            }
+        }
+        place.assert_clean_within(SECOND);
+        assert!(!point.exists());
+    }
+}
+
+#[test]
 fn a_directory_that_was_there_before_stays() {
     need!(fuse, tool "mke2fs");
     let place = Place::new(Who::Self_);
