@@ -47,6 +47,11 @@ impl Answers {
         }
     }
 
+    /// How many requests a panic has cost.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
     /// Whether other users may use the mount.
     pub(super) fn allow_other(&self) -> bool {
         self.options.allow_other

@@ -10,6 +10,8 @@ mod answers;
 mod attributes;
 mod errno;
 mod shell;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::OwnedFd;
 

@@ -397,3 +397,64 @@ fn look(folder: &Path, name: &str) -> (u32, u64) {
     let found = folder.join(name).symlink_metadata().unwrap();
     (found.mode(), found.rdev())
 }
+
+#[test]
+fn a_damaged_inode_is_listed_and_only_it_is_unusable() {
+    need!(fuse, tool "mke2fs", tool "debugfs");
+    let place = Place::new(Who::Self_);
+    let text = Run::new("debugfs")
+        .args(["-R", "imap hello"])
+        .arg(&place.image)
+        .text();
+    // `Inode 12 is part of block group 0` / `	located at block 35, offset 0x0b00`
+    let (_, place_of_inode) = text.split_once("located at block ").unwrap();
+    let (block, offset) = place_of_inode.trim().split_once(", offset 0x").unwrap();
+    let inode = block.parse::<u64>().unwrap() * 4096 + u64::from_str_radix(offset, 16).unwrap();
+    let image = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&place.image)
+        .unwrap();
+    let mut byte = [0];
+    // The group: it is covered by the checksum and decides nothing else.
+    image.read_exact_at(&mut byte, inode + 0x18).unwrap();
+    image.write_all_at(&[byte[0] ^ 1], inode + 0x18).unwrap();
+    drop(image);
+
+    let point = place.directory("m");
+    let log = place.folder.join("log");
+    let mut command = place.imgmount().words("-f disk.img m").command();
+    let log_file = std::fs::File::create(&log).unwrap();
+    let mut child = command.stderr(Stdio::from(log_file)).spawn().unwrap();
+    let served = || std::fs::read(point.join("large")).is_ok();
+    wait_until(5 * SECOND, served, || "not served".to_owned());
+    for _ in 0..3 {
+        let names = std::fs::read_dir(&point).unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            (
+                entry.file_name().into_string().unwrap(),
+                entry.file_type().unwrap().is_file(),
+            )
+        });
+        let names: std::collections::BTreeSet<_> = names.collect();
+        let expected = [("hello", true), ("large", true), ("lost+found", false)];
+        let expected = expected.map(|(name, file)| (name.to_owned(), file));
+        assert_eq!(names, expected.into());
+        let error = std::fs::metadata(point.join("hello")).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::UCLEAN.raw_os_error()));
+    }
+    assert_eq!(
+        std::fs::read(point.join("large")).unwrap(),
+        numbered(1 << 20)
+    );
+    signal(i32::try_from(child.id()).unwrap(), "INT");
+    assert!(child.wait().unwrap().success());
+    place.assert_clean_within(SECOND);
+    let log = std::fs::read_to_string(&log).unwrap();
+    let about: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("inode 12"))
+        .collect();
+    assert_eq!(about.len(), 1, "{log}");
+    assert!(about[0].contains("checksum"), "{log}");
+}
