@@ -1,6 +1,7 @@
 //! Group descriptors: where each group's bitmaps and inode table are.
 
 use zerocopy::FromBytes;
+use zerocopy::little_endian::{U16, U32};
 
 use super::checksum;
 use super::core::Core;
@@ -89,50 +90,23 @@ impl Group {
     }
 
     fn parse(superblock: &Superblock, bytes: &[u8], offset: u64) -> Result<Self> {
-        let short = |_| Error::corrupt("descriptor is cut off");
-        let (low, rest) = RawGroup::read_from_prefix(bytes).map_err(|_| short(()))?;
+        let (low, rest) = RawGroup::read_from_prefix(bytes)
+            .map_err(|_| Error::corrupt("the descriptor is cut off"))?;
         let high = RawGroupHigh::read_from_prefix(rest)
-            .ok()
-            .map(|(high, _)| high);
-        let wide =
-            |low: u32, high: Option<u32>| u64::from(high.unwrap_or(0)) << 32 | u64::from(low);
-        let pair =
-            |low: u16, high: Option<u16>| u32::from(high.unwrap_or(0)) << 16 | u32::from(low);
+            .map_or_else(|_| RawGroupHigh::default(), |(high, _)| high);
+        let block = |low: U32, high: U32| u64::from(high.get()) << 32 | u64::from(low.get());
+        let word = |low: U16, high: U16| u32::from(high.get()) << 16 | u32::from(low.get());
         let group = Self {
             offset,
-            block_bitmap: wide(
-                low.bg_block_bitmap_lo.get(),
-                high.map(|high| high.bg_block_bitmap_hi.get()),
-            ),
-            inode_bitmap: wide(
-                low.bg_inode_bitmap_lo.get(),
-                high.map(|high| high.bg_inode_bitmap_hi.get()),
-            ),
-            inode_table: wide(
-                low.bg_inode_table_lo.get(),
-                high.map(|high| high.bg_inode_table_hi.get()),
-            ),
-            free_clusters: pair(
-                low.bg_free_blocks_count_lo.get(),
-                high.map(|high| high.bg_free_blocks_count_hi.get()),
-            ),
-            free_inodes: pair(
-                low.bg_free_inodes_count_lo.get(),
-                high.map(|high| high.bg_free_inodes_count_hi.get()),
-            ),
-            unused_inodes: pair(
-                low.bg_itable_unused_lo.get(),
-                high.map(|high| high.bg_itable_unused_hi.get()),
-            ),
+            block_bitmap: block(low.bg_block_bitmap_lo, high.bg_block_bitmap_hi),
+            inode_bitmap: block(low.bg_inode_bitmap_lo, high.bg_inode_bitmap_hi),
+            inode_table: block(low.bg_inode_table_lo, high.bg_inode_table_hi),
+            free_clusters: word(low.bg_free_blocks_count_lo, high.bg_free_blocks_count_hi),
+            free_inodes: word(low.bg_free_inodes_count_lo, high.bg_free_inodes_count_hi),
+            unused_inodes: word(low.bg_itable_unused_lo, high.bg_itable_unused_hi),
             flags: low.bg_flags.get(),
-            block_bitmap_sum: pair(
-                low.bg_block_bitmap_csum_lo.get(),
-                high.map(|high| high.bg_block_bitmap_csum_hi.get()),
-            ),
-            inode_bitmap_sum: pair(
-                low.bg_inode_bitmap_csum_lo.get(),
-                high.map(|high| high.bg_inode_bitmap_csum_hi.get()),
-            ),
+            block_bitmap_sum: word(low.bg_block_bitmap_csum_lo, high.bg_block_bitmap_csum_hi),
+            inode_bitmap_sum: word(low.bg_inode_bitmap_csum_lo, high.bg_inode_bitmap_csum_hi),
         };
         group.check_place(superblock)?;
         Ok(group)

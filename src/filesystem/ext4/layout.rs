@@ -117,7 +117,7 @@ pub(super) struct RawGroup {
 const _: () = assert!(size_of::<RawGroup>() == 32);
 
 /// The second half of `struct ext4_group_desc`, there with the feature 64bit.
-#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[derive(Clone, Copy, Default, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct RawGroupHigh {
     pub(super) bg_block_bitmap_hi: U32,
