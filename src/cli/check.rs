@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
         bad: 0,
         failed: Ok(()),
     };
-    let mut progress = Progress::new(None);
+    let progress = Progress::new(None);
     let each = &mut |finding: Finding| page.finding(&finding);
     let summaries = check::check(&image.stack, each, &mut |bytes| progress.advance(bytes));
     drop(progress);

@@ -135,7 +135,7 @@ impl From<Error> for Trouble {
 
 fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
     let size = source.size();
-    let mut progress = Progress::new(Some(size));
+    let progress = Progress::new(Some(size));
     let mut buf = vec![0; to_usize(size.min(CHUNK))];
     let mut offset = 0_u64;
     while offset < size {

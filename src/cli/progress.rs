@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How long work goes on before the bar appears.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -11,9 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The progress of one piece of work, in bytes.
 pub(crate) struct Progress {
     started: Instant,
-    total: Option<u64>,
-    done: u64,
-    bar: Option<ProgressBar>,
+    /// Counts from the start, so that its speed is that of all the work; is seen later.
+    bar: ProgressBar,
     terminal: bool,
 }
 
@@ -22,52 +21,40 @@ impl Progress {
     pub(crate) fn new(total: Option<u64>) -> Self {
         Self {
             started: Instant::now(),
-            total,
-            done: 0,
-            bar: None,
+            bar: bar(total),
             terminal: std::io::stderr().is_terminal(),
         }
     }
 
     /// `bytes` more are done.
-    pub(crate) fn advance(&mut self, bytes: u64) {
-        self.done = self.done.saturating_add(bytes);
-        if self.bar.is_none() && self.terminal && self.started.elapsed() > PATIENCE {
-            self.bar = Some(bar(self.total));
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.done);
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+        if self.terminal && self.bar.is_hidden() && self.started.elapsed() > PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
 
     /// Says something on standard error without tearing the bar.
     pub(crate) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| super::output::say(line)),
-            None => super::output::say(line),
-        }
+        self.bar.suspend(|| super::output::say(line));
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        self.bar.finish_and_clear();
     }
 }
 
+/// A bar that is not seen yet.
 fn bar(total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        Some(total) => (
-            ProgressBar::new(total),
-            "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {binary_bytes}, {binary_bytes_per_sec}, {elapsed}",
-        ),
+    let template = match total {
+        Some(_) => {
+            "{wide_bar} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
+        }
+        None => "{spinner} {binary_bytes}, {binary_bytes_per_sec}, {elapsed}",
     };
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -27,10 +27,10 @@ pub(super) fn copy(
     while offset < size {
         let extent = filesystem.extent_at(&request(), file, offset)?;
         let end = offset.saturating_add(extent.len.get()).min(size);
-        if extent.kind == ExtentKind::Data {
-            data(filesystem, file, offset..end, out, &mut buf)?;
+        match extent.kind {
+            ExtentKind::Data => data(filesystem, file, offset..end, out, &mut buf, &mut advance)?,
+            _ => advance(end.saturating_sub(offset)),
         }
-        advance(end.saturating_sub(offset));
         offset = end;
     }
     out.set_len(size)
@@ -43,6 +43,7 @@ fn data(
     range: std::ops::Range<u64>,
     out: &File,
     buf: &mut [u8],
+    advance: &mut impl FnMut(u64),
 ) -> Result<(), Fault> {
     let mut offset = range.start;
     while offset < range.end {
@@ -56,6 +57,7 @@ fn data(
         let read = part.get(..count).unwrap_or_default();
         out.write_all_at(read, offset)
             .map_err(|error| Fault::host("write", &error))?;
+        advance(to_u64(count));
         offset = offset.saturating_add(to_u64(count));
     }
     Ok(())

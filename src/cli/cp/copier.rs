@@ -182,7 +182,7 @@ impl<'a> Copier<'a> {
     fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
         let out = item.parent.make_file(item.name).map_err(host("create"))?;
         let size = metadata.attributes.size;
-        let progress = &mut self.progress;
+        let progress = &self.progress;
         let copied = content::copy(self.filesystem, item.inode, size, &out, |bytes| {
             progress.advance(bytes)
         });
