@@ -58,9 +58,9 @@ pub(super) fn recover(volume: &SharedSource, context: &Context) -> Result<Shared
             Err(error) => notice(context, &error.context("journal not replayed")),
         }
     }
-    let editor = Editor::open(&source, context)?;
+    let mut editor = Editor::open(&source, context)?;
     if let Some(tags) = fast {
-        apply_fast_commits(&editor, &tags, context);
+        apply_fast_commits(&mut editor, &tags, context);
     }
     orphan::process(&editor, context);
     finish(&editor)?;
@@ -257,7 +257,7 @@ fn notice(context: &Context, error: &Error) {
         .add(error.clone().context("ext4").to_string());
 }
 
-fn apply_fast_commits(editor: &Editor, tags: &[fast_commit::Tag], context: &Context) {
+fn apply_fast_commits(editor: &mut Editor, tags: &[fast_commit::Tag], context: &Context) {
     match fast_commit::apply(editor, tags) {
         Ok(()) => {
             let records = counted(to_u64(tags.len()), "fast-commit record");

@@ -159,6 +159,27 @@ impl Editor {
         self.patched.set_bytes(found.offset, &descriptor)
     }
 
+    /// Keeps the blocks of `ranges`, each a start and an end, from being taken by
+    /// [`Editor::allocate`].
+    pub(in crate::filesystem::ext4) fn withhold(&mut self, mut ranges: Vec<(u64, u64)>) {
+        ranges.sort_unstable();
+        self.withheld.clear();
+        for (start, end) in ranges {
+            match self.withheld.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => self.withheld.push((start, end)),
+            }
+        }
+    }
+
+    fn is_withheld(&self, block: u64) -> bool {
+        let after = self.withheld.partition_point(|(start, _)| *start <= block);
+        let before = after
+            .checked_sub(1)
+            .and_then(|index| self.withheld.get(index));
+        before.is_some_and(|(_, end)| block < *end)
+    }
+
     /// Takes a free block.
     pub(super) fn allocate(&self) -> Result<u64> {
         for number in 0..self.superblock.groups {
@@ -172,7 +193,8 @@ impl Editor {
             let block = |index: usize| {
                 start.saturating_add(to_u64(index).wrapping_shl(self.superblock.cluster_bits))
             };
-            let free = (0..clusters).find(|&index| !bit(&bitmap, index)).map(block);
+            let is_free = |&index: &usize| !bit(&bitmap, index) && !self.is_withheld(block(index));
+            let free = (0..clusters).find(is_free).map(block);
             if let Some(block) = free.filter(|&block| self.check_blocks(block, 1).is_ok()) {
                 self.mark_blocks(block, 1, true)?;
                 return Ok(block);

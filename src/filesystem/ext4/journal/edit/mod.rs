@@ -31,6 +31,8 @@ pub(in crate::filesystem::ext4) struct Editor {
     /// Over the patched volume: it sees every change.
     core: Core,
     pub(in crate::filesystem::ext4) superblock: Superblock,
+    /// Ranges of blocks that are free by the bitmap and not to be had; ascending and disjoint.
+    withheld: Vec<(u64, u64)>,
 }
 
 impl Editor {
@@ -47,6 +49,7 @@ impl Editor {
             patched,
             core,
             superblock,
+            withheld: Vec::new(),
         })
     }
 

@@ -16,7 +16,9 @@ const BLOCK_BYTES: usize = 60;
 ///
 /// # Errors
 /// At the first record that can't be applied; those before it are.
-pub(in super::super) fn apply(editor: &Editor, tags: &[Tag]) -> Result<()> {
+pub(in super::super) fn apply(editor: &mut Editor, tags: &[Tag]) -> Result<()> {
+    // A block that a later record gives to a file is free until then: nothing else may take it.
+    editor.withhold(tags.iter().filter_map(mapped).collect());
     let mut replay = Replay {
         editor,
         changed: BTreeSet::new(),
@@ -24,6 +26,15 @@ pub(in super::super) fn apply(editor: &Editor, tags: &[Tag]) -> Result<()> {
     let applied = tags.iter().try_for_each(|tag| replay.tag(tag));
     replay.mark_used()?;
     applied
+}
+
+/// The blocks that a record gives to a file, as start and end.
+fn mapped(tag: &Tag) -> Option<(u64, u64)> {
+    let Tag::AddRange { extent, .. } = tag else {
+        return None;
+    };
+    let end = extent.physical.saturating_add(extent.blocks.into());
+    Some((extent.physical, end))
 }
 
 struct Replay<'a> {
