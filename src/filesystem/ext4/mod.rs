@@ -13,6 +13,7 @@ mod describe;
 mod directory;
 mod encryption;
 mod features;
+mod geometry;
 mod group;
 mod inline_data;
 mod inode;

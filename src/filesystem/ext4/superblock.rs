@@ -7,6 +7,8 @@ use zerocopy::FromBytes;
 
 use super::checksum;
 use super::features::{self, Features};
+use super::geometry;
+use super::inode::ROOT;
 use super::layout::RawSuperblock;
 use crate::error::{Error, Result};
 use crate::number::to_u64;
@@ -83,18 +85,18 @@ impl Superblock {
             .map_err(|_| Error::corrupt("too short for a superblock"))?;
         check_features(&raw)?;
         let features = Features::of(&raw);
-        let block_bits = block_bits(&raw)?;
+        let block_bits = geometry::block_bits(&raw)?;
         let blocks = joined(
             raw.s_blocks_count_hi.get(),
             raw.s_blocks_count_lo.get(),
             features,
         );
-        check_device(blocks, block_bits, device)?;
-        let cluster_bits = cluster_bits(&raw, features)?;
-        let first_data_block = first_data_block(&raw, blocks, block_bits, cluster_bits)?;
-        let blocks_per_group = blocks_per_group(&raw, block_bits, cluster_bits)?;
-        let inode_size = inode_size(&raw, block_bits)?;
-        let inodes_per_group = inodes_per_group(&raw, block_bits, inode_size)?;
+        geometry::check_device(blocks, block_bits, device)?;
+        let cluster_bits = geometry::cluster_bits(&raw, features)?;
+        let first_data_block = geometry::first_data_block(&raw, blocks, block_bits, cluster_bits)?;
+        let blocks_per_group = geometry::blocks_per_group(&raw, block_bits, cluster_bits)?;
+        let inode_size = geometry::inode_size(&raw, block_bits)?;
+        let inodes_per_group = geometry::inodes_per_group(&raw, block_bits, inode_size)?;
         let superblock = Self {
             offset,
             features,
@@ -104,9 +106,9 @@ impl Superblock {
             first_data_block,
             blocks_per_group,
             inodes_per_group,
-            groups: groups(blocks, first_data_block, blocks_per_group)?,
+            groups: geometry::groups(blocks, first_data_block, blocks_per_group)?,
             inode_size,
-            desc_size: desc_size(&raw, features)?,
+            desc_size: geometry::desc_size(&raw, features)?,
             seed: seed(&raw, features),
             raw,
         };
@@ -144,6 +146,20 @@ impl Superblock {
             0 => 11,
             _ => self.raw.s_first_ino.get(),
         }
+    }
+
+    /// Whether a name can lead to inode `number`: it is there, and is not one of those that the
+    /// file system keeps for itself.
+    pub(super) fn can_be_named(&self, number: u32) -> bool {
+        let raw = &self.raw;
+        let own = [
+            raw.s_usr_quota_inum.get(),
+            raw.s_grp_quota_inum.get(),
+            raw.s_prj_quota_inum.get(),
+            raw.s_orphan_file_inum.get(),
+        ];
+        let free = (self.first_inode()..=self.inodes()).contains(&number);
+        number == ROOT || free && !own.contains(&number)
     }
 
     /// Whether metadata carries crc32c sums.
@@ -292,119 +308,6 @@ fn check_features(raw: &RawSuperblock) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-fn block_bits(raw: &RawSuperblock) -> Result<u32> {
-    match raw.s_log_block_size.get() {
-        log @ 0..=6 => Ok(log.saturating_add(10)),
-        log => Err(Error::corrupt(format!("s_log_block_size {log} is over 6"))),
-    }
-}
-
-fn cluster_bits(raw: &RawSuperblock, features: Features) -> Result<u32> {
-    let (block, cluster) = (raw.s_log_block_size.get(), raw.s_log_cluster_size.get());
-    if !features.has(features::BIGALLOC) {
-        return Ok(0);
-    }
-    match cluster.checked_sub(block) {
-        Some(bits) if cluster <= 20 => Ok(bits),
-        _ => Err(Error::corrupt(format!(
-            "s_log_cluster_size {cluster} is not between s_log_block_size {block} and 20"
-        ))),
-    }
-}
-
-fn check_device(blocks: u64, block_bits: u32, device: u64) -> Result<()> {
-    let held = device.wrapping_shr(block_bits);
-    if blocks > held {
-        return Err(Error::corrupt(format!(
-            "s_blocks_count {blocks} is larger than the device, which holds {held} blocks"
-        )));
-    }
-    Ok(())
-}
-
-fn first_data_block(
-    raw: &RawSuperblock,
-    blocks: u64,
-    block_bits: u32,
-    cluster_bits: u32,
-) -> Result<u64> {
-    let first = u64::from(raw.s_first_data_block.get());
-    if first >= blocks {
-        return Err(Error::corrupt(format!(
-            "s_first_data_block {first} is not below s_blocks_count {blocks}"
-        )));
-    }
-    if first == 0 && block_bits == 10 && cluster_bits == 0 {
-        return Err(Error::corrupt(
-            "s_first_data_block is 0 with blocks of 1 KiB",
-        ));
-    }
-    Ok(first)
-}
-
-fn blocks_per_group(raw: &RawSuperblock, block_bits: u32, cluster_bits: u32) -> Result<NonZeroU32> {
-    let blocks = raw.s_blocks_per_group.get();
-    let clusters = blocks.wrapping_shr(cluster_bits);
-    let most = 8_u32.wrapping_shl(block_bits); // what one block of bitmap counts
-    let whole = clusters.checked_shl(cluster_bits) == Some(blocks);
-    let stated = cluster_bits == 0 || clusters == raw.s_clusters_per_group.get();
-    match NonZeroU32::new(blocks) {
-        Some(count) if clusters <= most && whole && stated => Ok(count),
-        _ => Err(Error::corrupt(format!(
-            "s_blocks_per_group {blocks} is not 1 to {most} clusters, or not s_clusters_per_group {}",
-            raw.s_clusters_per_group
-        ))),
-    }
-}
-
-fn inode_size(raw: &RawSuperblock, block_bits: u32) -> Result<u16> {
-    if raw.s_rev_level.get() == 0 {
-        return Ok(128);
-    }
-    let size = raw.s_inode_size.get();
-    let fits = u32::from(size) <= 1_u32.wrapping_shl(block_bits);
-    if size < 128 || !size.is_power_of_two() || !fits {
-        return Err(Error::corrupt(format!(
-            "s_inode_size {size} is not a power of two from 128 to the block size"
-        )));
-    }
-    Ok(size)
-}
-
-fn inodes_per_group(raw: &RawSuperblock, block_bits: u32, inode_size: u16) -> Result<NonZeroU32> {
-    let inodes = raw.s_inodes_per_group.get();
-    let in_block = 1_u32
-        .wrapping_shl(block_bits)
-        .checked_div(u32::from(inode_size));
-    let least = in_block.unwrap_or(1);
-    let most = 8_u32.wrapping_shl(block_bits);
-    match NonZeroU32::new(inodes) {
-        Some(count) if (least..=most).contains(&inodes) => Ok(count),
-        _ => Err(Error::corrupt(format!(
-            "s_inodes_per_group {inodes} is not between {least} and {most}"
-        ))),
-    }
-}
-
-fn groups(blocks: u64, first: u64, per_group: NonZeroU32) -> Result<u32> {
-    let count = blocks
-        .saturating_sub(first)
-        .div_ceil(u64::from(per_group.get()));
-    u32::try_from(count).map_err(|_| Error::corrupt(format!("{count} groups are over 2^32")))
-}
-
-fn desc_size(raw: &RawSuperblock, features: Features) -> Result<u16> {
-    if !features.has(features::SIXTY_FOUR_BIT) {
-        return Ok(32);
-    }
-    match raw.s_desc_size.get() {
-        size if (64..=1024).contains(&size) && size.is_power_of_two() => Ok(size),
-        size => Err(Error::corrupt(format!(
-            "s_desc_size {size} is not a power of two from 64 to 1024"
-        ))),
-    }
 }
 
 fn seed(raw: &RawSuperblock, features: Features) -> u32 {

@@ -137,15 +137,14 @@ fn has_hash_tree(core: &Core, dir: &InodeRecord) -> bool {
     dir.has(inode::INDEX) && core.superblock.features.has(features::DIR_INDEX) && !dir.is_inline()
 }
 
-/// Whether a file can have `number`: the root has, and those behind the reserved ones.
 fn check_number(core: &Core, dir: &InodeRecord, name: &[u8], number: u32) -> Result<()> {
-    let most = core.superblock.inodes();
-    if number == inode::ROOT || (core.superblock.first_inode()..=most).contains(&number) {
+    if core.superblock.can_be_named(number) {
         return Ok(());
     }
     let error = Error::corrupt(format!(
-        "entry «{}» leads to inode {number}, which is reserved or over {most}",
-        crate::error::printable(name)
+        "entry «{}» leads to inode {number}, which is reserved or over {}",
+        crate::error::printable(name),
+        core.superblock.inodes()
     ));
     Err(error
         .at(dir.offset)
