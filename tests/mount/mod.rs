@@ -72,7 +72,7 @@ impl Place {
             // The build may lie where nobody else can look.
             Who::Nobody => {
                 let copy = scratch.join("imgmount");
-                std::fs::copy(env!("CARGO_BIN_EXE_imgmount"), &copy).unwrap();
+                copy_program(Path::new(env!("CARGO_BIN_EXE_imgmount")), &copy);
                 copy
             }
         };
@@ -208,6 +208,12 @@ impl Drop for Place {
             let _ = Run::new("umount").arg("-l").arg(point).output();
         }
     }
+}
+
+/// Copies a program so that it can be run at once. By another process: a file that this one has
+/// open for writing stays so in whatever another thread starts meanwhile, and cannot be run.
+pub fn copy_program(from: &Path, to: &Path) {
+    Run::new("cp").arg(from).arg(to).run();
 }
 
 /// Waits until `done`, at most `limit`; then panics with `what`.

@@ -119,7 +119,10 @@ fn mount_8_mounts_by_the_helper() {
     place.directory("m");
     let sbin = place.directory("sbin");
     let helper = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/mount.fuse.imgmount");
-    std::fs::copy(helper, sbin.join("mount.fuse.imgmount")).unwrap();
+    super::copy_program(
+        std::path::Path::new(helper),
+        &sbin.join("mount.fuse.imgmount"),
+    );
     std::fs::write(place.folder.join("fstab"), "").unwrap();
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_imgmount"));
     let bin = program.parent().unwrap().display();
