@@ -1,0 +1,266 @@
+//! What an operation costs, in bytes read of the image, in reads and in allocations: counted
+//! where the bytes leave the image, below the cache.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use imgmount::cache::Cache;
+use imgmount::error::Result;
+use imgmount::filesystem::{FileSystem, Inode, Request};
+use imgmount::format::{Context, Nobody, Notices, Options};
+use imgmount::source::cached::Cached;
+use imgmount::source::file::File;
+use imgmount::source::{Extent, Source};
+use imgmount::stack::Stack;
+use imgmount::tree::{self, Tree};
+
+use crate::support::command::Run;
+use crate::support::images::Scratch;
+
+/// The cache's block: the least that is read.
+const BLOCK: u64 = 16 << 10;
+const MIB: u64 = 1 << 20;
+
+/// An image that keeps a record of what is read of it.
+struct Counted {
+    file: File,
+    reads: Mutex<Vec<Range<u64>>>,
+}
+
+impl Source for Counted {
+    fn size(&self) -> u64 {
+        self.file.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let range = offset..offset + buf.len() as u64;
+        self.reads.lock().unwrap().push(range);
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        self.file.extent_at(offset)
+    }
+}
+
+/// An open image, and the record of its reads.
+struct Opened {
+    counted: Arc<Counted>,
+    tree: Tree,
+    /// What opening it read.
+    opening: Vec<Range<u64>>,
+}
+
+impl Opened {
+    fn new(image: &Path) -> Self {
+        let file = File::new(std::fs::File::open(image).unwrap()).unwrap();
+        let reads = Mutex::default();
+        let counted = Arc::new(Counted { file, reads });
+        let cache = Cache::new(64 * MIB);
+        let context = Context {
+            options: Options::default(),
+            keys: Arc::new(Nobody),
+            neighbours: Arc::new(Nobody),
+            notices: Arc::new(Notices::default()),
+            cache: cache.clone(),
+        };
+        let source = Arc::new(Cached::new(counted.clone(), cache));
+        let stack = Arc::new(Stack::open(source, &context).unwrap());
+        let tree = Tree::compose(stack, &tree::Options::default()).unwrap();
+        let mut opened = Self {
+            counted,
+            tree,
+            opening: Vec::new(),
+        };
+        opened.opening = opened.take();
+        opened
+    }
+
+    /// What was read since the last call.
+    fn take(&self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.counted.reads.lock().unwrap())
+    }
+
+    fn find(&self, path: &str) -> Inode {
+        self.tree
+            .resolve(&request(), path.as_bytes(), true)
+            .unwrap()
+    }
+
+    /// All bytes of a file, read as the kernel does it: 128 KiB at a time.
+    fn read(&self, file: Inode) -> Vec<u8> {
+        let size = self.tree.attributes(&request(), file).unwrap().size;
+        let mut bytes = vec![0; usize::try_from(size).unwrap()];
+        let pieces = bytes.chunks_mut(128 << 10);
+        for (index, piece) in pieces.enumerate() {
+            let offset = (index as u64) << 17;
+            let got = self.tree.read(&request(), file, piece, offset).unwrap();
+            assert_eq!(got, piece.len());
+        }
+        bytes
+    }
+
+    /// The names in a directory, with their attributes.
+    fn list(&self, folder: Inode) -> BTreeSet<Vec<u8>> {
+        let mut names = BTreeSet::new();
+        let mut each = |entry: imgmount::filesystem::Entry<'_>, attributes: Option<&_>| {
+            assert!(attributes.is_some());
+            names.insert(entry.name.to_vec());
+            true
+        };
+        self.tree
+            .read_dir_plus(&request(), folder, 0, &mut each)
+            .unwrap();
+        names
+    }
+}
+
+fn request() -> Request {
+    Request::new(0)
+}
+
+fn bytes_of(reads: &[Range<u64>]) -> u64 {
+    reads.iter().map(|read| read.end - read.start).sum()
+}
+
+/// How many of the cache's blocks were read; fails where one was read twice.
+fn blocks_of(reads: &[Range<u64>]) -> u64 {
+    let mut seen = BTreeSet::new();
+    for read in reads {
+        let blocks = read.start / BLOCK..read.end.div_ceil(BLOCK);
+        assert!(blocks.clone().all(|block| seen.insert(block)), "{reads:?}");
+    }
+    seen.len() as u64
+}
+
+/// `many/file-N` 100 times, `large` of 1 MiB in one piece, `sparse` of 1 GiB with a byte in its
+/// middle, in an ext4 of `size` bytes with blocks of 4 KiB.
+fn image(scratch: &Scratch, size: u64) -> PathBuf {
+    let files = scratch.folder("files");
+    std::fs::create_dir(files.join("many")).unwrap();
+    for number in 0..100 {
+        std::fs::write(files.join(format!("many/file-{number}")), b"x").unwrap();
+    }
+    std::fs::write(files.join("large"), large()).unwrap();
+    let sparse = std::fs::File::create(files.join("sparse")).unwrap();
+    sparse.set_len(1 << 30).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"x", 512 * MIB).unwrap();
+    let image = scratch.file("image", size);
+    let mke2fs = Run::new("mke2fs").words("-q -F -t ext4 -b 4096 -I 256 -d");
+    mke2fs.arg(&files).arg(&image).run();
+    image
+}
+
+fn large() -> Vec<u8> {
+    (0..MIB).map(|at| (at % 251) as u8 + 1).collect()
+}
+
+#[test]
+fn opening_reads_the_same_of_a_small_and_of_a_large_image() {
+    need!(tool "mke2fs");
+    let mut counts = Vec::new();
+    for size in [64 * MIB, 4096 * MIB] {
+        let scratch = Scratch::new();
+        let opened = Opened::new(&image(&scratch, size));
+        blocks_of(&opened.opening);
+        counts.push(bytes_of(&opened.opening));
+    }
+    println!("{counts:?} bytes");
+    assert!(counts.iter().all(|bytes| *bytes <= 512 << 10), "{counts:?}");
+}
+
+#[test]
+fn a_file_costs_its_bytes_and_a_few_blocks_of_metadata_once() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let opened = Opened::new(&image(&scratch, 64 * MIB));
+    let file = opened.find("large");
+    assert!(opened.read(file) == large());
+    let mut reads = opened.take();
+    // 64 blocks of data, and what reading ahead overshoots: never more than half of what was read.
+    let blocks = blocks_of(&reads);
+    assert!((64..=96).contains(&blocks), "{blocks}: {reads:?}");
+    assert!(reads.len() <= 8, "not read in growing pieces: {reads:?}");
+
+    assert!(opened.read(file) == large());
+    opened.find("large");
+    assert_eq!(opened.take(), [], "read twice");
+    reads.extend(opened.opening);
+    blocks_of(&reads);
+}
+
+#[test]
+fn a_listing_costs_the_directory_and_its_part_of_the_inode_table() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let opened = Opened::new(&image(&scratch, 64 * MIB));
+    let folder = opened.find("many");
+    assert_eq!(opened.list(folder).len(), 102);
+    let mut reads = opened.take();
+    // The directory, and 100 inodes of 256 bytes in a row, whose first blocks opening has read.
+    let blocks = blocks_of(&reads);
+    assert!((1..=3).contains(&blocks), "{blocks}: {reads:?}");
+    reads.extend(opened.opening.clone());
+    blocks_of(&reads);
+    assert_eq!(opened.list(folder).len(), 102);
+    assert_eq!(opened.take(), []);
+}
+
+#[test]
+fn a_hole_costs_nothing() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let opened = Opened::new(&image(&scratch, 64 * MIB));
+    let file = opened.find("sparse");
+    let mut buf = vec![1; 1 << 20];
+    let read = |buf: &mut [u8], offset| opened.tree.read(&request(), file, buf, offset);
+    assert_eq!(read(&mut buf, 100 * MIB), Ok(1 << 20));
+    assert!(buf.iter().all(|byte| *byte == 0));
+    opened.take();
+    for offset in (0..512).step_by(64) {
+        assert_eq!(read(&mut buf, offset * MIB), Ok(1 << 20));
+    }
+    let extent = opened.tree.extent_at(&request(), file, 0).unwrap();
+    assert_eq!(extent.len.get(), 512 * MIB);
+    assert_eq!(opened.take(), []);
+    assert_eq!(read(&mut buf, 512 * MIB), Ok(1 << 20));
+    assert_eq!(buf[0], b'x');
+    assert!(blocks_of(&opened.take()) <= 2);
+}
+
+#[test]
+fn what_is_cached_costs_few_allocations() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let opened = Opened::new(&image(&scratch, 64 * MIB));
+    let (file, folder) = (opened.find("large"), opened.find("many"));
+    opened.read(file);
+    opened.list(folder);
+    let request = request();
+    let allocations = |work: &mut dyn FnMut()| allocation_counter::measure(work).count_total;
+    let mut buf = vec![0; 128 << 10];
+    let mut read = |len: usize| {
+        allocations(&mut || {
+            let got = opened.tree.read(&request, file, &mut buf[..len], 0);
+            assert_eq!(got, Ok(len));
+        })
+    };
+    // An inode is one, a look at the cache is one for each of its blocks.
+    let (small, large) = (read(4096), read(128 << 10));
+    assert!(small <= 4 && large <= small + 8, "{small}, {large}");
+    let attributes = allocations(&mut || {
+        opened.tree.attributes(&request, file).unwrap();
+    });
+    assert_eq!(attributes, 1);
+    let listing = allocations(&mut || {
+        let mut each = |_: imgmount::filesystem::Entry<'_>, _: Option<&_>| true;
+        opened
+            .tree
+            .read_dir_plus(&request, folder, 0, &mut each)
+            .unwrap();
+    });
+    // One for each of 102 entries, and the directory's own.
+    assert!(listing <= 102 + 4, "{listing}");
+}
