@@ -6,6 +6,7 @@ mod collisions;
 mod contents;
 mod dirty;
 mod encrypted;
+mod hurd;
 mod mounted;
 mod sets;
 mod without_kernel;

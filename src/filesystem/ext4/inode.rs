@@ -128,8 +128,12 @@ impl InodeRecord {
         self.bytes.get(used..).unwrap_or(&[])
     }
 
-    /// The block of extended attributes; 0 for none.
-    pub(super) fn file_acl(&self) -> u64 {
+    /// The block of extended attributes; 0 for none. Without 64bit the high bits are not its own:
+    /// the Hurd keeps the high bits of the mode there.
+    pub(super) fn file_acl(&self, core: &Core) -> u64 {
+        if !core.superblock.features.has(features::SIXTY_FOUR_BIT) {
+            return u64::from(self.raw.i_file_acl_lo.get());
+        }
         let high = u64::from(self.raw.l_i_file_acl_high.get());
         high << 32 | u64::from(self.raw.i_file_acl_lo.get())
     }

@@ -72,7 +72,7 @@ fn is_fast(core: &Core, inode: &InodeRecord) -> bool {
             .block_bits
             .saturating_add(core.superblock.cluster_bits),
     );
-    let attributes = if inode.file_acl() == 0 {
+    let attributes = if inode.file_acl(core) == 0 {
         0
     } else {
         cluster / 512

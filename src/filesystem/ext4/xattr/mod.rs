@@ -175,7 +175,7 @@ impl Block {
 
 /// The attribute block, its checksum verified.
 fn block(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<Block>> {
-    let number = inode.file_acl();
+    let number = inode.file_acl(core);
     if number == 0 {
         return Ok(None);
     }
@@ -224,7 +224,7 @@ fn read(
         Value::Inode { number, size } => {
             request.spend(1)?;
             let inode = InodeRecord::read_unlinked(core, number)?;
-            check_value_inode(&inode, size)?;
+            check_value_inode(core, &inode, size)?;
             let mut value = vec![0; to_usize(size.into())];
             content::read(core, request, &inode, &mut value, 0)?;
             verify_value(core, parent, &inode, entry, &value)
@@ -234,13 +234,13 @@ fn read(
     }
 }
 
-fn check_value_inode(inode: &InodeRecord, size: u32) -> Result<()> {
+fn check_value_inode(core: &Core, inode: &InodeRecord, size: u32) -> Result<()> {
     let number = inode.number;
     let wrong = if !inode.has(EA_INODE) || inode.kind != FileType::Regular {
         "does not hold a value".to_owned()
     } else if inode.size != u64::from(size) {
         format!("holds {} bytes, not the e_value_size of {size}", inode.size)
-    } else if inode.file_acl() != 0 {
+    } else if inode.file_acl(core) != 0 {
         "holds a value, and has attributes itself".to_owned()
     } else {
         return Ok(());

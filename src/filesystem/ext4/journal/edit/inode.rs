@@ -110,8 +110,11 @@ impl Editor {
         inode.put(field::SIZE_HIGH, &[e, f, g, h]);
     }
 
-    /// The block of extended attributes; 0 for none.
-    pub(in crate::filesystem::ext4) fn file_acl(inode: &[u8]) -> u64 {
+    /// The block of extended attributes; 0 for none. Its high bits are another's without 64bit.
+    pub(in crate::filesystem::ext4) fn file_acl(&self, inode: &[u8]) -> u64 {
+        if !self.superblock.features.has(features::SIXTY_FOUR_BIT) {
+            return u64::from(inode.u32_at(field::FILE_ACL_LO));
+        }
         u64::from(inode.u16_at(field::FILE_ACL_HIGH)) << 32
             | u64::from(inode.u32_at(field::FILE_ACL_LO))
     }

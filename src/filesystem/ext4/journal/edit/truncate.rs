@@ -108,7 +108,7 @@ impl Editor {
 
     /// One inode less uses the block of extended attributes: it goes with the last.
     fn drop_xattr_block(&self, inode: &[u8]) -> Result<()> {
-        let number = Self::file_acl(inode);
+        let number = self.file_acl(inode);
         if number == 0 {
             return Ok(());
         }
