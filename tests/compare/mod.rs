@@ -8,6 +8,7 @@ mod dirty;
 mod encrypted;
 mod hurd;
 mod mounted;
+mod random;
 mod sets;
 mod without_kernel;
 pub mod workload;

@@ -5,7 +5,7 @@ mod directories;
 mod expect;
 mod ext;
 mod extents;
-mod flips;
+pub mod flips;
 mod journals;
 mod memory;
 mod names;
