@@ -2,7 +2,7 @@
 //! writes to it.
 
 use std::fs::{DirEntry, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -123,7 +123,11 @@ fn in_use(file: &File) -> Option<&'static str> {
     let locked = |locks, start, length| {
         sys::is_locked(file.as_fd(), locks, start, length).unwrap_or_default()
     };
-    if locked(Locks::Any, QEMU_WRITES, 1) {
+    if is_claimed(file) {
+        Some(
+            "in use: it, or a part of it, is mounted or is held by the kernel in another way; files may change or be torn",
+        )
+    } else if locked(Locks::Any, QEMU_WRITES, 1) {
         Some("in use: a running virtual machine (QEMU) writes to it; files may change or be torn")
     } else if locked(Locks::Exclusive, 0, 0) || flocked(file) {
         Some("in use: another program has locked it for writing; files may change or be torn")
@@ -132,6 +136,20 @@ fn in_use(file: &File) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether the kernel has the block device for itself: mounted, as swap, in an array, under another
+/// device. Answered by asking for the same, and giving it back; of files nobody can have that.
+fn is_claimed(file: &File) -> bool {
+    use rustix::fs::{Mode, OFlags};
+    let is_device = |found: std::fs::Metadata| found.file_type().is_block_device();
+    if !file.metadata().is_ok_and(is_device) {
+        return false;
+    }
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::EXCL | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .is_err_and(|error| error == rustix::io::Errno::BUSY)
 }
 
 /// Whether somebody has an exclusive flock(2).

@@ -1,6 +1,7 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
 mod access;
+mod device;
 mod life;
 mod limits;
 mod load;
