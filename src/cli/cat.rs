@@ -3,10 +3,11 @@
 use std::os::unix::ffi::OsStrExt;
 
 use super::arguments::Cat;
-use super::entries;
+use super::entries::{self, Files};
 use super::exit::{Failure, Outcome};
-use super::open::{self, Files};
-use super::output::{Output, complain};
+use super::messages::complain;
+use super::open;
+use super::output::Output;
 use crate::error::{Error, Kind, printable};
 use crate::filesystem::{FileType, Inode};
 use crate::number::to_u64;

@@ -1,8 +1,35 @@
-//! The entries of one directory, collected and sorted, for the verbs that show or copy them.
+//! What the verbs walk over, and the entries of one directory, collected and sorted, for those that
+//! show or copy them.
 
-use super::open::Files;
 use crate::error::Error;
-use crate::filesystem::{Inode, Request};
+use crate::filesystem::{FileSystem, Inode, Request};
+use crate::tree::Tree;
+
+/// What the verbs walk over: the tree of an image.
+pub(crate) trait Files: FileSystem {
+    /// The root of the volume that `inode` is in: what absolute links there start from.
+    fn volume_root(&self, inode: Inode) -> Inode;
+
+    /// Gives `each` the names in `dir`, `.` and `..` perhaps included, with inodes that can be used.
+    ///
+    /// # Errors
+    /// As [`FileSystem::read_dir`].
+    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error>;
+}
+
+impl Files for Tree {
+    fn volume_root(&self, inode: Inode) -> Inode {
+        Tree::volume_root(self, inode)
+    }
+
+    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error> {
+        // Not `read_dir`, whose numbers are for showing only.
+        self.read_dir_plus(&request(), dir, 0, &mut |entry, _| {
+            each(entry.name, entry.inode);
+            true
+        })
+    }
+}
 
 /// A name and what it names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +89,6 @@ pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
 mod tests {
     use super::super::testing::{Memory, file};
     use super::*;
-    use crate::filesystem::FileSystem;
 
     #[test]
     fn entries_come_sorted_without_the_dots() {

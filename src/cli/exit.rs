@@ -61,7 +61,7 @@ impl Failure {
     /// Says what is wrong on standard error, in one line, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if let Self::Image(error) | Self::Usage(error) | Self::Host(error) = self {
-            super::output::complain(error);
+            super::messages::complain(error);
         }
         ExitCode::from(self.number())
     }

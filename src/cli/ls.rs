@@ -6,11 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::Value;
 
 use super::arguments::Ls;
-use super::entries::{self, Named};
+use super::entries::{self, Files, Named};
 use super::exit::{Failure, Outcome};
 use super::json::{self, Object};
-use super::open::{self, Files};
-use super::output::{Output, complain};
+use super::messages::complain;
+use super::open;
+use super::output::Output;
 use super::time;
 use crate::error::{Error, printable};
 use crate::filesystem::{Attributes, FileType, Inode};

@@ -12,6 +12,7 @@ mod info;
 mod json;
 mod ls;
 mod manual;
+mod messages;
 mod mount;
 mod open;
 mod output;
@@ -40,7 +41,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return output::refuse(&error),
     };
-    output::start_log(arguments.verbosity());
+    messages::start_log(arguments.verbosity());
     match run(&arguments) {
         Ok(outcome) => outcome.code(),
         Err(failure) => failure.report(),

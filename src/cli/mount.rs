@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 
 use super::arguments::{Mount, Mounting, Opening, Run, Showing, Umount};
 use super::exit::{Failure, Outcome};
+use super::messages::{log_filter, say};
 use super::open::name_of;
-use super::output::{Output, log_filter, say};
+use super::output::Output;
 use crate::error::Error;
 use crate::service::mount::{self as service, Mounted, Request};
 

@@ -5,40 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::arguments::{Opening, Showing};
-use super::entries::request;
+use super::entries::{Files, request};
 use super::exit::Failure;
-use super::output::say;
+use super::messages::say;
 use crate::error::{Error, printable};
-use crate::filesystem::{FileSystem, Inode};
+use crate::filesystem::Inode;
 use crate::format::Notices;
 use crate::service::open::{self, Image};
 use crate::tree::{self, Tree};
-
-/// What the verbs walk over: the tree of an image.
-pub(crate) trait Files: FileSystem {
-    /// The root of the volume that `inode` is in: what absolute links there start from.
-    fn volume_root(&self, inode: Inode) -> Inode;
-
-    /// Gives `each` the names in `dir`, `.` and `..` perhaps included, with inodes that can be used.
-    ///
-    /// # Errors
-    /// As [`FileSystem::read_dir`].
-    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error>;
-}
-
-impl Files for Tree {
-    fn volume_root(&self, inode: Inode) -> Inode {
-        Tree::volume_root(self, inode)
-    }
-
-    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error> {
-        // Not `read_dir`, whose numbers are for showing only.
-        self.read_dir_plus(&request(), dir, 0, &mut |entry, _| {
-            each(entry.name, entry.inode);
-            true
-        })
-    }
-}
 
 /// The tree of an image, and the image's name for messages.
 pub(crate) struct Opened {

@@ -1,11 +1,11 @@
-//! Writing to standard output and standard error so that nothing in an image reaches a terminal
-//! unescaped, and a closed or full output ends the program with an exit code, never a signal.
+//! Writing to standard output so that nothing in an image reaches a terminal unescaped, and a closed
+//! or full output ends the program with an exit code, never a signal.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use super::exit::Failure;
-use crate::error::{Error, printable};
+use crate::error::printable;
 
 /// Standard output, buffered.
 pub(crate) struct Output {
@@ -62,16 +62,6 @@ impl Output {
     }
 }
 
-/// Writes one line to standard error; where that is closed or full there is nobody to tell.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
-
-/// Writes an error as one line to standard error.
-pub(crate) fn complain(error: &Error) {
-    say(&format!("imgmount: {error}"));
-}
-
 /// Prints what clap says (help and version on standard output, a mistake on standard error) and
 /// gives the exit code: 0 or 2.
 pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
@@ -80,26 +70,6 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
         Ok(()) => ExitCode::from(code),
         Err(error) => Failure::output(&error).report(),
     }
-}
-
-/// What to log, in the language of `RUST_LOG`, which wins over `-v`. Without both, only what
-/// failed unexpectedly: what the user must know is said by the verbs themselves.
-pub(crate) fn log_filter(verbosity: u8) -> String {
-    let level = match verbosity {
-        0 => "error",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_owned())
-}
-
-/// Starts the log on standard error.
-pub(crate) fn start_log(verbosity: u8) {
-    let mut builder = env_logger::Builder::new();
-    builder.parse_filters(&log_filter(verbosity));
-    // It fails only when there is a logger already, which then does the work.
-    let _ = builder.try_init();
 }
 
 /// What was written, for tests to look at.

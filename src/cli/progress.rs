@@ -36,7 +36,7 @@ impl Progress {
 
     /// Says something on standard error without tearing the bar.
     pub(crate) fn say(&self, line: &str) {
-        self.bar.suspend(|| super::output::say(line));
+        self.bar.suspend(|| super::messages::say(line));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
-use super::open::Files;
+use super::entries::Files;
 use crate::error::{Error, Result};
 use crate::filesystem::{
     Attributes, Entry, FileSystem, FileType, Inode, Request, Timestamp, Usage, length_to,

@@ -3,9 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 
-use super::super::entries::{self, Named, request};
+use super::super::entries::{self, Files, Named, request};
 use super::super::exit::{Failure, Outcome};
-use super::super::open::Files;
 use super::super::progress::Progress;
 use super::destination::Directory;
 use super::metadata::Metadata;

@@ -11,9 +11,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::arguments::{Cp, Preserve};
+use super::entries::Files;
 use super::entries::request;
 use super::exit::{Failure, Outcome};
-use super::open::{self, Files};
+use super::open;
 use crate::error::{Error, printable};
 use crate::filesystem::{FileType, Inode};
 use copier::Copier;
@@ -126,7 +127,7 @@ fn copy(
             Ok(inode) => inode,
             Err(error) => {
                 let error = error.context(image);
-                super::output::complain(&error);
+                super::messages::complain(&error);
                 missing.get_or_insert(error);
                 continue;
             }

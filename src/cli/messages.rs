@@ -1,0 +1,35 @@
+//! What is said on standard error: messages, and the log.
+
+use std::io::Write;
+
+use crate::error::Error;
+
+/// Writes one line to standard error; where that is closed or full there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Writes an error as one line to standard error.
+pub(crate) fn complain(error: &Error) {
+    say(&format!("imgmount: {error}"));
+}
+
+/// What to log, in the language of `RUST_LOG`, which wins over `-v`. Without both, only what
+/// failed unexpectedly: what the user must know is said by the verbs themselves.
+pub(crate) fn log_filter(verbosity: u8) -> String {
+    let level = match verbosity {
+        0 => "error",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_owned())
+}
+
+/// Starts the log on standard error.
+pub(crate) fn start_log(verbosity: u8) {
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(&log_filter(verbosity));
+    // It fails only when there is a logger already, which then does the work.
+    let _ = builder.try_init();
+}
