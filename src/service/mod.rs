@@ -27,6 +27,7 @@ pub mod options;
 mod process;
 mod run;
 mod supervisor;
+mod system_log;
 mod unmount;
 mod watched;
 mod wire;

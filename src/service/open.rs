@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::watched::{Tell, Watched};
 use super::{image_file, memory};
 use crate::cache::Cache;
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::format::{self, Context, Nobody, Notices};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
@@ -91,6 +91,14 @@ pub(super) fn stack_of(
 ) -> Result<Image> {
     let cache = Cache::new(options.cache_size);
     let file: SharedSource = Arc::new(Watched::new(File::new(handle)?, tell));
+    if options.offset > 0 && options.offset >= file.size() {
+        let size = file.size();
+        let text = format!(
+            "offset {} is past the end: it has {size} bytes",
+            options.offset
+        );
+        return Err(Error::invalid(text));
+    }
     let length = options
         .length
         .unwrap_or_else(|| file.size().saturating_sub(options.offset));
@@ -107,4 +115,28 @@ pub(super) fn stack_of(
         stack: Arc::new(Stack::open(source, &context)?),
         notices,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_past_the_end_says_how_long_the_image_is() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [1; 512]).unwrap();
+        let message = |offset| {
+            let options = Options {
+                offset,
+                ..Options::default()
+            };
+            let opened = open(file.path(), &options);
+            opened.err().map(|error| error.to_string())
+        };
+        assert_eq!(message(511), None);
+        for offset in [512, u64::MAX] {
+            let text = format!("offset {offset} is past the end: it has 512 bytes");
+            assert!(message(offset).unwrap().ends_with(&text));
+        }
+    }
 }

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::channel::Channel;
+use super::system_log::SystemLog;
 use super::wire::{Report, Task};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, printable};
 
 /// The first argument of a worker, and of a supervisor in the background.
 pub(super) const WORKER: &str = "--worker";
@@ -29,8 +31,8 @@ pub(super) fn same_program(role: &str, about: &[OsString]) -> Command {
 pub(super) enum Log {
     /// It goes to this process's standard error.
     Show,
-    /// It is lost.
-    Drop,
+    /// It goes to the system's log.
+    System,
 }
 
 /// A worker. Ends with this value.
@@ -38,6 +40,9 @@ pub(super) struct Worker {
     child: Child,
     channel: Channel,
     log: File,
+    /// The system's log, once it was needed and if there is one.
+    system: Option<Option<SystemLog>>,
+    about: String,
 }
 
 impl Worker {
@@ -50,6 +55,7 @@ impl Worker {
         let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
         let (log, their_log) = rustix::pipe::pipe_with(flags)
             .map_err(|error| Error::io("make a pipe", &error.into()))?;
+        let shown = printable(about.as_bytes());
         let child = same_program(WORKER, &[about])
             .env_clear()
             .current_dir("/")
@@ -64,6 +70,8 @@ impl Worker {
             child,
             channel,
             log: log.into(),
+            system: None,
+            about: shown,
         };
         worker.channel.send(task, Some(image))?;
         Ok(worker)
@@ -106,10 +114,17 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        if log == Log::Show {
-            text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
+        text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
+        match log {
             // A log that is full or closed loses lines.
-            let _ = rustix::io::write(rustix::stdio::stderr(), &text);
+            Log::Show => drop(rustix::io::write(rustix::stdio::stderr(), &text)),
+            Log::System if text.is_empty() => {}
+            Log::System => {
+                let open = || SystemLog::open(self.about.clone());
+                if let Some(log) = self.system.get_or_insert_with(open) {
+                    log.lines(&text);
+                }
+            }
         }
     }
 

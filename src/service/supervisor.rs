@@ -375,7 +375,7 @@ pub(super) fn supervise() -> Result<(), Failure> {
     leave_terminal()?;
     client.send(&Outcome::Ready(mounted), None)?;
     drop(client);
-    supervisor.stay(Log::Drop)
+    supervisor.stay(Log::System)
 }
 
 /// Nothing of the user's stays in use: neither the terminal nor the directory.
