@@ -51,6 +51,45 @@ fn e13_record_length() {
     }
 }
 
+/// Whoever asks for a listing in pieces gets every entry that can be read, those behind the damage
+/// too, and the error at the end, although no state is kept between the pieces.
+#[test]
+fn e13_a_listing_in_pieces_ends_with_the_damage() {
+    let seed = seeds::modern();
+    let many = seed.image.ino("many");
+    let (all, none) = walk::in_pieces(&seed.image.bytes, b"many", 7);
+    assert_eq!(none, None);
+    let (middle, _) = seed.image.mapped(many)[2];
+    let place = seed.image.nth_block(many, middle);
+    let entries = seed.image.dirents(many);
+    let inside =
+        |object: &Object| matches!(object, Object::Dirent { block, .. } if *block == place);
+    let lost: Vec<&(Vec<u8>, Object)> = entries
+        .iter()
+        .filter(|(_, object)| inside(object))
+        .collect();
+    assert!(lost.len() > 1 && lost.len() < entries.len());
+    let mut mutant = seed.mutant();
+    mutant.set(lost[0].1, "rec_len", 3);
+    for piece in [1, 7, 100_000] {
+        let (names, error) = walk::in_pieces(&mutant.bytes, b"many", piece);
+        let expected: Vec<_> = all
+            .iter()
+            .filter(|name| lost.iter().all(|(lost, _)| lost != *name))
+            .collect();
+        assert_eq!(
+            names.iter().collect::<Vec<_>>(),
+            expected,
+            "{piece} at a time"
+        );
+        assert_eq!(
+            error.expect("the damage").kind(),
+            Corrupt,
+            "{piece} at a time"
+        );
+    }
+}
+
 #[test]
 fn e13_name_length() {
     let seed = seeds::modern();

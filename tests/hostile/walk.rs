@@ -330,6 +330,35 @@ pub fn count_entries(bytes: &[u8], name: &[u8]) -> usize {
     count
 }
 
+/// The names in the directory `name` of the root, asked for `piece` at a time, each time from the
+/// last cursor on, as readdir(2) does it; and the error that ends the listing.
+pub fn in_pieces(bytes: &[u8], name: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<Error>) {
+    let context = context(&Options::default());
+    let stack = Stack::open(Arc::new(Memory(bytes.to_vec())), &context).expect("an image");
+    let Content::FileSystem { filesystem, .. } = &stack.disks[0].content else {
+        panic!("no file system");
+    };
+    let found = filesystem.lookup(&Request::new(0), filesystem.root(), name);
+    let directory = found.expect("readable").expect("there");
+    let (mut names, mut cursor) = (Vec::new(), 0);
+    loop {
+        let before = names.len();
+        let result = filesystem.read_dir(&Request::new(0), directory, cursor, &mut |entry| {
+            if names.len() - before == piece {
+                return false;
+            }
+            names.push(entry.name.to_vec());
+            cursor = entry.next;
+            assert!(cursor < 1 << 63 && names.len() < MOST, "no end of entries");
+            true
+        });
+        // Like readdir(2), which keeps an error back while there are entries to give.
+        if names.len() == before {
+            return (names, result.err());
+        }
+    }
+}
+
 fn context(options: &Options) -> Context {
     Context {
         options: options.clone(),
