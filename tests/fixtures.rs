@@ -99,6 +99,33 @@ fn add_formats(node: &Node, found: &mut BTreeSet<&'static str>) {
     }
 }
 
+/// What a test needs and `contrib/test` does not install would be skipped on every bare machine.
+#[test]
+fn every_tool_that_a_test_needs_is_installed_by_contrib_test() {
+    /// What every system has, and what comes with another.
+    const ALWAYS: [&str; 17] = [
+        "sh", "tar", "gzip", "cp", "cat", "diff", "stat", "mkfifo", "script", "fdisk", "prlimit",
+        "setpriv", "unshare", "tune2fs", "dumpe2fs", "e2fsck", "chattr",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = std::fs::read_to_string(root.join("contrib/test")).unwrap();
+    let mut tools = BTreeSet::new();
+    for file in crate::arrows::sources(&root.join("tests")) {
+        let text = std::fs::read_to_string(file).unwrap();
+        for behind in text.split("need!(").skip(1) {
+            let arguments = behind.split(");").next().unwrap();
+            for tool in arguments.split("tool \"").skip(1) {
+                tools.insert(tool.split('"').next().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(tools.contains("mke2fs"), "{tools:?}");
+    for tool in tools {
+        let installed = script.contains(&format!("    \"{tool} ")) || ALWAYS.contains(&&*tool);
+        assert!(installed, "contrib/test does not install {tool}");
+    }
+}
+
 #[test]
 fn the_demo_disk_is_small_and_as_debugfs_says() {
     need!(root, tool "debugfs", tool "gzip");
