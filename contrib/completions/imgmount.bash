@@ -398,7 +398,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -p -v -h --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

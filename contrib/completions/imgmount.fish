@@ -29,7 +29,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -s p -l partition -d 'On
 complete -c imgmount -n "__fish_imgmount_needs_command" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -59,7 +59,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partiti
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -70,7 +70,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ignore-check
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s h -l help -d 'Print help'
-complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -84,7 +84,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s p -l partition 
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -102,7 +102,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s p -l partition
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -117,7 +117,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s p -l partition 
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -127,7 +127,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksum
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -137,7 +137,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-che
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s h -l help -d 'Print help'
-complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -152,12 +152,11 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Open as this format, without looking further: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
-complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s f -l foreground -d 'Stay in the foreground'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-replay -d 'Show the disk as it lies, without what is in its journal'

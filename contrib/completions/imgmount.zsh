@@ -19,7 +19,7 @@ _imgmount() {
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -54,7 +54,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -74,7 +74,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (info)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -94,7 +94,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -120,7 +120,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -142,7 +142,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -160,7 +160,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (convert)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -178,7 +178,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (check)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -199,13 +199,11 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Open as this format, without looking further\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
-'-f[Stay in the foreground]' \
-'--foreground[Stay in the foreground]' \
 '--no-raw[Leave out the raw .img files]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \

@@ -89,6 +89,9 @@ pub struct Mount {
     /// What is mounted and how.
     #[command(flatten)]
     pub mounting: Mounting,
+    /// Stay in the foreground
+    #[arg(short, long, help_heading = "Mounting")]
+    pub foreground: bool,
     /// What the tree shows.
     #[command(flatten)]
     pub showing: Showing,
@@ -104,9 +107,6 @@ pub struct Mounting {
     /// Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...
     #[arg(short = 'o', value_name = "OPTION,...")]
     pub options: Vec<OsString>,
-    /// Stay in the foreground
-    #[arg(short, long)]
-    pub foreground: bool,
 }
 
 /// What of the image is shown.
@@ -137,7 +137,7 @@ pub enum Layout {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Opening the image")]
 pub struct Opening {
-    /// Open as this format, without looking further: raw, gpt, mbr, ext4
+    /// Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
     /// Where in the file the disk or volume starts

@@ -16,6 +16,7 @@ pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
         image,
         mountpoint,
         mounting,
+        foreground,
         showing,
         opening,
     } = arguments;
@@ -24,6 +25,7 @@ pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
     };
     let mut request = request(image, mounting, showing, opening)?;
     request.mountpoint.clone_from(mountpoint);
+    request.foreground = *foreground;
     let mut announced = Ok(());
     service::mount(&request, &mut |mounted| {
         notices(&request, mounted);
@@ -64,7 +66,6 @@ fn request(
     let mut request = Request::new(image);
     request.open = opening.options();
     request.tree = showing.options();
-    request.foreground = mounting.foreground;
     request.log = log_filter(opening.verbose);
     for options in &mounting.options {
         request.set_options(options)?;

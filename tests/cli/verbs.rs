@@ -72,6 +72,71 @@ fn convert_gives_the_same_bytes_with_holes() {
 }
 
 #[test]
+fn convert_of_a_volume_gives_the_bytes_of_its_partition() {
+    need!(tool "mke2fs", tool "sfdisk");
+    let scratch = Scratch::new();
+    let volume = std::fs::read(image(&scratch)).unwrap();
+    let disk = scratch.file("gpt.raw", 12 << 20);
+    let script = "printf 'label: gpt\\nstart=2048, size=16384, name=root\\n' | sfdisk -q gpt.raw";
+    let sh = Run::new("sh").args(["-c", script]);
+    sh.within(scratch.path()).run();
+    let file = std::fs::OpenOptions::new().write(true).open(&disk).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &volume, 1 << 20).unwrap();
+    for (number, name) in ["1", "p1", "LABEL=root", "PARTLABEL=root"]
+        .iter()
+        .enumerate()
+    {
+        let out = scratch.join(&format!("out-{number}"));
+        let convert = imgmount().arg("convert").arg(&disk);
+        convert.arg(name).arg(&out).run();
+        assert!(std::fs::read(&out).unwrap() == volume, "{name}");
+    }
+    let out = scratch.join("none");
+    let convert = imgmount().arg("convert").arg(&disk);
+    let refused = convert.arg("7").arg(&out).output();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(!out.exists(), "made for nothing");
+}
+
+/// The hexadecimal number behind `word` in what debugfs says.
+fn hex_after(text: &str, word: &str) -> i64 {
+    let rest = text
+        .split(word)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{word}: {text}"));
+    let digits = rest.trim_start().trim_start_matches("0x");
+    let end = digits
+        .find(|c: char| !c.is_ascii_hexdigit())
+        .unwrap_or(digits.len());
+    i64::from_str_radix(&digits[..end], 16).unwrap()
+}
+
+#[test]
+fn json_has_what_fuse_cannot_carry_birth_and_flags_as_debugfs_says() {
+    need!(tool "mke2fs", tool "debugfs", tool "date");
+    let scratch = Scratch::new();
+    let disk = image(&scratch);
+    for change in [
+        "sif b crtime 20010203040506",
+        "sif b flags 0x80050",
+        "sif b generation 77",
+    ] {
+        let debugfs = Run::new("debugfs").args(["-w", "-R", change]);
+        debugfs.arg(&disk).run();
+    }
+    let stat = Run::new("debugfs").args(["-R", "stat b"]).arg(&disk).text();
+    let line = imgmount().args(["ls", "--json"]).arg(&disk).arg("b").text();
+    let found: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(found["flags"], hex_after(&stat, "Flags:"));
+    assert_eq!(found["flags"], 0x80050);
+    assert_eq!(found["generation"], 77);
+    let born = format!("@{}", hex_after(&stat, "crtime:"));
+    let date = Run::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%S", "-d", &born]);
+    let found = found["crtime"].as_str().unwrap();
+    assert_eq!(found.split('.').next(), Some(date.text().trim()));
+}
+
+#[test]
 fn info_says_the_same_to_people_and_programs() {
     need!(tool "mke2fs");
     let scratch = Scratch::new();

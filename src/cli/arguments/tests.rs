@@ -81,6 +81,7 @@ fn what_is_missing_or_too_much_is_a_usage_error() {
         "imgmount cat disk.raw",
         "imgmount cp disk.raw p1",
         "imgmount run disk.raw",
+        "imgmount run -f disk.raw -- true",
         "imgmount disk.raw mnt more",
         "imgmount info disk.raw --offset 1X",
         "imgmount convert disk.raw p1 out more",

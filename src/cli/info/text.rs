@@ -123,8 +123,11 @@ impl Page {
                 description,
                 error,
             } => {
+                // The error begins with the format too, which is said already.
+                let error = error.to_string();
+                let why = error.strip_prefix(&format!("{format}: ")).unwrap_or(&error);
                 self.line(&format!(
-                    "{}: not opened: {error}",
+                    "{}: not opened: {why}",
                     titled(format, description)
                 ));
                 self.within(|page| page.description(description));
@@ -304,7 +307,8 @@ pub(super) mod tests {
             description: Description::default(),
             error: Error::corrupt("s_log_block_size 31 is over 6")
                 .at(1048)
-                .context("superblock"),
+                .context("superblock")
+                .context("ext4"),
         };
         let mut gone = volume("p4", 4096, 1024);
         gone.source = Err(Error::corrupt("lies past the end of the disk"));
