@@ -122,6 +122,34 @@ impl Content {
             _ => &[],
         }
     }
+
+    /// The name of the format that it is, or claims to be, and what it says of itself.
+    #[must_use]
+    pub fn described(&self) -> Option<(&'static str, &Description)> {
+        match self {
+            Self::FileSystem {
+                format,
+                description,
+                ..
+            }
+            | Self::Table {
+                format,
+                description,
+                ..
+            }
+            | Self::Member {
+                format,
+                description,
+                ..
+            }
+            | Self::Damaged {
+                format,
+                description,
+                ..
+            } => Some((format, description)),
+            Self::Recognised { .. } | Self::Unknown { .. } => None,
+        }
+    }
 }
 
 /// The formats of all four layers. The program has one, [`Registries::BUILT_IN`]; tests make more.

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::json::{self, Object, add_bytes};
+use crate::filesystem::Usage;
 use crate::format::{Description, Partition};
 use crate::service::open::Image;
 use crate::stack::{Assembly, Content, Node};
@@ -69,69 +70,48 @@ fn partition(partition: &Partition) -> Value {
 
 fn content(content: &Content) -> Value {
     let mut object = Object::new();
+    if let Some((format, description)) = content.described() {
+        object.insert("format".into(), format.into());
+        add_description(&mut object, description);
+    }
+    if matches!(content, Content::FileSystem { .. } | Content::Table { .. }) {
+        object.insert("volumes".into(), nodes(content.children()));
+    }
+    let mut add = |name: &str, value: Value| object.insert(name.into(), value);
     let kind = match content {
-        Content::FileSystem {
-            format,
-            description,
-            filesystem,
-            extra,
-        } => {
-            object.insert("format".into(), (*format).into());
-            add_description(&mut object, description);
-            let usage = filesystem.usage();
-            object.insert(
-                "usage".into(),
-                json!({
-                    "block_size": usage.block_size, "blocks": usage.blocks, "free": usage.free,
-                    "available": usage.available, "files": usage.files,
-                    "files_free": usage.files_free, "name_max": usage.name_max,
-                }),
-            );
-            object.insert("volumes".into(), nodes(extra));
+        Content::FileSystem { filesystem, .. } => {
+            add("usage", usage(&filesystem.usage()));
             "filesystem"
         }
-        Content::Table {
-            format,
-            description,
-            children,
-        } => {
-            object.insert("format".into(), (*format).into());
-            add_description(&mut object, description);
-            object.insert("volumes".into(), nodes(children));
-            "table"
-        }
-        Content::Member {
-            format,
-            description,
-            set,
-        } => {
-            object.insert("format".into(), (*format).into());
-            add_description(&mut object, description);
-            object.insert("set".into(), set.as_str().into());
+        Content::Table { .. } => "table",
+        Content::Member { set, .. } => {
+            add("set", set.as_str().into());
             "member"
         }
         Content::Recognised { name } => {
-            object.insert("format".into(), name.as_str().into());
+            add("format", name.as_str().into());
             "recognised"
         }
-        Content::Damaged {
-            format,
-            description,
-            error,
-        } => {
-            object.insert("format".into(), (*format).into());
-            add_description(&mut object, description);
-            object.insert("error".into(), json::error(error));
+        Content::Damaged { error, .. } => {
+            add("error", json::error(error));
             "damaged"
         }
         Content::Unknown { what, looked_for } => {
-            object.insert("what".into(), what.as_str().into());
-            object.insert("looked_for".into(), looked_for.as_slice().into());
+            add("what", what.as_str().into());
+            add("looked_for", looked_for.as_slice().into());
             "unknown"
         }
     };
-    object.insert("kind".into(), kind.into());
+    add("kind", kind.into());
     Value::Object(object)
+}
+
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "block_size": usage.block_size, "blocks": usage.blocks, "free": usage.free,
+        "available": usage.available, "files": usage.files,
+        "files_free": usage.files_free, "name_max": usage.name_max,
+    })
 }
 
 fn add_description(object: &mut Object, description: &Description) {

@@ -74,72 +74,17 @@ impl Page {
     }
 
     fn content(&mut self, content: &Content) {
-        match content {
-            Content::FileSystem {
-                format,
-                description,
-                filesystem,
-                extra,
-            } => {
-                self.line(&titled(format, description));
-                let usage = filesystem.usage();
-                let bytes = |blocks: u64| human(blocks.saturating_mul(usage.block_size.into()));
-                let free = usage.blocks.saturating_sub(usage.free);
-                self.within(|page| {
-                    page.line(&format!("{} used of {}", bytes(free), bytes(usage.blocks)));
-                    page.description(description);
-                });
-                self.nodes(extra);
-            }
-            Content::Table {
-                format,
-                description,
-                children,
-            } => {
-                self.line(&titled(format, description));
-                self.within(|page| page.description(description));
-                self.nodes(children);
-            }
-            Content::Member {
-                format,
-                description,
-                set,
-            } => {
-                self.line(&format!(
-                    "{}: member of {}",
-                    titled(format, description),
-                    cut(set.as_bytes())
-                ));
-                self.within(|page| page.description(description));
-            }
-            Content::Recognised { name } => {
-                self.line(&format!(
-                    "{} (recognised; its files cannot be shown)",
-                    cut(name.as_bytes())
-                ));
-            }
-            Content::Damaged {
-                format,
-                description,
-                error,
-            } => {
-                // The error begins with the format too, which is said already.
-                let error = error.to_string();
-                let why = error.strip_prefix(&format!("{format}: ")).unwrap_or(&error);
-                self.line(&format!(
-                    "{}: not opened: {why}",
-                    titled(format, description)
-                ));
-                self.within(|page| page.description(description));
-            }
-            Content::Unknown { what, looked_for } => {
-                self.line(&format!(
-                    "{}; looked for {}",
-                    cut(what.as_bytes()),
-                    looked_for.join(", ")
-                ));
-            }
+        self.line(&title(content));
+        if let Content::FileSystem { filesystem, .. } = content {
+            let usage = filesystem.usage();
+            let bytes = |blocks: u64| human(blocks.saturating_mul(usage.block_size.into()));
+            let used = bytes(usage.blocks.saturating_sub(usage.free));
+            self.within(|page| page.line(&format!("{used} used of {}", bytes(usage.blocks))));
         }
+        if let Some((_, description)) = content.described() {
+            self.within(|page| page.description(description));
+        }
+        self.nodes(content.children());
     }
 
     fn set(&mut self, set: &Assembly) {
@@ -224,6 +169,32 @@ fn entry(partition: &Partition) -> Vec<String> {
     );
     parts.extend(partition.bootable.then(|| "bootable".to_owned()));
     parts
+}
+
+/// What a disk, partition or volume holds, in one line.
+fn title(content: &Content) -> String {
+    let described = content.described();
+    let mut title = described.map_or_else(String::new, |(format, it)| titled(format, it));
+    title.push_str(&match content {
+        Content::FileSystem { .. } | Content::Table { .. } => String::new(),
+        Content::Member { set, .. } => format!(": member of {}", cut(set.as_bytes())),
+        Content::Recognised { name } => format!(
+            "{} (recognised; its files cannot be shown)",
+            cut(name.as_bytes())
+        ),
+        Content::Damaged { format, error, .. } => {
+            // The error begins with the format too, which is said already.
+            let error = error.to_string();
+            let why = error.strip_prefix(&format!("{format}: "));
+            format!(": not opened: {}", why.unwrap_or(&error))
+        }
+        Content::Unknown { what, looked_for } => format!(
+            "{}; looked for {}",
+            cut(what.as_bytes()),
+            looked_for.join(", ")
+        ),
+    });
+    title
 }
 
 /// `ext4  "root"  UUID=…`.
