@@ -75,51 +75,11 @@ impl Page {
     }
 
     fn summary(&mut self, summary: &Summary) {
-        let Summary {
-            volume,
-            format,
-            files,
-            bytes,
-            second,
-        } = summary;
-        if self.json {
-            let (compared, beyond_reach, unable) = match second {
-                Second::None => (None, None, None),
-                Second::Unable(reason) => (None, None, Some(reason)),
-                Second::Compared {
-                    files,
-                    beyond_reach,
-                } => (Some(files), Some(beyond_reach), None),
-            };
-            return self.line(&json::line(&json!({
-                "type": "volume", "volume": volume, "format": format, "files": files,
-                "bytes": bytes, "second_reader": {
-                    "compared": compared, "beyond_reach": beyond_reach, "unable": unable,
-                },
-            })));
-        }
-        let second = match second {
-            Second::None => String::new(),
-            Second::Unable(reason) => format!("; the second reader does not open it: {reason}"),
-            Second::Compared {
-                files,
-                beyond_reach: 0,
-            } => {
-                format!("; {files} compared with a second reader")
-            }
-            Second::Compared {
-                files,
-                beyond_reach,
-            } => {
-                format!(
-                    "; {files} compared with a second reader, which does not reach {beyond_reach}"
-                )
-            }
+        let line = match self.json {
+            true => json::line(&summary_value(summary)),
+            false => summary_text(summary),
         };
-        self.line(&format!(
-            "{volume}: {format}: {files} files, {} read{second}",
-            human(*bytes)
-        ));
+        self.line(&line);
     }
 
     fn total(mut self) -> Result<Outcome, Failure> {
@@ -158,4 +118,48 @@ fn judgement(judgement: Judgement) -> &'static str {
         Judgement::Disagreement => "disagreement",
         Judgement::Explained => "explained",
     }
+}
+
+fn summary_value(summary: &Summary) -> Value {
+    let (compared, beyond_reach, unable) = match &summary.second {
+        Second::None => (None, None, None),
+        Second::Unable(reason) => (None, None, Some(reason)),
+        Second::Compared {
+            files,
+            beyond_reach,
+        } => (Some(files), Some(beyond_reach), None),
+    };
+    json!({
+        "type": "volume", "volume": summary.volume, "format": summary.format,
+        "files": summary.files, "bytes": summary.bytes,
+        "second_reader": {
+            "compared": compared, "beyond_reach": beyond_reach, "unable": unable,
+        },
+    })
+}
+
+fn summary_text(summary: &Summary) -> String {
+    let Summary {
+        volume,
+        format,
+        files,
+        bytes,
+        second,
+    } = summary;
+    let second = match second {
+        Second::None => String::new(),
+        Second::Unable(reason) => format!("; the second reader does not open it: {reason}"),
+        Second::Compared {
+            files,
+            beyond_reach,
+        } => {
+            let missed = match beyond_reach {
+                0 => String::new(),
+                missed => format!(", which does not reach {missed}"),
+            };
+            format!("; {files} compared with a second reader{missed}")
+        }
+    };
+    let read = human(*bytes);
+    format!("{volume}: {format}: {files} files, {read} read{second}")
 }

@@ -25,43 +25,21 @@ pub(super) fn differences(ours: &Attributes, theirs: &Metadata) -> Vec<Differenc
             found.push(Difference { text, extra });
         }
     };
-    let kind = their_kind(theirs);
-    compare(
-        "the type",
-        format!("{:?}", ours.kind),
-        format!("{kind:?}"),
-        None,
-    );
+    let kind = format!("{:?}", their_kind(theirs));
+    compare("the type", format!("{:?}", ours.kind), kind, None);
     let has_size = matches!(
         ours.kind,
         FileType::Regular | FileType::Directory | FileType::Symlink
     );
     if has_size {
-        compare(
-            "the size",
-            ours.size.to_string(),
-            theirs.len().to_string(),
-            None,
-        );
+        let size = theirs.len().to_string();
+        compare("the size", ours.size.to_string(), size, None);
     }
-    compare(
-        "the mode",
-        format!("{:04o}", ours.mode),
-        format!("{:04o}", theirs.mode()),
-        None,
-    );
-    compare(
-        "the owner",
-        ours.uid.to_string(),
-        theirs.uid().to_string(),
-        None,
-    );
-    compare(
-        "the group",
-        ours.gid.to_string(),
-        theirs.gid().to_string(),
-        None,
-    );
+    let octal = |mode: u16| format!("{mode:04o}");
+    compare("the mode", octal(ours.mode), octal(theirs.mode()), None);
+    let (uid, gid) = (theirs.uid().to_string(), theirs.gid().to_string());
+    compare("the owner", ours.uid.to_string(), uid, None);
+    compare("the group", ours.gid.to_string(), gid, None);
     let modified = (our_time(ours.mtime), their_time(theirs.modified()));
     compare("mtime", modified.0, modified.1, Some(MTIME_EXTRA_END));
     let accessed = (our_time(ours.atime), their_time(theirs.accessed()));
