@@ -1,5 +1,6 @@
 //! The one volume that the user named, as `-p` does.
 
+use super::names::udev_name;
 use crate::error::{Error, Result, printable};
 use crate::format::Description;
 use crate::stack::{Content, Node, Stack};
@@ -90,14 +91,20 @@ impl<'a> Test<'a> {
             Self::Name(name) => node.name == name,
             Self::Label(label) => described
                 .and_then(|described| described.label.as_deref())
-                .is_some_and(|bytes| bytes == label.as_bytes()),
+                .is_some_and(|bytes| is_label(bytes, label)),
             Self::Uuid(uuid) => same(described.and_then(|it| it.uuid.as_ref()), uuid),
             Self::PartLabel(label) => partition
                 .and_then(|partition| partition.label.as_deref())
-                .is_some_and(|text| text == label),
+                .is_some_and(|text| is_label(text.as_bytes(), label)),
             Self::PartUuid(uuid) => same(partition.and_then(|it| it.uuid.as_ref()), uuid),
         }
     }
+}
+
+/// Whether `wanted` is the label `bytes`, or its spelling under `by-label`: not every label is UTF-8,
+/// or can be typed.
+fn is_label(bytes: &[u8], wanted: &str) -> bool {
+    bytes == wanted.as_bytes() || udev_name(bytes) == wanted
 }
 
 /// What the file system on `node`, read or damaged, says of itself.

@@ -185,7 +185,9 @@ fn selectors_name_one_volume() {
         ("LABEL=hurt", "p4"),
         ("UUID=aaaa-01", "p2"),
         ("UUID=\"AAAA-02\"", "p3"),
+        ("LABEL=\\x2e\\x2e", "p5"),
         ("PARTLABEL=EFI System", "p1"),
+        ("PARTLABEL=a\\x2fb\\x0a", "p4"),
         ("PARTUUID=0BADCAFE-05", "p5"),
         ("disk", "disk"),
     ] {
