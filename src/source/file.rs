@@ -29,17 +29,17 @@ pub struct File {
 
 /// Which file it is, and in which state: two that differ are not the same bytes for sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+struct Identity {
     /// The device that holds the file (`st_dev`).
-    pub device: u64,
+    device: u64,
     /// Its inode number there.
-    pub inode: u64,
+    inode: u64,
     /// Its size in bytes as stat(2) says, 0 for a block device.
-    pub size: u64,
+    size: u64,
     /// When its bytes last changed: seconds and nanoseconds.
-    pub modified: (i64, i64),
+    modified: (i64, i64),
     /// When its inode last changed, by a rename over it too: seconds and nanoseconds.
-    pub changed: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// What became of an open file, the worst last.
@@ -72,12 +72,6 @@ impl File {
             links,
             known: Mutex::new(None),
         })
-    }
-
-    /// Which file this is, as it was when it was wrapped.
-    #[must_use]
-    pub fn identity(&self) -> Identity {
-        self.identity
     }
 
     /// What became of the file since it was wrapped.
@@ -315,7 +309,7 @@ mod tests {
     #[test]
     fn u06_an_overwritten_file_says_so() {
         let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
-        let before = file.identity();
+        let before = file.identity;
         // The clock of a file system ticks every few milliseconds.
         for _ in 0..1000 {
             named.as_file().write_all_at(b"new", 0).expect("it writes");
@@ -325,7 +319,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         assert_eq!(file.change(), Ok(Change::Written));
-        assert_eq!(file.identity(), before);
+        assert_eq!(file.identity, before);
     }
 
     #[test]
