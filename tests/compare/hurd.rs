@@ -52,3 +52,35 @@ fn high_bits_of_the_mode_are_no_attribute_block() {
     };
     assert_eq!(comparison.check("hurd"), 4);
 }
+
+/// On a file system of the Hurd the kernel writes nanoseconds, but not `i_extra_isize`, and then
+/// attributes behind it that it does not find again.
+#[test]
+fn fields_behind_an_i_extra_isize_of_0_are_in_use() {
+    need!(loop, kernel "ext4", tool "mke2fs", tool "debugfs");
+    let scratch = Scratch::new();
+    let image = scratch.file("image", 4 << 20);
+    let mke2fs = Run::new("mke2fs").words("-q -F -t ext3 -b 1024 -I 256 -o hurd");
+    mke2fs.arg(&image).run();
+    let mounted = Mounted::new(&image, "ext4", "rw", &scratch.join("written"));
+    let path = mounted.path().join("file");
+    std::fs::write(&path, b"with nanoseconds").unwrap();
+    super::workload::set(&path, "user.small", b"in the inode").unwrap();
+    mounted.unmount();
+    let said = debugfs::ask(&image, "stat /file\n").remove(0);
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("Size of extra inode fields: 0"), "{said}");
+    let copy = scratch.join("copy");
+    images::copy(&image, &copy);
+    let mounted = Mounted::recovered(&copy, &scratch.join("expected"));
+    let expected = walk::mounted(mounted.path());
+    assert!(expected[&b"file"[..]].crtime.is_some());
+    let opened = library::open_with(&image, &Options::default());
+    let comparison = Comparison {
+        expected: &expected,
+        referee: "Linux",
+        found: &library::walk(&*library::file_system(&opened)),
+        without: &[],
+    };
+    comparison.check("hurd");
+}

@@ -122,9 +122,13 @@ impl InodeRecord {
         self.has(INLINE_DATA)
     }
 
-    /// The bytes behind the fixed fields: the extended attributes of the inode.
+    /// The bytes behind the fixed fields: the extended attributes of the inode. There are none where
+    /// `i_extra_isize` is 0.
     pub(super) fn tail(&self) -> &[u8] {
-        let used = BASE.saturating_add(usize::from(self.extra.i_extra_isize.get()));
+        let used = match self.extra.i_extra_isize.get() {
+            0 => return &[],
+            used => BASE.saturating_add(usize::from(used)),
+        };
         self.bytes.get(used..).unwrap_or(&[])
     }
 
@@ -221,14 +225,17 @@ impl InodeRecord {
         ))
     }
 
-    /// `value`, where `i_extra_isize` says that the fields up to byte `end` behind the first 128
-    /// are in use.
+    /// `value`, where the fields up to byte `end` behind the first 128 are in use: as
+    /// `i_extra_isize` says, or all where it is 0 and there is room. The kernel takes them for its
+    /// own then, and on file systems of the Hurd it writes them so.
     fn if_used(&self, value: u32, end: u16) -> Option<u32> {
-        (self.extra.i_extra_isize.get() >= end).then_some(value)
+        let used = self.extra.i_extra_isize.get();
+        let unsaid = used == 0 && self.bytes.len() > BASE;
+        (used >= end || unsaid).then_some(value)
     }
 
     fn verify_checksum(&self, core: &Core) -> Result<()> {
-        let wide = self.if_used(0, 4).is_some();
+        let wide = self.extra.i_extra_isize.get() >= 4;
         let (base, extra) = self
             .bytes
             .split_at_checked(BASE)
