@@ -39,11 +39,12 @@ const TOGGLES: [&str; 24] = [
 /// One file system to be made.
 pub struct Features {
     /// Bytes.
-    size: u64,
+    pub size: u64,
+    /// Blocks that are made, fewer than there is room for where it grows later.
+    blocks: Option<u64>,
     mke2fs: Vec<String>,
     /// Options of the mount that writes.
     pub mount: String,
-    tune2fs: &'static str,
     pub has_journal: bool,
 }
 
@@ -67,6 +68,11 @@ impl Features {
         say(&format!("-t {kind}"));
         let block = [1024, 2048, 4096][numbers.below(3)];
         say(&format!("-b {block}"));
+        match numbers.below(16) {
+            0 if kind == "ext2" => say("-r 0"),
+            1 if kind != "ext4" => say("-o hurd"),
+            _ => {}
+        }
         let inode = [128, 256, 256, 256, 512, 1024, 2048][numbers.below(7)].min(block);
         say(&format!("-I {inode}"));
         let mut features = toggles(numbers);
@@ -117,11 +123,12 @@ impl Features {
             say(&format!("-O {}", features.join(",")));
         }
         say(&format!("-E {}", extended.join(",")));
+        let part = [100, 100, 100, 40, 70][numbers.below(5)];
         Self {
             size,
+            blocks: (part < 100).then_some(size / block as u64 * part / 100),
             mke2fs,
             mount: mount_options(numbers, without_journal, kind),
-            tune2fs: finally(numbers),
             has_journal: !without_journal,
         }
     }
@@ -129,14 +136,27 @@ impl Features {
     /// Makes it in `image`, unless mke2fs refuses the combination.
     fn make(&self, image: &Path) -> bool {
         let mke2fs = Run::new("mke2fs").words("-q -F").args(&self.mke2fs);
-        mke2fs.arg(image).output().status.success()
+        let blocks = self.blocks.iter().map(u64::to_string);
+        mke2fs.arg(image).args(blocks).output().status.success()
     }
 
-    /// What tune2fs changes after the unmount, where it can.
-    pub fn finish(&self, image: &Path) {
-        if !self.tune2fs.is_empty() {
-            let _ = Run::new("tune2fs").words(self.tune2fs).arg(image).output();
+    /// Lets e2fsprogs change the file system in `image` in random ways, as far as it can, and mend
+    /// what it left to be mended; gives the commands.
+    pub fn change(numbers: &mut Numbers, image: &Path, size: u64) -> String {
+        let changes = changes(numbers);
+        for change in &changes {
+            let (program, words) = change.split_once(' ').unwrap_or((change, ""));
+            let run = Run::new(program).words(words).arg(image);
+            let _ = match program {
+                "resize2fs" if words.is_empty() => {
+                    let blocks = (size >> 10) * (60 + numbers.below(100) as u64) / 100;
+                    run.arg(format!("{blocks}K")).output()
+                }
+                _ => run.output(),
+            };
+            let _ = Run::new("e2fsck").words("-fy").arg(image).output();
         }
+        changes.join(", ")
     }
 }
 
@@ -196,39 +216,48 @@ fn mount_options(numbers: &mut Numbers, without_journal: bool, kind: &str) -> St
     options + more[numbers.below(more.len())]
 }
 
-fn finally(numbers: &mut Numbers) -> &'static str {
-    const CHANGES: [&str; 12] = [
-        "-O ^metadata_csum",
-        "-O metadata_csum",
-        "-O ^uninit_bg",
-        "-O metadata_csum_seed",
-        "-U random",
-        "-I 512",
-        "-O project",
-        "-O ^has_journal",
-        "-O ^dir_index",
-        "-O quota",
-        "-O ^64bit",
-        "-E hash_alg=tea",
+/// What is done to a file system that is not mounted, as its programs are called.
+fn changes(numbers: &mut Numbers) -> Vec<&'static str> {
+    const CHANGES: [&str; 24] = [
+        "tune2fs -O ^metadata_csum",
+        "tune2fs -O metadata_csum",
+        "tune2fs -O ^uninit_bg",
+        "tune2fs -O metadata_csum_seed",
+        "tune2fs -U random",
+        "tune2fs -I 512",
+        "tune2fs -O project",
+        "tune2fs -O ^has_journal",
+        "tune2fs -O has_journal -J size=4",
+        "tune2fs -O ^dir_index",
+        "tune2fs -O quota",
+        "tune2fs -O ^64bit",
+        "tune2fs -O ea_inode,large_dir",
+        "tune2fs -E hash_alg=tea",
+        "tune2fs -E hash_alg=legacy",
+        "tune2fs -O extent",
+        "tune2fs -O orphan_file",
+        "tune2fs -O ^orphan_file",
+        "e2fsck -fyD",
+        "e2fsck -fy -E bmap2extents",
+        "resize2fs -M",
+        "resize2fs -b",
+        "resize2fs -s",
+        "resize2fs",
     ];
-    match numbers.below(3) {
-        0 => CHANGES[numbers.below(CHANGES.len())],
-        _ => "",
-    }
+    let count = [0, 0, 1, 1, 2, 4][numbers.below(6)];
+    (0..count)
+        .map(|_| CHANGES[numbers.below(CHANGES.len())])
+        .collect()
 }
 
 impl fmt::Display for Features {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let made = self.mke2fs.join(" ");
+        let size = self.size >> 20;
         write!(
             formatter,
-            "mke2fs {made} [{} MiB], mount -o {}",
-            self.size >> 20,
+            "mke2fs {made} [{size} MiB], mount -o {}",
             self.mount
-        )?;
-        match self.tune2fs {
-            "" => Ok(()),
-            changes => write!(formatter, ", tune2fs {changes}"),
-        }
+        )
     }
 }

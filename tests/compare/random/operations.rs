@@ -486,10 +486,19 @@ impl<'a> Work<'a> {
     /// What takes a program: projects, and the file moved by the defragmenter.
     fn tools(&mut self) {
         let path = self.any_of_all();
-        let _ = match self.below(3) {
+        let _ = match self.below(5) {
             0 => Run::new("chattr").words("-p 4711").arg(path).output(),
             1 => Run::new("e4defrag").arg(path).output(),
+            2 => return self.grow(),
             _ => return self.held.clear(),
         };
+    }
+
+    /// Makes the file system a little larger, as far as its device goes.
+    fn grow(&mut self) {
+        let root = File::open(&self.root).unwrap();
+        let blocks = rustix::fs::fstatfs(&root).unwrap().f_blocks;
+        let more = blocks * (105 + self.below(60) as u64) / 100;
+        let _ = rustix::fs::ext4_ioc_resize_fs(&root, more);
     }
 }
