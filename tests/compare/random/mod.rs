@@ -37,7 +37,7 @@ const STEPS: usize = 130;
 
 #[test]
 fn random_file_systems_are_shown_as_the_kernel_shows_them() {
-    need!(loop, kernel "ext4", tool "mke2fs", tool "tune2fs", tool "chattr");
+    need!(loop, kernel "ext4", tool "mke2fs", tool "tune2fs", tool "chattr", tool "resize2fs", tool "e4defrag");
     let rounds = number("IMGMOUNT_RANDOM_ROUNDS");
     let first = number("IMGMOUNT_RANDOM_SEED").unwrap_or(1);
     let started = Instant::now();
