@@ -33,8 +33,10 @@ impl Shell {
 
 impl Filesystem for Shell {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        // Without FUSE_READDIRPLUS_AUTO, which leaves the attributes out of all but a directory's
+        // first entries when nobody has asked for one yet: find(1) and ls(1) list first and ask
+        // then, and would pay a lookup for each file.
         let mut wanted = InitFlags::FUSE_DO_READDIRPLUS
-            | InitFlags::FUSE_READDIRPLUS_AUTO
             | InitFlags::FUSE_PARALLEL_DIROPS
             | InitFlags::FUSE_CACHE_SYMLINKS
             | InitFlags::FUSE_NO_OPEN_SUPPORT

@@ -170,10 +170,9 @@ fn peak_memory(process: i32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-#[test]
-fn what_was_read_once_is_not_asked_for_again() {
-    need!(fuse, tool "mke2fs");
-    let place = Place::new(Who::Self_);
+/// Mounts in the foreground, lets `work` use the mount, and gives the requests of the kernel, a line
+/// each.
+fn requests_of(place: &Place, work: impl FnOnce(&Path)) -> Vec<String> {
     let point = place.directory("m");
     let log = place.folder.join("log");
     let mut command = place
@@ -185,27 +184,40 @@ fn what_was_read_once_is_not_asked_for_again() {
         .stderr(Stdio::from(std::fs::File::create(&log).unwrap()))
         .spawn()
         .unwrap();
-    let path = point.join("large");
-    wait_until(5 * SECOND, || path.exists(), || "not served".to_owned());
-    for _ in 0..5 {
-        assert_eq!(std::fs::read(&path).unwrap(), numbered(1 << 20));
-        assert!(!point.join("no such name").exists());
-        assert_eq!(std::fs::read_dir(&point).unwrap().count(), 3);
-        std::fs::metadata(&path).unwrap();
-    }
+    let served = || point.join("lost+found").exists();
+    wait_until(5 * SECOND, served, || "not served".to_owned());
+    work(&point);
     signal(i32::try_from(child.id()).unwrap(), "INT");
     assert!(child.wait().unwrap().success());
+    place.assert_clean_within(SECOND);
     let log = std::fs::read_to_string(&log).unwrap();
-    let requests = |name: &str| {
-        let found = |line: &&str| line.contains("FUSE(") && line.contains(name);
-        log.lines().filter(found).count()
-    };
-    assert_eq!(requests("OPEN flags"), 1, "{log}");
-    assert_eq!(requests("OPENDIR flags"), 1, "{log}");
-    assert_eq!(requests("no such name"), 1, "{log}");
-    let bytes: u64 = log
-        .lines()
-        .filter(|line| line.contains("FUSE(") && line.contains("READ fh"))
+    let requests = log.lines().filter(|line| line.contains("FUSE("));
+    requests.map(str::to_owned).collect()
+}
+
+fn count_of(requests: &[String], what: &str) -> usize {
+    requests.iter().filter(|line| line.contains(what)).count()
+}
+
+#[test]
+fn what_was_read_once_is_not_asked_for_again() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let requests = requests_of(&place, |point| {
+        let path = point.join("large");
+        for _ in 0..5 {
+            assert_eq!(std::fs::read(&path).unwrap(), numbered(1 << 20));
+            assert!(!point.join("no such name").exists());
+            assert_eq!(std::fs::read_dir(point).unwrap().count(), 3);
+            std::fs::metadata(&path).unwrap();
+        }
+    });
+    assert_eq!(count_of(&requests, "OPEN flags"), 1, "{requests:#?}");
+    assert_eq!(count_of(&requests, "OPENDIR flags"), 1, "{requests:#?}");
+    assert_eq!(count_of(&requests, "no such name"), 1, "{requests:#?}");
+    let bytes: u64 = requests
+        .iter()
+        .filter(|line| line.contains("READ fh"))
         .map(|line| {
             let size = line.split("size ").nth(1).unwrap_or_default();
             size.split(|c: char| !c.is_ascii_digit())
@@ -215,8 +227,29 @@ fn what_was_read_once_is_not_asked_for_again() {
                 .unwrap()
         })
         .sum();
-    assert_eq!(bytes, LARGE, "{log}");
-    place.assert_clean_within(SECOND);
+    assert_eq!(bytes, LARGE, "{requests:#?}");
+}
+
+/// As find(1) and ls(1) do: the whole directory first, then each file's attributes.
+#[test]
+fn who_lists_a_directory_and_then_stats_its_files_costs_no_lookup_of_each() {
+    const COUNT: usize = 2000;
+    need!(fuse, tool "mke2fs");
+    let files = Scratch::new();
+    for number in 0..COUNT {
+        std::fs::write(files.join(&format!("some-file-{number}")), "").unwrap();
+    }
+    let place = Place::with_files(Who::Self_, files.path(), "64M");
+    let requests = requests_of(&place, |point| {
+        let names = std::fs::read_dir(point).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(names.len(), COUNT + 1);
+        for name in names {
+            std::fs::symlink_metadata(name).unwrap();
+        }
+    });
+    assert!(count_of(&requests, "READDIRPLUS fh") > 1, "{requests:#?}");
+    assert_eq!(count_of(&requests, "some-file-"), 0, "{requests:#?}");
 }
 
 #[test]
