@@ -140,7 +140,7 @@ fn allow_other_needs_the_administrator() {
 
 #[test]
 fn owner_and_mode_can_be_overridden() {
-    need!(fuse, tool "mke2fs");
+    need!(root, fuse, tool "mke2fs");
     let place = place_with_modes(Who::Self_);
     let point = place.directory("m");
     place

@@ -64,7 +64,7 @@ fn a_block_device_gives_the_same_answers_as_the_file_on_it() {
 
 #[test]
 fn a_block_device_that_is_mounted_is_listed_with_a_notice() {
-    need!(root, fuse, loop, kernel "ext4", tool "mke2fs");
+    need!(root, fuse, loop, kernel "ext4", tool "mke2fs", namespace);
     let place = Place::new(Who::Self_);
     let device = Loop::new(&place.image);
     let script = "imgmount=$0; $1 || exit 9; exec $imgmount ls $2";

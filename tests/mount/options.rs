@@ -114,7 +114,7 @@ fn g11_the_name_of_an_image_changes_no_option_and_no_terminal() {
 
 #[test]
 fn mount_8_mounts_by_the_helper() {
-    need!(root, fuse, tool "mke2fs", tool "unshare");
+    need!(root, fuse, tool "mke2fs", namespace);
     let place = Place::new(Who::Self_);
     place.directory("m");
     let sbin = place.directory("sbin");

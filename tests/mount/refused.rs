@@ -160,7 +160,7 @@ fn hindered(place: &Place, before: &str) -> (i32, String) {
 
 #[test]
 fn what_hinders_a_first_mount_is_named_with_what_helps() {
-    need!(root, fuse, tool "mke2fs", tool "unshare", tool "setpriv");
+    need!(root, fuse, tool "mke2fs", namespace, tool "setpriv");
     let place = Place::new(Who::Nobody);
     place.directory("m");
     let devices = "mount -t tmpfs tmpfs /dev && mknod -m 666 /dev/null c 1 3";

@@ -13,11 +13,16 @@ pub const NOBODY: u32 = 65534;
 
 /// The path of the program `name`.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(SBIN.iter().map(PathBuf::from))
+    folders()
         .map(|folder| folder.join(name))
         .find(|candidate| candidate.is_file())
+}
+
+/// Where programs are looked for.
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path: Vec<_> = std::env::split_paths(&path).collect();
+    path.into_iter().chain(SBIN.iter().map(PathBuf::from))
 }
 
 /// The imgmount that cargo built for this test.
@@ -35,6 +40,8 @@ impl Run {
         let mut command = Command::new(program);
         // Messages in English, times in UTC, and mke2fs without a terminal's progress.
         command.env("LC_ALL", "C").env("TZ", "UTC");
+        // A shell among them finds what a test finds.
+        command.env("PATH", std::env::join_paths(folders()).unwrap());
         command.stdin(std::process::Stdio::null());
         Self(command)
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{command, images};
 
 /// Leaves the test, with a count, where the host lacks something:
-/// `need!(root, fuse, images, loop, kernel "ext4", tool "mke2fs")`.
+/// `need!(root, fuse, images, loop, namespace, kernel "ext4", tool "mke2fs")`.
 #[allow(unused_macros, reason = "groups come and go with features")]
 macro_rules! need {
     ($($what:tt $($value:literal)?),+ $(,)?) => {
@@ -38,6 +38,10 @@ pub fn missing(what: &str, value: &str) -> Option<String> {
         "kernel" => absent(
             kernel_has(value),
             format!("needs a kernel that mounts {value}"),
+        ),
+        "namespace" => absent(
+            own_mounts(),
+            "needs a mount namespace of its own".to_owned(),
         ),
         "tool" => absent(command::find(value).is_some(), format!("needs {value}")),
         other => panic!("need!({other}): no such need"),
@@ -79,6 +83,17 @@ fn listed(reason: &str) -> bool {
 /// Whether this process is root, able to mount.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether unshare(1) gives mounts of one's own.
+fn own_mounts() -> bool {
+    let unshare = command::find("unshare");
+    unshare.is_some()
+        && command::Run::new("unshare")
+            .words("-m true")
+            .output()
+            .status
+            .success()
 }
 
 fn fuse() -> bool {
