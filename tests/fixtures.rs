@@ -103,9 +103,27 @@ fn add_formats(node: &Node, found: &mut BTreeSet<&'static str>) {
 #[test]
 fn every_tool_that_a_test_needs_is_installed_by_contrib_test() {
     /// What every system has, and what comes with another.
-    const ALWAYS: [&str; 18] = [
-        "date", "sh", "tar", "gzip", "cp", "cat", "diff", "stat", "mkfifo", "script", "fdisk",
-        "prlimit", "setpriv", "unshare", "tune2fs", "dumpe2fs", "e2fsck", "chattr",
+    const ALWAYS: [&str; 20] = [
+        "sh",
+        "tar",
+        "gzip",
+        "cp",
+        "cat",
+        "diff",
+        "stat",
+        "mkfifo",
+        "date",
+        "script",
+        "fdisk",
+        "prlimit",
+        "setpriv",
+        "unshare",
+        "tune2fs",
+        "dumpe2fs",
+        "e2fsck",
+        "chattr",
+        "resize2fs",
+        "e4defrag",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let script = std::fs::read_to_string(root.join("contrib/test")).unwrap();

@@ -127,10 +127,12 @@ fn mount_8_mounts_by_the_helper() {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_imgmount"));
     let bin = program.parent().unwrap().display();
     let folder = place.folder.display();
+    // mount(8) sets the helper's PATH by itself: the program has to be where an installed one is.
     // The second as an fstab line has it, with the options that mount(8) adds by itself.
     let script = format!(
-        "set -e; cd {folder}; PATH={bin}:$PATH; export PATH
+        "set -e; cd {folder}
          mount --bind sbin /sbin
+         mount --bind {bin} /usr/local/bin
          mount -t fuse.imgmount disk.img m -o ro,allow_other,uid=1234,nofail
          cat m/hello; stat -c %u m/hello; umount m
          echo '{folder}/disk.img {folder}/m fuse.imgmount defaults,noauto,user,layout=volumes 0 0' > fstab
