@@ -173,8 +173,9 @@ impl Place {
         lines.map(str::to_owned).collect()
     }
 
-    /// Waits until neither a mount nor a process is left, at most `limit`; but no process has to
-    /// end while another mount namespace (tests beside this one make some) has a copy of the mount.
+    /// Waits until neither a mount nor a process is left: `limit` for the mount. No process has to
+    /// end while another mount namespace (tests beside this one make some) has a copy of the mount,
+    /// and the kernel takes its time with the copies of a namespace that has just ended.
     pub fn assert_clean_within(&self, limit: Duration) {
         wait_until(
             limit,
@@ -183,7 +184,7 @@ impl Place {
         );
         wait_until(60 * limit, || !self.is_copied(), || "copied".to_owned());
         let left = || self.processes("");
-        wait_until(limit, || left().is_empty(), || format!("{:?}", left()));
+        wait_until(10 * limit, || left().is_empty(), || format!("{:?}", left()));
     }
 
     fn is_copied(&self) -> bool {
