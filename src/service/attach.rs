@@ -156,7 +156,7 @@ fn open_device() -> Result<OwnedFd, Failure> {
             }
             _ => {
                 "load the kernel's module: modprobe fuse; start a container with \
-                 --device /dev/fuse --cap-add SYS_ADMIN; ls, cat, cp and tar work without it"
+                 --device /dev/fuse --cap-add SYS_ADMIN; ls, cat and cp work without it"
             }
         };
         Failure::host(Error::io(DEVICE, &error).hint(hint))
