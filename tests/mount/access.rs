@@ -2,13 +2,10 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Place, Who, everybody};
+use super::{Place, SOON, Who, everybody};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Files of root's with the given modes, in an image.
 fn place_with_modes(who: Who) -> Place {
@@ -26,7 +23,7 @@ fn place_with_modes(who: Who) -> Place {
 
 fn unmount(place: &Place) {
     place.imgmount().words("umount m").run();
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 /// What `cat PATH` gives the user `nobody`.
@@ -135,7 +132,7 @@ fn allow_other_needs_the_administrator() {
         words.contains("user_allow_other in /etc/fuse.conf"),
         "{words}"
     );
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! A block device as the image.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::{Place, Who, code_and_words, numbered};
+use super::{Place, SOON, Who, code_and_words, numbered};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A loop device over a file, which goes with this value.
 struct Loop(String);
@@ -51,7 +48,7 @@ fn a_block_device_gives_the_same_answers_as_the_file_on_it() {
     assert_eq!(large, numbered(1 << 20));
     assert!(place.mounts()[0].starts_with(&device.0));
     place.imgmount().words("umount m").run();
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
     place
         .imgmount()
         .arg("convert")

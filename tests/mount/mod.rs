@@ -182,9 +182,9 @@ impl Place {
             || self.mounts().is_empty(),
             || format!("{:?}", self.mounts()),
         );
-        wait_until(60 * limit, || !self.is_copied(), || "copied".to_owned());
+        wait_until(6 * limit, || !self.is_copied(), || "copied".to_owned());
         let left = || self.processes("");
-        wait_until(10 * limit, || left().is_empty(), || format!("{:?}", left()));
+        wait_until(limit, || left().is_empty(), || format!("{:?}", left()));
     }
 
     fn is_copied(&self) -> bool {
@@ -217,6 +217,9 @@ impl Drop for Place {
 pub fn copy_program(from: &Path, to: &Path) {
     Run::new("cp").arg(from).arg(to).run();
 }
+
+/// When what ends by itself has ended, on a machine that is busy with all the other tests.
+pub const SOON: Duration = Duration::from_secs(10);
 
 /// Waits until `done`, at most `limit`; then panics with `what`.
 pub fn wait_until(limit: Duration, done: impl Fn() -> bool, what: impl Fn() -> String) {

@@ -2,12 +2,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
-use super::{Place, Who, everybody};
+use super::{Place, SOON, Who, everybody};
 use crate::support::command::Run;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// The options of the one mount of `place`.
 fn kernel_options(place: &Place) -> Vec<String> {
@@ -44,7 +41,7 @@ fn whatever_is_asked_for_the_mount_is_read_only_without_set_uid_and_devices() {
             let noexec = options.iter().any(|one| one == "noexec");
             assert_eq!(noexec, asked.contains("noexec"), "{options:?}");
             place.imgmount().words("umount m").run();
-            place.assert_clean_within(SECOND);
+            place.assert_clean_within(SOON);
         }
     }
 }
@@ -106,7 +103,7 @@ fn g11_the_name_of_an_image_changes_no_option_and_no_terminal() {
                 "{said:?}"
             );
             place.imgmount().words("umount m").run();
-            place.assert_clean_within(SECOND);
+            place.assert_clean_within(SOON);
             std::fs::rename(&image, &place.image).unwrap();
         }
     }
@@ -149,5 +146,5 @@ fn mount_8_mounts_by_the_helper() {
     let expected = "hello, world\n1234\nby-uuid\ndisk\ndisk.img\ncode 2\n";
     assert_eq!(text, expected, "{said}");
     assert!(said.contains("allow_other?"), "{said}");
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Place, Who, code_and_words, everybody};
+use super::{Place, SOON, Who, code_and_words, everybody};
 use crate::support::command::Run;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ fn g05_what_is_no_image_is_refused_at_once_and_nothing_is_mounted() {
             assert_eq!(code, 1, "{said}");
             assert!(said.contains(image) && said.contains(words), "{said}");
         }
-        place.assert_clean_within(SECOND);
+        place.assert_clean_within(SOON);
     }
 }
 
@@ -80,11 +80,11 @@ fn u01_a_mount_point_that_cannot_be_one_is_the_hosts_fault() {
             assert_eq!(code, 5, "{said}");
             assert!(said.contains(words), "{said}");
         }
-        place.assert_clean_within(SECOND);
+        place.assert_clean_within(SOON);
         place.imgmount().words("-o nonempty disk.img full").run();
         assert_eq!(place.run("cat").arg("full/hello").text(), "hello, world\n");
         place.imgmount().words("umount full").run();
-        place.assert_clean_within(SECOND);
+        place.assert_clean_within(SOON);
         assert!(full.join("file").exists());
     }
 }
@@ -103,7 +103,7 @@ fn u01_a_place_that_is_mounted_already_is_left_alone() {
     );
     assert_eq!(place.mounts().len(), 1);
     place.imgmount().words("umount m").run();
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn u01_a_directory_of_somebody_else_is_not_the_users() {
     let (code, said) = refusal(&place, "disk.img roots");
     assert_eq!(code, 5);
     assert!(said.contains("is not yours"), "{said}");
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn what_hinders_a_first_mount_is_named_with_what_helps() {
     assert_eq!(code, 5, "{said}");
     assert!(said.contains("set-uid root"), "{said}");
 
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
     assert_eq!(hindered(&place, "true"), (0, String::new()));
 }
 
@@ -211,7 +211,7 @@ fn an_image_that_somebody_writes_to_is_mounted_with_a_notice() {
         let (code, said) = code_and_words(&output);
         assert_eq!(code, 0, "{said}");
         place.imgmount().words("umount m").run();
-        place.assert_clean_within(SECOND);
+        place.assert_clean_within(SOON);
         said
     };
     assert_eq!(mounted(), "");
@@ -226,11 +226,7 @@ fn an_image_that_somebody_writes_to_is_mounted_with_a_notice() {
     );
     drop(writer);
     // What another thread started meanwhile may have it open for a moment more.
-    super::wait_until(
-        SECOND,
-        || mounted().is_empty(),
-        || "still in use".to_owned(),
-    );
+    super::wait_until(SOON, || mounted().is_empty(), || "still in use".to_owned());
 }
 
 #[test]
@@ -264,7 +260,7 @@ fn an_image_that_qemu_writes_to_is_mounted_with_a_notice() {
         "{said}"
     );
     place.imgmount().words("umount m").run();
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 fn open_by(process: u32, path: &Path) -> bool {

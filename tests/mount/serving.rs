@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::{Place, Who, numbered, signal, wait_until};
+use super::{Place, SOON, Who, numbered, signal, wait_until};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 use crate::support::kernel::Mounted;
@@ -20,7 +20,7 @@ const LARGE: u64 = 1 << 20;
 
 fn unmount(place: &Place) {
     place.imgmount().words("umount m").run();
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
 }
 
 /// The byte of the image where `/large` goes on at `offset`, by debugfs.
@@ -189,7 +189,7 @@ fn requests_of(place: &Place, work: impl FnOnce(&Path)) -> Vec<String> {
     work(&point);
     signal(i32::try_from(child.id()).unwrap(), "INT");
     assert!(child.wait().unwrap().success());
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
     let log = std::fs::read_to_string(&log).unwrap();
     let requests = log.lines().filter(|line| line.contains("FUSE("));
     requests.map(str::to_owned).collect()
@@ -482,7 +482,7 @@ fn a_damaged_inode_is_listed_and_only_it_is_unusable() {
     );
     signal(i32::try_from(child.id()).unwrap(), "INT");
     assert!(child.wait().unwrap().success());
-    place.assert_clean_within(SECOND);
+    place.assert_clean_within(SOON);
     let log = std::fs::read_to_string(&log).unwrap();
     let about: Vec<_> = log
         .lines()
