@@ -291,9 +291,7 @@ impl Mount {
         }
         Ok(detached)
     }
-}
 
-impl Mount {
     /// Takes away what is left once the worker is gone.
     fn clear(&mut self) {
         let Some(attached) = self.attached.take() else {
