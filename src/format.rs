@@ -4,13 +4,20 @@
 //! says whether this is one; `describe` says what is in it without opening second files; `open`
 //! gives the layer's product.
 
+mod layers;
+mod second;
+#[cfg(test)]
+pub mod testing;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::layers::{Layer, Layers};
+pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
 use crate::cache::Cache;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::source::{SharedSource, Source};
 
 /// One format of one layer. `Open` is the layer's own function type.
@@ -30,6 +37,9 @@ pub struct Format<Open: 'static> {
 pub enum Set {
     /// It is whole by itself.
     Alone,
+    /// It is told by a trailer behind what it holds, whose own magic stands at the start and is no
+    /// contradiction: a fixed VHD.
+    Trailer,
     /// It is one member of a set: a physical volume, a RAID leg, a btrfs device.
     Member {
         /// What all members share, as its UUID.
@@ -113,6 +123,10 @@ pub struct Options {
     /// Logical sector size in bytes of the disk, where its container or the user says; without it
     /// a partition table counts in 512, or in what it shows itself (GPT).
     pub sector_size: Option<u32>,
+    /// The snapshot to show instead of what is current, by name or number.
+    pub snapshot: Option<String>,
+    /// The disk to show of an image that holds several.
+    pub disk: Option<String>,
 }
 
 /// Everything a format is given besides its bytes.
@@ -122,8 +136,14 @@ pub struct Context {
     pub options: Options,
     /// Where passphrases come from.
     pub keys: Arc<dyn Keys>,
-    /// The policy for second files.
+    /// The policy for second files. Formats ask by [`Context::file`] and [`Context::disk`].
     pub neighbours: Arc<dyn Neighbours>,
+    /// Which file this is, and what led to it.
+    pub origin: Origin,
+    /// What opens an image inside or behind this one.
+    pub images: Arc<dyn Images>,
+    /// The images that were opened, for `info`.
+    pub layers: Arc<Layers>,
     /// Where to say what is odd but no error.
     pub notices: Arc<Notices>,
     /// The one cache.
@@ -136,31 +156,29 @@ pub trait Keys: Send + Sync {
     fn passphrases(&self, name: &str) -> Vec<Vec<u8>>;
 }
 
-/// The files beside the image: the only ones that may be opened by a name an image gives.
-pub trait Neighbours: Send + Sync {
-    /// Opens the neighbour called `name`, a single file name.
-    ///
-    /// # Errors
-    /// `Denied` where the policy forbids it, saying what would allow it; `NotFound`.
-    fn open(&self, name: &[u8]) -> Result<SharedSource>;
+impl Context {
+    /// Nothing chosen, no keys, no neighbours: what a caller has is put in its place.
+    #[must_use]
+    pub fn new(cache: Arc<Cache>) -> Self {
+        Self {
+            options: Options::default(),
+            keys: Arc::new(Nobody),
+            neighbours: Arc::new(Nobody),
+            origin: Origin::default(),
+            images: Arc::new(Nobody),
+            layers: Arc::default(),
+            notices: Arc::default(),
+            cache,
+        }
+    }
 }
 
-/// No keys and no neighbours: for tests, and until somebody asks for one.
+/// No keys, no neighbours, no images.
 pub struct Nobody;
 
 impl Keys for Nobody {
     fn passphrases(&self, _name: &str) -> Vec<Vec<u8>> {
         Vec::new()
-    }
-}
-
-impl Neighbours for Nobody {
-    fn open(&self, name: &[u8]) -> Result<SharedSource> {
-        let name = crate::error::printable(name);
-        Err(Error::new(
-            crate::error::Kind::Denied,
-            format!("{name} is another file"),
-        ))
     }
 }
 

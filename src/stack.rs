@@ -11,15 +11,13 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
-use crate::format::{Context, Description, Format, Partition};
+use crate::format::{Context, Description, Format, Layer, Partition};
 use crate::source::SharedSource;
 
 /// Everything that was found in an image.
 pub struct Stack {
-    /// The image format's name: `raw`.
-    pub image_format: &'static str,
-    /// What the image format says of itself.
-    pub description: Description,
+    /// The images that were opened: the file itself first, then what it wraps or stands on.
+    pub layers: Vec<Layer>,
     /// The disks it holds, at least one.
     pub disks: Vec<Node>,
     /// What several members hold together: volume groups, arrays, file systems over several
@@ -204,11 +202,10 @@ impl Stack {
         context: &Context,
     ) -> Result<Self> {
         check_format_name(&registries, context)?;
-        let opened = image::open(&registries, &image, context)?;
-        let (disks, sets) = worklist::run(&registries, opened.disks, context);
+        let disks = image::open(registries, image, context)?;
+        let (disks, sets) = worklist::run(&registries, disks, context);
         Ok(Self {
-            image_format: opened.format,
-            description: opened.description,
+            layers: context.layers.all(),
             disks,
             sets,
         })
@@ -231,6 +228,12 @@ impl Stack {
         };
         let first = |set: &&'a Assembly| set.members.first() == Some(&node.name);
         of_content(&node.content).or_else(|| of_content(&self.sets.iter().find(first)?.content))
+    }
+
+    /// The name of the image file's own format: `raw`, `qcow2`, `gzip`.
+    #[must_use]
+    pub fn image_format(&self) -> &'static str {
+        self.layers.first().map_or("raw", |layer| layer.format)
     }
 
     /// Every node: disks, partitions and volumes, each before what is in it, then those of the sets.

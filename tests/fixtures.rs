@@ -75,7 +75,8 @@ fn every_registered_format_has_a_fixture_and_is_found_in_it() {
 /// The names of the formats found in `image`.
 fn formats(image: &Path) -> BTreeSet<&'static str> {
     let opened = library::open_with(image, &Options::default());
-    let mut found = BTreeSet::from([opened.stack.image_format]);
+    let layers = opened.stack.layers.iter();
+    let mut found: BTreeSet<_> = layers.map(|layer| layer.format).collect();
     for disk in &opened.stack.disks {
         add_formats(disk, &mut found);
     }

@@ -18,6 +18,7 @@ mod support;
 mod arrows;
 mod cli;
 mod compare;
+mod container;
 mod ext4_journal;
 mod fixtures;
 mod hostile;

@@ -50,7 +50,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert check run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -73,6 +73,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -104,7 +112,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -v -h --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -123,6 +131,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -150,13 +166,21 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-v -h --json --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -184,13 +208,21 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-v -h --force --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --force --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -218,7 +250,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -v -h --preserve --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -241,6 +273,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -268,13 +308,21 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-v -h --json --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -302,7 +350,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +369,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -348,7 +404,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -371,6 +427,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -398,7 +462,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-o -p -v -h --partition --layout --no-raw --format --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -421,6 +485,14 @@ _imgmount() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -20,6 +20,8 @@ _imgmount() {
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -55,6 +57,8 @@ _arguments "${_arguments_options[@]}" : \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -75,6 +79,8 @@ _arguments "${_arguments_options[@]}" : \
 (info)
 _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -95,6 +101,8 @@ _arguments "${_arguments_options[@]}" : \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -121,6 +129,8 @@ _arguments "${_arguments_options[@]}" : \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -143,6 +153,8 @@ _arguments "${_arguments_options[@]}" : \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -161,6 +173,8 @@ _arguments "${_arguments_options[@]}" : \
 (convert)
 _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -179,6 +193,8 @@ _arguments "${_arguments_options[@]}" : \
 (check)
 _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -200,6 +216,8 @@ _arguments "${_arguments_options[@]}" : \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \

@@ -140,6 +140,12 @@ pub struct Opening {
     /// Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
+    /// This internal snapshot instead of what is current, by name or number
+    #[arg(long, value_name = "NAME|ID")]
+    pub snapshot: Option<String>,
+    /// Only this disk of an image that holds several
+    #[arg(long, value_name = "NAME")]
+    pub disk: Option<String>,
     /// Where in the file the disk or volume starts
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub offset: Option<u64>,
@@ -403,6 +409,8 @@ impl Opening {
                 no_replay: self.no_replay,
                 format: self.format.clone(),
                 sector_size: self.sector_size,
+                snapshot: self.snapshot.clone(),
+                disk: self.disk.clone(),
             },
             offset: self.offset.unwrap_or(usual.offset),
             length: self.length.or(usual.length),

@@ -161,8 +161,7 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
         },
     };
     let stack = Stack {
-        image_format: "raw",
-        description: Description::default(),
+        layers: Vec::new(),
         disks: vec![disk],
         sets: Vec::new(),
     };

@@ -9,7 +9,7 @@ use super::watched::{Tell, Watched};
 use super::{image_file, memory};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Nobody, Notices};
+use crate::format::{self, Context, Notices};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
@@ -106,10 +106,8 @@ pub(super) fn stack_of(
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
     let context = Context {
         options: options.format.clone(),
-        keys: Arc::new(Nobody),
-        neighbours: Arc::new(Nobody),
         notices: notices.clone(),
-        cache,
+        ..Context::new(cache)
     };
     Ok(Image {
         stack: Arc::new(Stack::open(source, &context)?),

@@ -61,6 +61,10 @@ impl<'a> View<'a> {
         if let Some(bytes) = self.head.get(to_usize(offset)..to_usize(end)) {
             return test(bytes);
         }
+        let is_tail = offset >= to_u64(self.head.len());
+        if is_tail && self.source.end_is_far() {
+            return false; // A magic is not worth unpacking a whole stream for.
+        }
         // `read_vec` allocates nothing for what lies past the end.
         read_vec(self.source, offset, len).is_ok_and(|bytes| test(&bytes))
     }

@@ -30,6 +30,12 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// `Invalid` for `offset >= size()`; otherwise as [`Source::read_exact_at`].
     fn extent_at(&self, offset: u64) -> Result<Extent>;
+
+    /// Whether reading near the end means unpacking everything before it first: a compressed
+    /// stream that has no index yet. Who only looks *whether* something is there leaves it out then.
+    fn end_is_far(&self) -> bool {
+        false
+    }
 }
 
 /// A source that several layers hold.

@@ -49,6 +49,10 @@ impl Source for Window {
         let end = offset.saturating_add(extent.len.get());
         extent_to(extent.kind, offset, end.min(self.size))
     }
+
+    fn end_is_far(&self) -> bool {
+        self.inner.end_is_far()
+    }
 }
 
 #[cfg(test)]

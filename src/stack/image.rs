@@ -1,45 +1,99 @@
 //! The image layer: which container a file is, and which disks are in it.
 
+use std::sync::Arc;
+
 use super::Registries;
-use crate::error::{Error, Result, ResultExt};
-use crate::format::{Context, Description, Disk, Format};
+use crate::error::{Error, Result, ResultExt, printable};
+use crate::format::{Context, Disk, Format, Images, Layer as Opened, Set};
 use crate::signature::{self, Layer, Signature};
 use crate::source::SharedSource;
 
 /// The name of the format that claims everything, and that a container's magic must not fall to.
 const RAW: &str = "raw";
 
-/// An opened image.
-pub(super) struct Opened {
-    pub(super) format: &'static str,
-    pub(super) description: Description,
-    pub(super) disks: Vec<Disk>,
+type ImageFormat = Format<crate::image::Open>;
+
+/// Opens `image`, and with it whatever it wraps or stands on.
+///
+/// # Errors
+/// What its format refuses; `Unsupported` for an empty image, a container that is not read, and
+/// several at once.
+pub(super) fn open(
+    registries: Registries,
+    image: SharedSource,
+    context: &Context,
+) -> Result<Vec<Disk>> {
+    let opener = Arc::new(Opener { registries });
+    let context = Context {
+        images: opener.clone(),
+        ..context.clone()
+    };
+    let disks = opener.open(image, context.options.format.as_deref(), &context)?;
+    choose(disks, context.options.disk.as_deref())
 }
 
-/// Opens `image` with the format that claims it, or the one the user named.
+/// The disk that the user named, or all.
+fn choose(disks: Vec<Disk>, wanted: Option<&str>) -> Result<Vec<Disk>> {
+    let Some(wanted) = wanted else {
+        return Ok(disks);
+    };
+    let names: Vec<String> = disks.iter().map(|disk| disk.name.clone()).collect();
+    let mut disks = disks.into_iter();
+    match disks.find(|disk| disk.name == wanted) {
+        Some(disk) => Ok(vec![disk]),
+        None => {
+            let wanted = printable(wanted.as_bytes());
+            let error = Error::not_found(format!("--disk {wanted}: no disk is called that"));
+            Err(error.hint(format!("it holds: {}", names.join(", "))))
+        }
+    }
+}
+
+struct Opener {
+    registries: Registries,
+}
+
+impl Images for Opener {
+    fn open(
+        &self,
+        image: SharedSource,
+        declared: Option<&str>,
+        context: &Context,
+    ) -> Result<Vec<Disk>> {
+        let formats = self.registries.image;
+        let named = |format: &&ImageFormat| Some(format.name) == declared;
+        if let Some(format) = formats.iter().find(named) {
+            return open_as(format, &image, context);
+        }
+        // A file system's name is one for the layers above; in a chain there are none.
+        if let Some(unknown) = declared.filter(|_| context.origin.depth() > 0) {
+            let unknown = printable(unknown.as_bytes());
+            let text = format!("it is said to be a {unknown} image, which is not supported");
+            return Err(Error::unsupported(text));
+        }
+        if image.size() == 0 {
+            return Err(Error::unsupported("empty image"));
+        }
+        let format = probe(&self.registries, &image, context)?;
+        open_as(format, &image, context)
+    }
+}
+
+/// The format that claims `image`.
 ///
 /// A file that carries a container's magic is never taken for raw by itself: a guest can write a
 /// qcow2 header into its raw disk, and the next probe would follow that header's file names.
-///
-/// # Errors
-/// `Unsupported` for an empty image, a container that is not read, and several at once.
-pub(super) fn open(
+fn probe(
     registries: &Registries,
     image: &SharedSource,
     context: &Context,
-) -> Result<Opened> {
-    let forced = context.options.format.as_deref();
-    let named = |format: &&Format<_>| Some(format.name) == forced;
-    if let Some(format) = registries.image.iter().find(named) {
-        return open_as(format, image, context);
-    }
-    if image.size() == 0 {
-        return Err(Error::unsupported("empty image"));
-    }
-    let mut claims = Vec::new();
+) -> Result<&'static ImageFormat> {
+    let (mut claims, mut trailers) = (Vec::new(), Vec::new());
     for format in registries.image.iter().filter(|format| format.name != RAW) {
-        if (format.claim)(&**image).context(|| format.name)?.is_some() {
-            claims.push(format);
+        match (format.claim)(&**image).context(|| format.name)? {
+            Some(Set::Trailer) => trailers.push(format),
+            Some(_) => claims.push(format),
+            None => {}
         }
     }
     let names: Vec<_> = registries.names().collect();
@@ -55,22 +109,34 @@ pub(super) fn open(
     several.dedup();
     match (claims.first(), several.as_slice()) {
         (_, [_, _, ..]) => Err(several_formats(&several)),
-        (Some(format), _) => open_as(format, image, context),
+        (Some(format), _) => Ok(format),
         (None, [name]) => Err(unread_container(name)),
-        (None, []) => {
-            for hint in signatures
-                .iter()
-                .filter(|found| found.layer == Layer::Image)
-            {
-                let text = format!(
-                    "the image ends like a {} image, and is taken for raw",
-                    hint.name
-                );
-                context.notices.add(text);
-            }
-            open_raw(registries, image, context)
+        (None, []) if trailers.len() > 1 => {
+            let names: Vec<&str> = trailers.iter().map(|format| format.name).collect();
+            Err(several_formats(&names))
         }
+        (None, []) => match trailers.first() {
+            Some(format) => Ok(format),
+            None => raw(registries, &signatures, context),
+        },
     }
+}
+
+/// The last format, which claims everything, with a word about what else the end looks like.
+fn raw(
+    registries: &Registries,
+    signatures: &[&'static Signature],
+    context: &Context,
+) -> Result<&'static ImageFormat> {
+    let of_images = |found: &&&Signature| found.layer == Layer::Image && found.weak;
+    for hint in signatures.iter().filter(of_images) {
+        context.notices.add(format!(
+            "the image ends like a {} image, and is taken for raw",
+            hint.name
+        ));
+    }
+    let raw = registries.image.last();
+    raw.ok_or_else(|| Error::unsupported("no image format"))
 }
 
 /// The containers without a reader. One that ends in its trailer begins with what it packs, which
@@ -106,30 +172,18 @@ fn is_container(found: &Signature, readers: &[&str]) -> bool {
     found.layer == Layer::Image && !found.weak && !readers.contains(&found.name)
 }
 
-fn open_raw(registries: &Registries, image: &SharedSource, context: &Context) -> Result<Opened> {
-    let raw = registries.image.last();
-    open_as(
-        raw.ok_or_else(|| Error::unsupported("no image format"))?,
-        image,
-        context,
-    )
-}
-
-fn open_as(
-    format: &Format<crate::image::Open>,
-    image: &SharedSource,
-    context: &Context,
-) -> Result<Opened> {
+fn open_as(format: &ImageFormat, image: &SharedSource, context: &Context) -> Result<Vec<Disk>> {
     if image.size() == 0 {
         return Err(Error::unsupported("empty image"));
     }
-    let members = std::slice::from_ref(image);
-    let disks = (format.open)(members, context).context(|| format.name)?;
-    Ok(Opened {
+    // Noted before it is opened: what is refused is known as far as it says what it is.
+    context.layers.add(Opened {
+        depth: context.origin.depth(),
+        name: context.origin.name.clone(),
         format: format.name,
         description: (format.describe)(&**image).context(|| format.name)?,
-        disks,
-    })
+    });
+    (format.open)(std::slice::from_ref(image), context).context(|| format.name)
 }
 
 fn several_formats(names: &[&str]) -> Error {

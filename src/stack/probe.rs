@@ -189,7 +189,7 @@ impl Subject<'_> {
 
     fn open(&self, claim: &Claim) -> Found {
         match &claim.set {
-            Set::Alone => claim
+            Set::Alone | Set::Trailer => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
             member @ Set::Member { .. } => Found::Member {

@@ -34,6 +34,13 @@ pub(super) fn describe(source: &dyn Source) -> Result<String> {
             "a boot sector with {table} and no known file system"
         ));
     }
+    if source.end_is_far() {
+        let what = match zeros(&head) {
+            true => "zeros in the first MiB",
+            false => "unknown data",
+        };
+        return Ok(what.to_owned());
+    }
     let tail = read_vec(source, source.size().saturating_sub(len), to_usize(len))?;
     Ok(match (zeros(&head), zeros(&tail)) {
         (true, true) if source.size() <= LOOK.saturating_mul(2) => "all zeros",

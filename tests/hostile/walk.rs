@@ -9,7 +9,7 @@ use std::time::Duration;
 use imgmount::cache::Cache;
 use imgmount::error::{Error, Kind, Result};
 use imgmount::filesystem::{Attributes, FileSystem, FileType, Inode, Request};
-use imgmount::format::{Context, Nobody, Notices, Options};
+use imgmount::format::{Context, Options};
 use imgmount::source::{Extent, ExtentKind, Memory, SharedSource, Source};
 use imgmount::stack::{self, Content, Stack};
 
@@ -362,10 +362,7 @@ pub fn in_pieces(bytes: &[u8], name: &[u8], piece: usize) -> (Vec<Vec<u8>>, Opti
 fn context(options: &Options) -> Context {
     Context {
         options: options.clone(),
-        keys: Arc::new(Nobody),
-        neighbours: Arc::new(Nobody),
-        notices: Arc::new(Notices::default()),
-        cache: Cache::new(8 << 20),
+        ..Context::new(Cache::new(8 << 20))
     }
 }
 

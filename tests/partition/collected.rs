@@ -239,7 +239,7 @@ fn every_container_is_refused_by_its_name() {
         };
         let path = images::unpack(file, &scratch);
         let ours = match imgmount::service::open::open(&path, &Default::default()) {
-            Ok(image) => format!("{} {}", image.stack.image_format, name_of(&image.stack)),
+            Ok(image) => format!("{} {}", image.stack.image_format(), name_of(&image.stack)),
             Err(error) => error.message().to_owned(),
         };
         std::fs::remove_file(path).unwrap();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use imgmount::cache::Cache;
-use imgmount::format::{Context, Nobody, Notices, Options, Partition};
+use imgmount::format::{Context, Options, Partition};
 use imgmount::source::{Memory, SharedSource};
 use imgmount::stack::{Content, Node, Stack};
 
@@ -18,10 +18,7 @@ pub const MIB: u64 = 1 << 20;
 pub fn context(options: Options) -> Context {
     Context {
         options,
-        keys: Arc::new(Nobody),
-        neighbours: Arc::new(Nobody),
-        notices: Arc::new(Notices::default()),
-        cache: Cache::new(1 << 20),
+        ..Context::new(Cache::new(1 << 20))
     }
 }
 

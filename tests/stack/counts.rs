@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use imgmount::cache::Cache;
 use imgmount::error::Result;
 use imgmount::filesystem::{FileSystem, Inode, Request};
-use imgmount::format::{Context, Nobody, Notices, Options};
+use imgmount::format::Context;
 use imgmount::source::cached::Cached;
 use imgmount::source::file::File;
 use imgmount::source::{Extent, Source};
@@ -60,11 +60,7 @@ impl Opened {
         let counted = Arc::new(Counted { file, reads });
         let cache = Cache::new(64 * MIB);
         let context = Context {
-            options: Options::default(),
-            keys: Arc::new(Nobody),
-            neighbours: Arc::new(Nobody),
-            notices: Arc::new(Notices::default()),
-            cache: cache.clone(),
+            ..Context::new(cache.clone())
         };
         let source = Arc::new(Cached::new(counted.clone(), cache));
         let stack = Arc::new(Stack::open(source, &context).unwrap());

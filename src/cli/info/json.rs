@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::json::{self, Object, add_bytes};
 use crate::filesystem::Usage;
-use crate::format::{Description, Partition};
+use crate::format::{Description, Layer, Partition};
 use crate::service::open::Image;
 use crate::stack::{Assembly, Content, Node};
 
@@ -16,13 +16,26 @@ pub(super) fn image(path: &Path, image: &Image) -> Value {
     let mut object = Object::new();
     object.insert("schema".into(), json::SCHEMA.into());
     add_bytes(&mut object, "image", path.as_os_str().as_bytes());
-    object.insert("format".into(), image.stack.image_format.into());
-    add_description(&mut object, &image.stack.description);
+    object.insert("format".into(), image.stack.image_format().into());
+    object.insert("images".into(), layers(&image.stack.layers));
     object.insert("disks".into(), nodes(&image.stack.disks));
     let sets = image.stack.sets.iter().map(assembly);
     object.insert("sets".into(), sets.collect());
     object.insert("notices".into(), image.notices.all().into());
     Value::Object(object)
+}
+
+/// The image itself, then what it wraps or stands on.
+fn layers(layers: &[Layer]) -> Value {
+    let layer = |layer: &Layer| {
+        let mut object = Object::new();
+        add_bytes(&mut object, "name", &layer.name);
+        object.insert("depth".into(), layer.depth.into());
+        object.insert("format".into(), layer.format.into());
+        add_description(&mut object, &layer.description);
+        Value::Object(object)
+    };
+    layers.iter().map(layer).collect()
 }
 
 fn assembly(set: &Assembly) -> Value {

@@ -3,7 +3,7 @@
 use super::super::size::human;
 use super::map;
 use crate::error::printable;
-use crate::format::{Description, Partition};
+use crate::format::{Description, Layer, Partition};
 use crate::service::open::Image;
 use crate::stack::{Assembly, Content, Node};
 
@@ -14,8 +14,8 @@ const LONGEST: usize = 72;
 pub(super) fn image(name: &str, image: &Image, width: Option<usize>) -> String {
     let stack = &image.stack;
     let mut page = Page::default();
-    page.line(&format!("{name}: {}", stack.image_format));
-    page.within(|page| page.description(&stack.description));
+    page.line(&format!("{name}: {}", stack.image_format()));
+    page.layers(&stack.layers);
     let last = stack.disks.len().saturating_sub(1);
     for (index, disk) in stack.disks.iter().enumerate() {
         page.node(disk, index == last);
@@ -53,6 +53,19 @@ impl Page {
         let before = self.indent.len();
         self.indent.push_str("  ");
         lines(self);
+        self.indent.truncate(before);
+    }
+
+    /// What the image says of itself, and below it each image that it wraps or stands on.
+    fn layers(&mut self, layers: &[Layer]) {
+        let before = self.indent.len();
+        for layer in layers {
+            if layer.depth > 0 {
+                self.line(&format!("{}: {}", cut(&layer.name), layer.format));
+            }
+            self.indent.push_str("  ");
+            self.description(&layer.description);
+        }
         self.indent.truncate(before);
     }
 
@@ -299,8 +312,7 @@ pub(super) mod tests {
         notices.add("gpt: the first header is damaged; its backup is used");
         Image {
             stack: Arc::new(Stack {
-                image_format: "raw",
-                description: Description::default(),
+                layers: Vec::new(),
                 disks: vec![disk],
                 sets: Vec::new(),
             }),

@@ -180,6 +180,10 @@ impl Source for Cached {
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.inner.extent_at(offset)
     }
+
+    fn end_is_far(&self) -> bool {
+        self.inner.end_is_far()
+    }
 }
 
 impl Wanted<'_> {

@@ -82,6 +82,11 @@ pub trait Map: Send + Sync {
     /// # Errors
     /// As the format's decoder says.
     fn unpack(&self, unit: u64, into: &mut [u8]) -> Result<()>;
+
+    /// As [`Source::end_is_far`], by what the map itself knows.
+    fn end_is_far(&self) -> bool {
+        false
+    }
 }
 
 /// What a map describes, readable.
@@ -301,6 +306,11 @@ impl<M: Map> Source for Mapped<M> {
         };
         let below_end = offset.saturating_add(below.len.get());
         extent_to(below.kind, offset, end.min(below_end))
+    }
+
+    fn end_is_far(&self) -> bool {
+        let mut below = self.members.iter().chain(&self.backing);
+        self.map.end_is_far() || below.any(|source| source.end_is_far())
     }
 }
 

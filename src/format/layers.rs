@@ -1,0 +1,41 @@
+//! The record of what was opened, from the file that the user named to the last backing file.
+
+use std::sync::Mutex;
+
+use super::Description;
+
+/// One image that was opened: the file itself, what it wraps, what backs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// How many images lead to this one; 0 for the file that the user named.
+    pub depth: usize,
+    /// The file's name, or the name it has inside its container. Bytes as they are.
+    pub name: Vec<u8>,
+    /// The format's name: `qcow2`.
+    pub format: &'static str,
+    /// What it says of itself.
+    pub description: Description,
+}
+
+/// The images in the order in which they were opened: each before what it wraps or stands on.
+#[derive(Default)]
+pub struct Layers(Mutex<Vec<Layer>>);
+
+/// More is not kept: a hostile image can name as many extents as it likes.
+const MOST: usize = 1000;
+
+impl Layers {
+    /// Adds one.
+    pub fn add(&self, layer: Layer) {
+        let mut layers = super::lock(&self.0);
+        if layers.len() < MOST {
+            layers.push(layer);
+        }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Layer> {
+        super::lock(&self.0).clone()
+    }
+}
