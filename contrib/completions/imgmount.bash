@@ -40,6 +40,9 @@ _imgmount() {
             imgmount,run)
                 cmd="imgmount__subcmd__run"
                 ;;
+            imgmount,tar)
+                cmd="imgmount__subcmd__tar"
+                ;;
             imgmount,umount)
                 cmd="imgmount__subcmd__umount"
                 ;;
@@ -50,7 +53,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert check run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -472,6 +475,60 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --partition)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=($(compgen -W "auto volumes direct" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --snapshot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --offset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --length)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sector-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        imgmount__subcmd__tar)
+            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -53,6 +53,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -a "ls" -d 'List files i
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "cat" -d 'Write files of an image to standard output'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "cp" -d 'Copy files out of an image'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "convert" -d 'Write the disk, or one volume, as a sparse raw file'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "tar" -d 'Write files of an image to standard output as a tar archive'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "check" -d 'Read everything and report what is damaged'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
@@ -151,6 +152,23 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-che
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
+volumes\t''
+direct\t''"
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l offset -d 'Where in the file the disk or volume starts' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l length -d 'How long it is; without it, to the end of the file' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l zstd -d 'Pack the archive with zstd, on all cores'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l ignore-checksums -d 'Read structures whose checksum is wrong'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s v -l verbose -d 'Say more on standard error; twice: still more'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l disk -d 'Only this disk of an image that holds several' -r

@@ -190,6 +190,30 @@ _arguments "${_arguments_options[@]}" : \
 '*::volume_and_out -- The volume (2, p2, LABEL=x, ...; the whole disk without one), then the file to write:_default' \
 && ret=0
 ;;
+(tar)
+_arguments "${_arguments_options[@]}" : \
+'-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
+'--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
+'--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
+'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
+'--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
+'--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
+'--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
+'--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--zstd[Pack the archive with zstd, on all cores]' \
+'--no-raw[Leave out the raw .img files]' \
+'--ignore-checksums[Read structures whose checksum is wrong]' \
+'--no-replay[Show the disk as it lies, without what is in its journal]' \
+'*-v[Say more on standard error; twice\: still more]' \
+'*--verbose[Say more on standard error; twice\: still more]' \
+'-h[Print help]' \
+'--help[Print help]' \
+':image -- The disk image, or a block device:_files' \
+'::path -- The directory whose contents, or the file, that is archived; without it, everything but the raw .img files:_default' \
+&& ret=0
+;;
 (check)
 _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
@@ -258,6 +282,7 @@ _imgmount_commands() {
 'cat:Write files of an image to standard output' \
 'cp:Copy files out of an image' \
 'convert:Write the disk, or one volume, as a sparse raw file' \
+'tar:Write files of an image to standard output as a tar archive' \
 'check:Read everything and report what is damaged' \
 'run:Mount, run a command, unmount' \
 'umount:Unmount' \
@@ -303,6 +328,11 @@ _imgmount__subcmd__mount_commands() {
 _imgmount__subcmd__run_commands() {
     local commands; commands=()
     _describe -t commands 'imgmount run commands' commands "$@"
+}
+(( $+functions[_imgmount__subcmd__tar_commands] )) ||
+_imgmount__subcmd__tar_commands() {
+    local commands; commands=()
+    _describe -t commands 'imgmount tar commands' commands "$@"
 }
 (( $+functions[_imgmount__subcmd__umount_commands] )) ||
 _imgmount__subcmd__umount_commands() {

@@ -68,6 +68,8 @@ pub enum Verb {
     /// Write the disk, or one volume, as a sparse raw file
     #[command(override_usage = "imgmount convert [OPTIONS] IMAGE [VOLUME] OUT")]
     Convert(Convert),
+    /// Write files of an image to standard output as a tar archive
+    Tar(Tar),
     /// Read everything and report what is damaged
     Check(Check),
     /// Mount, run a command, unmount
@@ -273,6 +275,26 @@ pub struct Convert {
     pub opening: Opening,
 }
 
+/// `imgmount tar IMAGE [PATH]`.
+#[derive(Args, Debug)]
+pub struct Tar {
+    /// The disk image, or a block device
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub image: PathBuf,
+    /// The directory whose contents, or the file, that is archived; without it, everything but the
+    /// raw .img files
+    pub path: Option<OsString>,
+    /// Pack the archive with zstd, on all cores
+    #[arg(long)]
+    pub zstd: bool,
+    /// What the tree shows.
+    #[command(flatten)]
+    pub showing: Showing,
+    /// How the image is opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
 /// `imgmount check IMAGE`.
 #[derive(Args, Debug)]
 pub struct Check {
@@ -390,6 +412,7 @@ impl Arguments {
                 | Verb::Cat(Cat { opening, .. })
                 | Verb::Cp(Cp { opening, .. })
                 | Verb::Convert(Convert { opening, .. })
+                | Verb::Tar(Tar { opening, .. })
                 | Verb::Check(Check { opening, .. })
                 | Verb::Run(Run { opening, .. }),
             ) => opening.verbose,

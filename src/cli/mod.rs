@@ -18,6 +18,7 @@ mod open;
 mod output;
 mod progress;
 mod size;
+mod tar;
 #[cfg(test)]
 mod testing;
 mod time;
@@ -56,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Some(Verb::Cat(arguments)) => cat::run(arguments),
         Some(Verb::Cp(arguments)) => cp::run(arguments),
         Some(Verb::Convert(arguments)) => convert::run(arguments),
+        Some(Verb::Tar(arguments)) => tar::run(arguments),
         Some(Verb::Check(arguments)) => check::run(arguments),
         Some(Verb::Run(arguments)) => mount::run(arguments),
         Some(Verb::Umount(arguments)) => mount::umount(arguments),

@@ -4,5 +4,6 @@ mod check;
 mod copy;
 mod documentation;
 mod generated;
+mod tar;
 mod terminal;
 mod verbs;
