@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use super::arguments::Convert;
 use super::exit::{Failure, Outcome};
@@ -15,8 +17,12 @@ use crate::source::{ExtentKind, Source};
 use crate::stack::{Node, Stack};
 use crate::tree;
 
-/// Bytes read at a time.
-const CHUNK: u64 = 1 << 20;
+/// Bytes that one thread reads at a time. No unit that a container packs by itself is larger, but
+/// for the blocks of some compressed files.
+const CHUNK: u64 = 2 << 20;
+
+/// More threads than this wait for the disk.
+const MOST_THREADS: usize = 16;
 
 /// Zeros are left out in pieces of this size: the block of most file systems.
 const BLOCK: usize = 4096;
@@ -133,24 +139,84 @@ impl From<Error> for Trouble {
     }
 }
 
+/// Copies all of `source`, with as many threads as there are cores: what costs time is unpacking.
 fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
     let size = source.size();
-    let progress = Progress::new(Some(size));
-    let mut buf = vec![0; to_usize(size.min(CHUNK))];
-    let mut offset = 0_u64;
-    while offset < size {
-        let extent = source.extent_at(offset)?;
-        let mut length = extent.len.get().min(size.saturating_sub(offset));
-        if extent.kind == ExtentKind::Data {
-            length = length.min(to_u64(buf.len()));
-            let part = buf.get_mut(..to_usize(length)).unwrap_or_default();
-            source.read_exact_at(part, offset)?;
-            write_sparse(out, part, offset).map_err(Trouble::Write)?;
+    let work = Work {
+        source,
+        next: Mutex::new(0),
+        progress: Progress::new(Some(size)),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let pieces = to_usize(size.div_ceil(CHUNK));
+    let threads = cores.min(MOST_THREADS).min(pieces).max(1);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|_| scope.spawn(|| work.copy(out)))
+            .collect();
+        let mut result = work.copy(out);
+        for other in others {
+            // A thread that panicked has said so; the panic goes on here.
+            let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            result = result.and(other);
         }
-        progress.advance(length);
-        offset = offset.saturating_add(length);
-    }
+        result
+    })?;
     out.set_len(size).map_err(Trouble::Write)
+}
+
+/// What several threads copy, piece by piece.
+struct Work<'a> {
+    source: &'a dyn Source,
+    /// Where nobody has begun yet; the end once somebody failed.
+    next: Mutex<u64>,
+    progress: Progress,
+}
+
+impl Work<'_> {
+    fn copy(&self, out: &File) -> Result<(), Trouble> {
+        let result = self.copy_pieces(out);
+        if result.is_err() {
+            *lock(&self.next) = self.source.size();
+        }
+        result
+    }
+
+    fn copy_pieces(&self, out: &File) -> Result<(), Trouble> {
+        let mut buf = vec![0; to_usize(self.source.size().min(CHUNK))];
+        while let Some((offset, length)) = self.take()? {
+            let part = buf.get_mut(..length).unwrap_or_default();
+            self.source.read_exact_at(part, offset)?;
+            write_sparse(out, part, offset).map_err(Trouble::Write)?;
+            self.progress.advance(to_u64(length));
+        }
+        Ok(())
+    }
+
+    /// The next piece of data, which ends where a chunk ends: offset and length.
+    fn take(&self) -> Result<Option<(u64, usize)>, Error> {
+        let size = self.source.size();
+        let mut next = lock(&self.next);
+        while *next < size {
+            let offset = *next;
+            let extent = self.source.extent_at(offset)?;
+            let length = extent.len.get().min(size.saturating_sub(offset));
+            if extent.kind == ExtentKind::Data {
+                let left_of_chunk = CHUNK.saturating_sub(offset % CHUNK);
+                let length = length.min(left_of_chunk);
+                *next = offset.saturating_add(length);
+                return Ok(Some((offset, to_usize(length))));
+            }
+            self.progress.advance(length);
+            *next = offset.saturating_add(length);
+        }
+        Ok(None)
+    }
+}
+
+/// A lock whose holder panicked still guards a number.
+fn lock(next: &Mutex<u64>) -> std::sync::MutexGuard<'_, u64> {
+    next.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes what is not zero.
