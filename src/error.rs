@@ -18,8 +18,10 @@ pub enum Kind {
     Unsupported,
     /// Encrypted, and the key is not there.
     Locked,
-    /// The policy or the host forbids it.
+    /// The host forbids it.
     Denied,
+    /// What the image asks for is not done without the user's word: it names another file.
+    Refused,
     /// No such file, volume or object.
     NotFound,
     /// A directory was needed.

@@ -6,6 +6,7 @@
 
 mod layers;
 mod second;
+mod stored;
 #[cfg(test)]
 pub mod testing;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::layers::{Layer, Layers};
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
+pub use self::stored::Stored;
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::source::{SharedSource, Source};
@@ -144,6 +146,8 @@ pub struct Context {
     pub images: Arc<dyn Images>,
     /// The images that were opened, for `info`.
     pub layers: Arc<Layers>,
+    /// What was worked out about this image before, and where to keep it.
+    pub stored: Arc<dyn Stored>,
     /// Where to say what is odd but no error.
     pub notices: Arc<Notices>,
     /// The one cache.
@@ -167,13 +171,14 @@ impl Context {
             origin: Origin::default(),
             images: Arc::new(Nobody),
             layers: Arc::default(),
+            stored: Arc::new(Nobody),
             notices: Arc::default(),
             cache,
         }
     }
 }
 
-/// No keys, no neighbours, no images.
+/// No keys, no neighbours, no images, nothing stored.
 pub struct Nobody;
 
 impl Keys for Nobody {

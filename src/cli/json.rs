@@ -54,6 +54,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Unsupported => "unsupported",
         Kind::Locked => "locked",
         Kind::Denied => "denied",
+        Kind::Refused => "refused",
         Kind::NotFound => "not-found",
         Kind::NotADirectory => "not-a-directory",
         Kind::IsADirectory => "is-a-directory",

@@ -33,7 +33,8 @@ pub trait Neighbours: Send + Sync {
     /// a path, which counts as its last part where it leads to the image's own directory.
     ///
     /// # Errors
-    /// `Denied` where the policy forbids it, saying what would allow it; `NotFound`.
+    /// `Refused` where the policy forbids it, saying what would allow it; `Denied` where the host
+    /// does; `NotFound`.
     fn open(&self, name: &[u8]) -> Result<Neighbour>;
 
     /// The names of the regular files beside the image, at most 10,000 and in no order.
@@ -125,6 +126,8 @@ impl Context {
         }
         below.origin.files.extend(neighbour.identity);
         below.neighbours = neighbour.neighbours;
+        // What is kept belongs to the file that the user named.
+        below.stored = Arc::new(Nobody);
         let image = self.cached(neighbour.source);
         let shown = || printable(&neighbour.name);
         let disks = self.images.open(image, declared, &below).context(shown)?;
@@ -146,6 +149,7 @@ impl Context {
         below.options.disk.clone_from(&self.options.disk);
         below.options.snapshot.clone_from(&self.options.snapshot);
         below.origin.nested = self.origin.nested.saturating_add(1);
+        below.stored = self.stored.layer(name);
         if below.origin.nested > MOST_NESTED {
             let text = format!("nesting depth is over {MOST_NESTED}");
             return Err(Error::unsupported(text).context(printable(name)));
@@ -201,7 +205,7 @@ fn only(disks: Vec<Disk>) -> Result<Disk> {
 impl Neighbours for Nobody {
     fn open(&self, name: &[u8]) -> Result<Neighbour> {
         let text = format!("{} is another file", printable(name));
-        Err(Error::new(Kind::Denied, text))
+        Err(Error::new(Kind::Refused, text))
     }
 
     fn names(&self) -> Result<Vec<Vec<u8>>> {

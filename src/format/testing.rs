@@ -1,9 +1,9 @@
-//! Files beside an image, in memory: for the tests of formats that name some.
+//! What a format finds outside its image, in memory: for the tests of formats that ask for it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use super::{Context, Disk, Identity, Images, Neighbour, Neighbours};
+use super::{Context, Disk, Identity, Images, Neighbour, Neighbours, Stored, lock};
 use crate::error::{Error, Result, printable};
 use crate::source::{Memory, SharedSource};
 
@@ -51,5 +51,31 @@ impl Images for RawOnly {
             source: image,
             sector_size: 512,
         }])
+    }
+}
+
+/// What is kept, by the names of the layers from the outermost on.
+type ByLayer = BTreeMap<Vec<Vec<u8>>, Vec<u8>>;
+
+/// Keeps what is stored, of every layer.
+#[derive(Clone, Default)]
+pub struct Kept {
+    layer: Vec<Vec<u8>>,
+    all: Arc<Mutex<ByLayer>>,
+}
+
+impl Stored for Kept {
+    fn load(&self) -> Option<Vec<u8>> {
+        lock(&self.all).get(&self.layer).cloned()
+    }
+
+    fn save(&self, bytes: &[u8]) {
+        lock(&self.all).insert(self.layer.clone(), bytes.to_vec());
+    }
+
+    fn layer(&self, name: &[u8]) -> Arc<dyn Stored> {
+        let mut inner = self.clone();
+        inner.layer.push(name.to_vec());
+        Arc::new(inner)
     }
 }

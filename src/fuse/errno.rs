@@ -16,7 +16,7 @@ pub(super) fn of(error: &Error) -> Errno {
         Kind::Corrupt => Errno::from_i32(libc::EUCLEAN),
         Kind::Unsupported => Errno::from_i32(libc::EOPNOTSUPP),
         Kind::Locked => Errno::from_i32(libc::ENOKEY),
-        Kind::Denied => Errno::EACCES,
+        Kind::Denied | Kind::Refused => Errno::EACCES,
         Kind::NotFound => Errno::ENOENT,
         Kind::NotADirectory => Errno::ENOTDIR,
         Kind::IsADirectory => Errno::EISDIR,
