@@ -3,6 +3,7 @@
 
 pub mod guest;
 
+mod collected;
 mod raw;
 
 use std::os::unix::fs::FileExt;
