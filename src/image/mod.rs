@@ -1,6 +1,7 @@
 //! Files → disk: the registry of image formats.
 
 mod raw;
+mod stream;
 
 use crate::error::Result;
 use crate::format::{Context, Disk, Format};

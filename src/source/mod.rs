@@ -3,6 +3,7 @@
 pub mod cached;
 pub mod file;
 pub mod mapped;
+pub mod streamed;
 mod streams;
 #[cfg(test)]
 mod testing;
