@@ -53,7 +53,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -87,6 +87,21 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --offset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -115,7 +130,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -145,6 +160,21 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --offset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -169,7 +199,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-v -h --json --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -185,6 +215,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)
@@ -211,7 +256,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-v -h --force --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -227,6 +272,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)
@@ -253,7 +313,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,6 +347,21 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --offset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -311,7 +386,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-v -h --json --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,6 +402,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)
@@ -353,7 +443,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -381,6 +471,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)
@@ -407,7 +512,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,6 +544,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)
@@ -465,7 +585,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -499,6 +619,21 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --offset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -523,7 +658,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__tar)
-            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -551,6 +686,21 @@ _imgmount() {
                     ;;
                 --disk)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --offset)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n o= f/foreground p/partition= layout= no-raw format= snapshot= disk= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= manual h/help V/version
+    string join \n o= f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -32,6 +32,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -65,6 +66,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -78,6 +80,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s h -l help -d
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -94,6 +97,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -114,6 +118,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -131,6 +136,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -143,6 +149,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s h -l help -d 'P
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -159,6 +166,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -172,6 +180,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s h -l help -d '
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -189,6 +198,7 @@ direct\t''"
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l disk -d 'Only this disk of an image that holds several' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r

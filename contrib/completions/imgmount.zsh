@@ -22,6 +22,7 @@ _imgmount() {
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -59,6 +60,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -81,6 +83,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -103,6 +106,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -131,6 +135,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -155,6 +160,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -175,6 +181,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -198,6 +205,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -219,6 +227,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -242,6 +251,7 @@ _arguments "${_arguments_options[@]}" : \
 '--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
+'*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \

@@ -2,9 +2,9 @@
 //! imgmount(1) all come from it.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::size;
 use crate::format;
@@ -148,6 +148,9 @@ pub struct Opening {
     /// Only this disk of an image that holds several
     #[arg(long, value_name = "NAME")]
     pub disk: Option<String>,
+    /// This file may be opened where an image names it: its backing file in another directory
+    #[arg(long = "allow-file", value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub allow_files: Vec<PathBuf>,
     /// Where in the file the disk or volume starts
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub offset: Option<u64>,
@@ -169,6 +172,9 @@ pub struct Opening {
     /// Say more on standard error; twice: still more
     #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
     pub verbose: u8,
+    /// The command line that this comes from.
+    #[arg(skip)]
+    pub typed: open::Typed,
 }
 
 /// `imgmount info IMAGE`.
@@ -343,68 +349,13 @@ pub struct Umount {
     pub verbose: u8,
 }
 
-/// Parses a command line, the program's name first.
-///
-/// # Errors
-/// clap's error: a mistake, or the text that `--help` and `--version` ask for.
-pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
-    let first = arguments.get(1).cloned();
-    let escaped = arguments.iter().any(|argument| argument == "--");
-    let mut parsed = Arguments::try_parse_from(arguments)
-        .map_err(|error| explain_verb_named_like_a_file(error, first))?;
-    if let (None, Some(image)) = (&parsed.verb, &parsed.mount.image) {
-        if !escaped {
-            refuse_verb_behind_options(image)?;
-        }
-        parsed.verb = Some(Verb::Mount(parsed.mount.clone()));
-    }
-    Ok(parsed)
-}
-
-/// `imgmount info` where a file `info` lies in the current directory: most likely that file was
-/// meant, and clap's words alone ("IMAGE is missing") would not say how.
-fn explain_verb_named_like_a_file(mut error: clap::Error, first: Option<OsString>) -> clap::Error {
-    use clap::error::{ContextKind, ContextValue, ErrorKind};
-    let Some(word) = first.and_then(|word| word.into_string().ok()) else {
-        return error;
-    };
-    let missing = error.kind() == ErrorKind::MissingRequiredArgument;
-    if missing && is_verb(&word) && Path::new(&word).exists() {
-        let tip = format!("'{word}' is a verb; to mount the file of that name: imgmount -- {word}");
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
-    }
-    error
-}
-
-/// `imgmount -v info disk.raw`: options belong behind the verb, and `info` is no image.
-fn refuse_verb_behind_options(image: &Path) -> Result<(), clap::Error> {
-    let word = image.to_string_lossy();
-    if !is_verb(&word) || image.exists() {
-        return Ok(());
-    }
-    Err(Arguments::command().error(
-        clap::error::ErrorKind::ArgumentConflict,
-        format!(
-            "there is no image '{word}'; if the verb was meant, it comes first: imgmount {word} ..."
-        ),
-    ))
-}
-
-fn is_verb(word: &str) -> bool {
-    Arguments::command()
-        .get_subcommands()
-        .any(|verb| verb.get_name() == word)
-}
-
 impl Arguments {
     /// How often `-v` was given.
     #[must_use]
     pub fn verbosity(&self) -> u8 {
         match &self.verb {
             None => 0,
+            Some(Verb::Umount(umount)) => umount.verbose,
             Some(
                 Verb::Mount(Mount { opening, .. })
                 | Verb::Info(Info { opening, .. })
@@ -416,7 +367,23 @@ impl Arguments {
                 | Verb::Check(Check { opening, .. })
                 | Verb::Run(Run { opening, .. }),
             ) => opening.verbose,
-            Some(Verb::Umount(umount)) => umount.verbose,
+        }
+    }
+
+    fn opening(&mut self) -> Option<&mut Opening> {
+        match &mut self.verb {
+            None | Some(Verb::Umount(_)) => None,
+            Some(
+                Verb::Mount(Mount { opening, .. })
+                | Verb::Info(Info { opening, .. })
+                | Verb::Ls(Ls { opening, .. })
+                | Verb::Cat(Cat { opening, .. })
+                | Verb::Cp(Cp { opening, .. })
+                | Verb::Convert(Convert { opening, .. })
+                | Verb::Tar(Tar { opening, .. })
+                | Verb::Check(Check { opening, .. })
+                | Verb::Run(Run { opening, .. }),
+            ) => Some(opening),
         }
     }
 }
@@ -438,6 +405,8 @@ impl Opening {
             offset: self.offset.unwrap_or(usual.offset),
             length: self.length.or(usual.length),
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
+            allow_files: self.allow_files.clone(),
+            typed: self.typed.clone(),
         }
     }
 }
@@ -459,5 +428,8 @@ impl Showing {
     }
 }
 
+mod parse;
 #[cfg(test)]
 mod tests;
+
+pub use parse::parse;

@@ -29,8 +29,14 @@ pub(super) fn open(path: &Path) -> Result<ImageFile> {
         Ok(file) => file,
         Err(error) => return Err(refused(path, &error)),
     };
-    check_kind(&file, path)?;
-    let notices = in_use(&file).map(str::to_owned).into_iter().collect();
+    check(&file, path)?;
+    if file
+        .metadata()
+        .is_ok_and(|found| found.is_file() && found.len() == 0)
+    {
+        return Err(Error::unsupported("empty image"));
+    }
+    let notices = notices(&file);
     Ok(ImageFile { file, notices })
 }
 
@@ -45,16 +51,22 @@ fn refused(path: &Path, error: &std::io::Error) -> Error {
     Error::io("cannot be opened", error)
 }
 
-fn check_kind(file: &File, path: &Path) -> Result<()> {
+/// What is odd about the file, for people; without its name.
+pub(super) fn notices(file: &File) -> Vec<String> {
+    in_use(file).map(str::to_owned).into_iter().collect()
+}
+
+/// That the open file is a regular file or a block device.
+///
+/// # Errors
+/// `Unsupported`, naming what it is.
+pub(super) fn check(file: &File, path: &Path) -> Result<()> {
     let found = file
         .metadata()
         .map_err(|error| Error::io("cannot be examined", &error))?;
     let kind = found.file_type();
     if kind.is_file() && is_kernels(file) {
         return Err(not_an_image("a file that the kernel makes up"));
-    }
-    if kind.is_file() && found.len() == 0 {
-        return Err(Error::unsupported("empty image"));
     }
     if kind.is_file() || kind.is_block_device() {
         Ok(())

@@ -22,6 +22,7 @@ mod memory;
 pub mod mount;
 mod mount_point;
 mod mountinfo;
+mod neighbours;
 pub mod open;
 pub mod options;
 mod process;

@@ -1,15 +1,18 @@
-//! Opens the image that the user named, and nothing else.
+//! Opens the image that the user named, and what it may name beside it.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::neighbours::{Beside, Policy};
 use super::watched::{Tell, Watched};
-use super::{image_file, memory};
+use super::{image_file, memory, neighbours, wire};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Notices};
+use crate::format::{self, Context, Neighbours, Notices, Origin};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
@@ -27,6 +30,20 @@ pub struct Options {
     pub length: Option<u64>,
     /// The cache's budget in bytes.
     pub cache_size: u64,
+    /// Files that an image may refer to although they are not beside it.
+    #[serde(with = "wire::paths")]
+    pub allow_files: Vec<PathBuf>,
+    /// The command that the user typed, for a refusal to say it with what is missing.
+    pub typed: Typed,
+}
+
+/// A command line.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Typed {
+    /// Its words, the program's name first; none where nothing was typed.
+    pub words: Vec<OsString>,
+    /// How many of them stand in front of the options.
+    pub before_options: usize,
 }
 
 impl Default for Options {
@@ -36,6 +53,8 @@ impl Default for Options {
             offset: 0,
             length: None,
             cache_size: 64 << 20,
+            allow_files: Vec::new(),
+            typed: Typed::default(),
         }
     }
 }
@@ -47,6 +66,15 @@ impl Options {
             cache_size: memory::cache_size(self.cache_size),
             ..self.clone()
         }
+    }
+
+    /// What second files of the image at `path` may be opened.
+    pub(super) fn policy(&self, path: &Path) -> Result<Policy> {
+        let typed = match self.typed.words.is_empty() {
+            false => (self.typed.words.clone(), self.typed.before_options),
+            true => (vec!["imgmount".into(), path.as_os_str().to_owned()], 1),
+        };
+        Policy::new(&self.allow_files, typed)
     }
 }
 
@@ -72,25 +100,46 @@ pub fn open(path: &Path, options: &Options) -> Result<Image> {
         Box::new(move |text| notices.add(text))
     };
     let options = options.within_limits();
-    let image = stack_of(found.file, &options, notices, tell).context(name)?;
+    let policy = options.policy(path)?;
+    let around = Around {
+        name: file_name(path),
+        neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
+        notices,
+        tell,
+    };
+    let image = stack_of(found.file, &options, around).context(name)?;
     for notice in found.notices {
         image.notices.add(notice);
     }
     Ok(image)
 }
 
-/// Everything in the open file `handle`; `tell` is called when the file changes.
+/// The last part of `path`.
+pub(super) fn file_name(path: &Path) -> Vec<u8> {
+    let name = path.file_name().unwrap_or_default();
+    name.as_bytes().to_vec()
+}
+
+/// What an open image has around it.
+pub(super) struct Around {
+    /// Its file name.
+    pub(super) name: Vec<u8>,
+    /// The files beside it.
+    pub(super) neighbours: Arc<dyn Neighbours>,
+    /// Where what is odd goes.
+    pub(super) notices: Arc<Notices>,
+    /// Called when the file changes.
+    pub(super) tell: Tell,
+}
+
+/// Everything in the open file `handle`.
 ///
 /// # Errors
 /// What the image layer refuses.
-pub(super) fn stack_of(
-    handle: std::fs::File,
-    options: &Options,
-    notices: Arc<Notices>,
-    tell: Tell,
-) -> Result<Image> {
+pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around) -> Result<Image> {
     let cache = Cache::new(options.cache_size);
-    let file: SharedSource = Arc::new(Watched::new(File::new(handle)?, tell));
+    let identity = neighbours::identity(&handle);
+    let file: SharedSource = Arc::new(Watched::new(File::new(handle)?, around.tell));
     if options.offset > 0 && options.offset >= file.size() {
         let size = file.size();
         let text = format!(
@@ -106,12 +155,14 @@ pub(super) fn stack_of(
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
     let context = Context {
         options: options.format.clone(),
-        notices: notices.clone(),
+        neighbours: around.neighbours,
+        origin: Origin::new(around.name, identity),
+        notices: around.notices.clone(),
         ..Context::new(cache)
     };
     Ok(Image {
         stack: Arc::new(Stack::open(source, &context)?),
-        notices,
+        notices: around.notices,
     })
 }
 

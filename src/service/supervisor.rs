@@ -18,7 +18,7 @@ use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::{self, Log, Worker};
 use super::wire::{Outcome, Report, Serve, Task};
-use super::{image_file, mountinfo, shown};
+use super::{image_file, mountinfo, open, shown};
 use crate::error::{Error, Kind, ResultExt};
 use crate::filesystem::Timestamp;
 use crate::sys;
@@ -344,7 +344,13 @@ fn task(request: &Request, image: &File) -> Task {
         };
     }
     Task {
-        open: request.open.within_limits(),
+        name: open::file_name(&request.image),
+        open: open::Options {
+            // Those who open files need them; and it may be long.
+            allow_files: Vec::new(),
+            typed: open::Typed::default(),
+            ..request.open.within_limits()
+        },
         tree,
         fuse: request.fuse.clone(),
         // One for a request that takes long, and one beside it.

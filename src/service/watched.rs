@@ -1,10 +1,10 @@
-//! The image's file, watched: an image is taken for a thing that does not change, so whoever uses it
+//! The image's file, or a second one, watched: an image is taken for a thing that does not change, so whoever uses it
 //! has to be told when it does.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::source::file::{Change, File};
 use crate::source::{Extent, Source};
 
@@ -18,6 +18,8 @@ pub(super) type Tell = Box<dyn Fn(&'static str) + Send + Sync>;
 /// fails: what nobody reads any more may change unseen.
 pub(super) struct Watched {
     file: File,
+    /// What errors call it: the image's own file is named by whoever opened it.
+    name: Option<String>,
     tell: Tell,
     opened: Instant,
     /// Milliseconds from then to the last look.
@@ -30,11 +32,18 @@ impl Watched {
     pub(super) fn new(file: File, tell: Tell) -> Self {
         Self {
             file,
+            name: None,
             tell,
             opened: Instant::now(),
             looked: AtomicU64::new(0),
             told: AtomicU8::new(0),
         }
+    }
+
+    /// The same under a name that stands in each of its errors.
+    pub(super) fn called(self, name: &str) -> Self {
+        let name = Some(name.to_owned());
+        Self { name, ..self }
     }
 
     fn is_time(&self) -> bool {
@@ -85,7 +94,10 @@ impl Source for Watched {
         if read.is_err() || self.is_time() {
             self.look();
         }
-        read
+        match &self.name {
+            Some(name) => read.context(|| name.as_str()),
+            None => read,
+        }
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {

@@ -11,6 +11,8 @@ use crate::{fuse, tree};
 /// What the worker is to do, with the open image.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Task {
+    /// The image's file name.
+    pub(super) name: Vec<u8>,
     pub(super) open: open::Options,
     pub(super) tree: tree::Options,
     pub(super) fuse: fuse::Options,
@@ -88,6 +90,29 @@ pub(super) mod optional_path {
     }
 }
 
+/// `#[serde(with = "wire::paths")]`
+pub(super) mod paths {
+    use std::ffi::{OsStr, OsString};
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        paths: &[PathBuf],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let names: Vec<&OsStr> = paths.iter().map(|path| path.as_os_str()).collect();
+        names.serialize(serializer)
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        let names = Vec::<OsString>::deserialize(deserializer)?;
+        Ok(names.into_iter().map(PathBuf::from).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -102,6 +127,7 @@ mod tests {
         let mut request = Request::new(odd.clone());
         for mountpoint in [None, Some(odd.clone())] {
             request.mountpoint = mountpoint;
+            request.open.allow_files = vec![odd.clone(), "plain".into()];
             let text = serde_json::to_string(&request).unwrap();
             let arrived: Request = serde_json::from_str(&text).unwrap();
             assert_eq!(format!("{request:?}"), format!("{arrived:?}"));

@@ -11,6 +11,7 @@ use super::channel::Channel;
 use super::wire::{Report, Serve, Task};
 use super::{memory, open};
 use crate::error::{Error, Result};
+use crate::format::Nobody;
 use crate::tree::Tree;
 use crate::{fuse, sys};
 
@@ -87,7 +88,13 @@ fn start_log(filters: &str) {
 fn parse(task: &Task, image: OwnedFd) -> Result<(Tree, Vec<String>)> {
     // As the log's own errors: what is read from now on cannot be trusted.
     let tell = Box::new(|text| log::error!("{text}"));
-    let image = open::stack_of(image.into(), &task.open, Arc::default(), tell)?;
+    let around = open::Around {
+        name: task.name.clone(),
+        neighbours: Arc::new(Nobody),
+        notices: Arc::default(),
+        tell,
+    };
+    let image = open::stack_of(image.into(), &task.open, around)?;
     let tree = Tree::compose(image.stack, &task.tree)?;
     Ok((tree, few(image.notices.all())))
 }

@@ -1,5 +1,7 @@
 //! What each command line means.
 
+use clap::CommandFactory;
+
 use super::*;
 
 fn parsed(line: &str) -> Arguments {
