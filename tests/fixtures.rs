@@ -29,13 +29,20 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
         )),
+        "sun" | "sgi" => Some(partitioned(&format!("label: {name}\n"), scratch)),
+        "mac" | "bsd" => {
+            let image = scratch.file(name, 4 << 20);
+            let parted = Run::new("parted").arg("-s").arg(&image);
+            parted.args(["mklabel", name]).run();
+            Some(image)
+        }
         _ => None,
     }
 }
 
-/// A disk of 4 MiB with the partitions of an sfdisk `script`.
+/// A disk of 16 MiB with the partitions of an sfdisk `script`.
 fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
-    let image = scratch.file("partitioned", 4 << 20);
+    let image = scratch.file("partitioned", 16 << 20);
     let mut sfdisk = Run::new("sfdisk").arg("-q").arg(&image).command();
     let mut child = sfdisk.stdin(std::process::Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
@@ -47,7 +54,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "sfdisk", tool "gzip");
+    need!(tool "sfdisk", tool "gzip", tool "parted");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

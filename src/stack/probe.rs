@@ -328,7 +328,8 @@ impl Subject<'_> {
         };
         let inner = Subject { source, ..*self };
         let known = |found: Vec<&'static Signature>| !found.is_empty();
-        !inner.claims().is_empty() || inner.signatures().is_ok_and(known)
+        let has_content = !inner.claims().is_empty() || inner.has_table();
+        has_content || inner.signatures().is_ok_and(known)
     }
 
     fn without_table(&self, claims: &[Claim], signatures: &[&'static Signature]) -> Result<Found> {

@@ -36,6 +36,15 @@ pub(super) fn run(
     worklist.finish()
 }
 
+/// What a partition that holds others, or the table itself, is called.
+fn container(partition: Option<&Partition>) -> &'static str {
+    let kind = partition.map_or("", |partition| partition.type_id.as_str());
+    match kind {
+        "0x05" | "0x0f" | "0x85" => "extended partition",
+        _ => "other partitions, or their table",
+    }
+}
+
 /// A node before its place in the tree is settled.
 struct Draft {
     node: Node,
@@ -118,7 +127,7 @@ impl Worklist<'_> {
             Err(error) => probe::damaged(scheme(partition), <_>::default(), error.clone()),
             Ok(_) if partition.is_some_and(|partition| partition.container) => {
                 Found::Leaf(Content::Recognised {
-                    name: "extended partition".to_owned(),
+                    name: container(partition).to_owned(),
                 })
             }
             Ok(source) => probe::examine(&Subject {

@@ -28,7 +28,10 @@ fn parts(path: &Path) -> Vec<String> {
             "gpt" => partition.type_id.to_uppercase(),
             _ => {
                 let digits = partition.type_id.trim_start_matches("0x");
-                digits.trim_start_matches('0').to_owned()
+                match digits.trim_start_matches('0') {
+                    "" => "0".to_owned(),
+                    digits => digits.to_owned(),
+                }
             }
         };
         let label = partition.label.as_deref().unwrap_or("-");
@@ -42,7 +45,7 @@ fn parts(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn gpt_and_mbr_images_have_the_expected_partitions() {
+fn the_images_have_the_expected_partitions() {
     need!(images);
     let scratch = Scratch::new();
     let cases = [
@@ -56,11 +59,28 @@ fn gpt_and_mbr_images_have_the_expected_partitions() {
         ),
         ("partition/util-linux-dos+bsd.img.zst", "util-linux-dos+bsd"),
         ("partition/util-linux-gpt.img.zst", "util-linux-gpt"),
+        ("partition/util-linux-bsd.img.zst", "util-linux-bsd"),
+        ("partition/util-linux-sgi.img.zst", "util-linux-sgi"),
+        ("partition/util-linux-sun.img.zst", "util-linux-sun"),
+        ("partition/go-apfs-v2-hfs-apm.img.zst", "go-apfs-v2-hfs-apm"),
     ];
     for (image, expected) in cases {
         let expected = rows(&format!("expected/{expected}.parts.tsv"));
-        let expected: Vec<String> = expected.iter().map(|row| row.join("\t")).collect();
-        assert_eq!(parts(&images::unpack(image, &scratch)), expected, "{image}");
+        let mut expected: Vec<String> = expected.iter().map(|row| row.join("\t")).collect();
+        let mut found = parts(&images::unpack(image, &scratch));
+        if image.contains("dos+bsd") {
+            // sfdisk lists the primary partitions alone; `nested` compares the others with partx.
+            found.truncate(2);
+        }
+        if image.contains("apm") {
+            // parted, asked for the places, gave neither type nor name.
+            let places = |line: &String| line.split('\t').take(3).collect::<Vec<_>>().join("\t");
+            (expected, found) = (
+                expected.iter().map(places).collect(),
+                found.iter().map(places).collect(),
+            );
+        }
+        assert_eq!(found, expected, "{image}");
     }
 }
 
@@ -93,25 +113,6 @@ fn whole_disks_have_the_volumes_that_another_reader_found() {
             compared += 1;
         }
         assert!(compared > 0, "{expected} has no volumes");
-    }
-}
-
-#[test]
-fn tables_that_are_not_read_are_named() {
-    need!(images);
-    let scratch = Scratch::new();
-    for (image, name) in [
-        ("partition/go-apfs-v2-hfs-apm.img.zst", "mac"),
-        ("partition/util-linux-bsd.img.zst", "bsd"),
-        ("partition/util-linux-sgi.img.zst", "sgi"),
-        ("partition/util-linux-sun.img.zst", "sun"),
-        ("disk/apm.dmg.xz", "mac"),
-    ] {
-        let image = library::open_with(&images::unpack(image, &scratch), &Default::default());
-        assert_eq!(
-            disk::kind(&image.stack.disks[0].content),
-            format!("recognised {name}")
-        );
     }
 }
 

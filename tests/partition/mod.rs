@@ -4,4 +4,5 @@
 mod collected;
 mod damage;
 pub mod disk;
+mod labels;
 mod oracle;

@@ -234,7 +234,7 @@ fn a_format_that_is_not_there_is_named() {
         "--format ext9\\x1b: no format is called that"
     );
     assert!(
-        error.hint_text().unwrap().contains("raw, gpt, mbr, "),
+        error.hint_text().unwrap().contains("gpt, sgi, mbr, "),
         "{error}"
     );
 }

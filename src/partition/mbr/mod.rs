@@ -7,12 +7,14 @@
 
 mod chain;
 mod layout;
+mod nested;
 mod types;
 
 use zerocopy::FromBytes;
 
 use self::chain::{Extended, Logical};
 use self::layout::{MasterBootRecord, PartitionRecord, SIGNATURE};
+use self::nested::{Nested, Slice};
 use self::types::type_name;
 use super::{Open, boot_sector, range};
 use crate::error::{Error, Result};
@@ -72,14 +74,17 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Volume>> {
         sector: u64::from(context.options.sector_size.unwrap_or(512)),
     };
     let mut volumes = table.primaries();
-    let mut number: u32 = 5;
-    for logical in table.logicals() {
+    let mut numbers = 5..=MOST_NUMBER;
+    for (logical, number) in table.logicals().into_iter().zip(numbers.by_ref()) {
         volumes.push(table.volume(number, logical));
-        number = number.saturating_add(1);
     }
+    table.add_nested(&mut volumes, numbers);
     range::note_overlaps(&volumes, FORMAT.name, &context.notices);
     Ok(volumes)
 }
+
+/// The last number that a partition can have.
+const MOST_NUMBER: u32 = 4096;
 
 struct Table<'a> {
     disk: &'a SharedSource,
@@ -121,6 +126,51 @@ impl Table<'_> {
             .collect()
     }
 
+    /// Adds what tables inside the primary partitions hold. Such a primary partition has no files of
+    /// its own.
+    fn add_nested(&self, volumes: &mut Vec<Volume>, mut numbers: impl Iterator<Item = u32>) {
+        let mut all = Vec::new();
+        for (slot, record) in self.used() {
+            let (start, len) = self.place(record);
+            let slice = Slice {
+                source: &**self.disk,
+                kind: record.OSType,
+                start,
+                len,
+            };
+            let nested = slice.partitions();
+            let is_slot = |it: &&mut Partition| it.number == slot && !nested.is_empty();
+            let slots = volumes.iter_mut().filter_map(|it| it.partition.as_mut());
+            slots.filter(is_slot).for_each(|it| it.container = true);
+            let numbered = nested.into_iter().zip(numbers.by_ref());
+            all.extend(numbered.map(|(it, number)| self.nested(number, it)));
+        }
+        volumes.append(&mut all);
+    }
+
+    fn nested(&self, number: u32, it: Nested) -> Volume {
+        let partition = Partition {
+            number,
+            type_name: it.type_name.to_owned(),
+            type_id: it.type_id,
+            uuid: Some(self.uuid(number)),
+            ..Partition::default()
+        };
+        let notices = &self.context.notices;
+        range::volume(
+            self.disk,
+            (it.start, it.len),
+            partition,
+            FORMAT.name,
+            notices,
+        )
+    }
+
+    fn uuid(&self, number: u32) -> String {
+        let disk_signature = self.record.UniqueMBRDiskSignature.get();
+        format!("{disk_signature:08x}-{number:02x}")
+    }
+
     /// First byte and bytes. Cannot overflow: 32-bit numbers of blocks of at most 64 KiB.
     fn place(&self, record: &PartitionRecord) -> (u64, u64) {
         let bytes = |blocks: u32| u64::from(blocks).saturating_mul(self.sector);
@@ -132,13 +182,12 @@ impl Table<'_> {
 
     fn volume(&self, number: u32, it: Logical) -> Volume {
         let Logical { start, len, record } = it;
-        let disk_signature = self.record.UniqueMBRDiskSignature.get();
         let partition = Partition {
             number,
             type_name: type_name(record.OSType).to_owned(),
             type_id: format!("{:#04x}", record.OSType),
             label: None,
-            uuid: Some(format!("{disk_signature:08x}-{number:02x}")),
+            uuid: Some(self.uuid(number)),
             bootable: record.BootIndicator & 0x80 != 0,
             container: record.is_extended(),
         };

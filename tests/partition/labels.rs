@@ -1,0 +1,290 @@
+//! The labels of other machines, and tables inside the slices of an MBR, compared with what sfdisk,
+//! parted and libblkid (partx) say.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::disk::{self, MIB};
+use crate::support::command::Run;
+use crate::support::images::{self, Scratch};
+
+/// Number, first sector and sectors.
+type Place = (u32, u64, u64);
+
+/// The format's name, and what imgmount sees.
+fn ours(path: &Path) -> (&'static str, Vec<Place>) {
+    let (stack, _) = disk::open_file(path);
+    let (format, nodes) = disk::table(&stack);
+    let place = |node: &imgmount::stack::Node| {
+        let (start, len) = node.location.unwrap();
+        (disk::partition(node).number, start / 512, len / 512)
+    };
+    let mut places: Vec<Place> = nodes.iter().map(place).collect();
+    places.sort_unstable();
+    (format, places)
+}
+
+fn partx(path: &Path) -> Vec<Place> {
+    let text = Run::new("partx")
+        .args(["--raw", "--noheadings", "--output", "NR,START,SECTORS"])
+        .arg(path)
+        .text();
+    let row = |line: &str| {
+        let mut words = line.split(' ').map(|word| word.parse::<u64>().unwrap());
+        let mut next = || words.next().unwrap();
+        (next() as u32, next(), next())
+    };
+    let mut rows: Vec<Place> = text.lines().map(row).collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn parted(path: &Path) -> Vec<Place> {
+    let parted = Run::new("parted").arg("-ms").arg(path);
+    let text = parted.words("unit s print").text();
+    let row = |line: &str| {
+        let mut fields = line.split(':');
+        let mut next = || fields.next()?.trim_end_matches('s').parse::<u64>().ok();
+        let (number, start, end) = (next()?, next()?, next()?);
+        Some((number as u32, start, end + 1 - start))
+    };
+    let mut rows: Vec<Place> = text.lines().skip(2).filter_map(row).collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn sfdisk(path: &Path) -> Vec<Place> {
+    let text = Run::new("sfdisk").arg("-J").arg(path).text();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let row = |entry: &serde_json::Value| {
+        let node = entry["node"].as_str().unwrap();
+        let digits = node.rsplit(|it: char| !it.is_ascii_digit()).next().unwrap();
+        let number = |name: &str| entry[name].as_u64().unwrap();
+        (digits.parse().unwrap(), number("start"), number("size"))
+    };
+    let partitions = json["partitiontable"]["partitions"].as_array().unwrap();
+    let mut rows: Vec<Place> = partitions.iter().map(row).collect();
+    rows.sort_unstable();
+    rows
+}
+
+#[test]
+fn labels_that_sfdisk_writes() {
+    need!(tool "sfdisk", tool "partx");
+    let scratch = Scratch::new();
+    for (label, script) in [
+        (
+            "sun",
+            "1: start=0,size=32130,type=83\n2: start=32130,size=16065,type=82\n",
+        ),
+        (
+            "sgi",
+            "1: start=4096,size=8192,type=83\n2: start=12288,size=4096,type=82\n",
+        ),
+    ] {
+        let script = format!("label: {label}\n{script}");
+        let path = disk::sfdisk(&scratch, 64 * MIB, &script);
+        let (format, places) = ours(&path);
+        assert_eq!(format, label);
+        assert!(places.len() >= 2, "{places:?}");
+        assert_eq!(places, sfdisk(&path), "{label}");
+        assert_eq!(places, partx(&path), "{label}");
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn labels_that_parted_writes() {
+    need!(tool "parted", tool "partx");
+    let scratch = Scratch::new();
+    for label in ["mac", "bsd", "sun"] {
+        let path = scratch.file(label, 64 * MIB);
+        let parted = Run::new("parted").arg("-s").arg(&path);
+        let mklabel = parted.args(["mklabel", label]);
+        mklabel
+            .words("mkpart ext2 1MiB 9MiB mkpart ext2 16MiB 40MiB")
+            .run();
+        let (format, places) = ours(&path);
+        assert_eq!(format, label);
+        let expected = self::parted(&path);
+        // parted leaves out what stands for the whole disk, and the free space of a map.
+        assert!(
+            !expected.is_empty() && expected.iter().all(|it| places.contains(it)),
+            "{label}"
+        );
+        let by_libblkid = partx(&path);
+        assert!(
+            by_libblkid
+                .iter()
+                .all(|it| label == "bsd" || places.contains(it)),
+            "{label}"
+        );
+    }
+}
+
+/// An MBR with one slice of `kind` from sector 2048 on, 16 MiB long, and `write` writes into it.
+fn sliced(scratch: &Scratch, kind: &str, write: impl FnOnce(&std::fs::File)) -> std::path::PathBuf {
+    let script = format!(
+        "label: dos\n1: start=2048,size=32768,type={kind}\n2: start=40960,size=20480,type=5\n\
+         5: start=43008,size=2048,type=83\n"
+    );
+    let path = disk::sfdisk(scratch, 64 * MIB, &script);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    write(&file);
+    path
+}
+
+/// The numbers, one after the other, little-endian.
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[test]
+fn a_bsd_label_in_a_slice_counts_on_behind_the_logical_partitions() {
+    need!(tool "sfdisk", tool "partx", tool "parted");
+    let scratch = Scratch::new();
+    for base in [2048_u32, 0] {
+        let path = sliced(&scratch, "a5", |file| {
+            let mut label = vec![0; 148];
+            label[..4].copy_from_slice(&words(&[0x8256_4557]));
+            label[40..44].copy_from_slice(&words(&[512]));
+            label[132..136].copy_from_slice(&words(&[0x8256_4557]));
+            label[138] = 8;
+            let kinds = [7_u8, 1, 0, 7, 0, 0, 0, 0];
+            let places = [(16, 4096), (8192, 2048), (0, 32768), (12288, 4096)];
+            for (index, kind) in kinds.into_iter().enumerate() {
+                let (start, size) = places.get(index).copied().unwrap_or((0, 0));
+                label.extend(words(&[size, base + start, 0]));
+                label.extend([kind, 0, 0, 0]);
+            }
+            let sums = label.as_chunks::<2>().0.iter();
+            let sum = sums.fold(0, |sum, word| sum ^ u16::from_le_bytes(*word));
+            label[136..138].copy_from_slice(&sum.to_le_bytes());
+            file.write_all_at(&label, (2048 + 1) * 512).unwrap();
+        });
+        let (format, places) = ours(&path);
+        assert_eq!(format, "mbr");
+        let nested: Vec<u32> = places.iter().map(|place| place.0).collect();
+        assert_eq!(nested, [1, 2, 5, 6, 7, 8], "base {base}");
+        compare_with_partx(&path, &places);
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+/// But for the extended partition, which partx shows in full and the kernel two sectors long.
+fn compare_with_partx(path: &Path, ours: &[Place]) {
+    let mut expected = partx(path);
+    expected.retain(|place| place.0 != 2);
+    let ours: Vec<Place> = ours.iter().copied().filter(|place| place.0 != 2).collect();
+    assert_eq!(ours, expected);
+}
+
+#[test]
+fn a_solaris_table_in_a_slice() {
+    need!(tool "sfdisk", tool "partx");
+    let scratch = Scratch::new();
+    let path = sliced(&scratch, "82", |file| {
+        let mut vtoc = words(&[0, 0, 0, 0x600d_deee, 1, 0, 0]);
+        vtoc.extend([0, 2, 8, 0]);
+        vtoc.extend([0; 40]);
+        for (tag, start, size) in [
+            (2_u32, 4096, 8192),
+            (3, 0, 0),
+            (7, 12288, 512),
+            (8, 16384, 1024),
+        ] {
+            vtoc.extend(words(&[tag, start, size]));
+        }
+        vtoc.resize(512, 0);
+        file.write_all_at(&vtoc, (2048 + 1) * 512).unwrap();
+    });
+    let (_, places) = ours(&path);
+    assert_eq!(places.len(), 6);
+    compare_with_partx(&path, &places);
+}
+
+#[test]
+fn minix_subpartitions_in_a_slice() {
+    need!(tool "sfdisk", tool "partx");
+    let scratch = Scratch::new();
+    let path = sliced(&scratch, "81", |file| {
+        let mut sector = vec![0; 512];
+        for (slot, (start, size)) in [(2100_u32, 500), (3000, 700)].into_iter().enumerate() {
+            let at = 446 + slot * 16;
+            sector[at + 4] = 0x81;
+            sector[at + 8..at + 16].copy_from_slice(&words(&[start, size]));
+        }
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        file.write_all_at(&sector, 2048 * 512).unwrap();
+    });
+    let (_, places) = ours(&path);
+    assert_eq!(places.len(), 5);
+    compare_with_partx(&path, &places);
+}
+
+#[test]
+fn the_collected_slice_with_a_bsd_label_is_as_libblkid_reads_it() {
+    need!(images, tool "partx");
+    let scratch = Scratch::new();
+    let path = images::unpack("partition/util-linux-dos+bsd.img.zst", &scratch);
+    let (_, places) = ours(&path);
+    assert!(places.len() > 2, "{places:?}");
+    assert_eq!(places, partx(&path));
+}
+
+#[test]
+fn p10_a_map_that_counts_more_than_it_has_ends_where_it_ends() {
+    need!(tool "parted");
+    let scratch = Scratch::new();
+    let path = scratch.file("mac", 16 * MIB);
+    let parted = Run::new("parted").arg("-s").arg(&path);
+    parted.words("mklabel mac mkpart ext2 1MiB 9MiB").run();
+    let expected = ours(&path).1;
+    let good = std::fs::read(&path).unwrap();
+    for count in [u32::MAX, 65536, 200] {
+        let bytes = disk::changed(&good, |bytes| {
+            bytes[516..520].copy_from_slice(&count.to_be_bytes());
+        });
+        let (stack, notices) = disk::open(bytes);
+        assert_eq!(disk::table(&stack).1.len(), expected.len(), "{count}");
+        assert!(notices.iter().any(|it| it.contains("the map ends there")));
+    }
+    // Blocks of no bytes, and of more than the disk has, are none.
+    for size in [0_u16, 1, u16::MAX] {
+        let bytes = disk::changed(&good, |bytes| {
+            bytes[2..4].copy_from_slice(&size.to_be_bytes());
+        });
+        let (stack, _) = disk::open(bytes);
+        assert_eq!(disk::table(&stack).1.len(), expected.len(), "{size}");
+    }
+}
+
+#[test]
+fn p10_labels_with_every_bit_flipped_open_or_are_refused() {
+    need!(tool "sfdisk", tool "parted");
+    let scratch = Scratch::new();
+    let mut images = Vec::new();
+    for label in ["mac", "bsd"] {
+        let path = scratch.file(label, 16 * MIB);
+        let parted = Run::new("parted").arg("-s").arg(&path);
+        parted
+            .args(["mklabel", label])
+            .words("mkpart ext2 1MiB 8MiB")
+            .run();
+        images.push(std::fs::read(path).unwrap());
+    }
+    for label in ["sun", "sgi"] {
+        let script = format!("label: {label}\n");
+        let path = disk::sfdisk(&scratch, 16 * MIB, &script);
+        images.push(std::fs::read(&path).unwrap());
+        std::fs::remove_file(path).unwrap();
+    }
+    for image in images {
+        let head = disk::changed(&image, |bytes| bytes.truncate(128 * 1024));
+        for at in 0..1536 {
+            let bytes = disk::changed(&head, |bytes| bytes[at] ^= 0x81);
+            let (stack, _) = disk::open(bytes);
+            assert_eq!(stack.disks.len(), 1);
+        }
+    }
+}
