@@ -25,6 +25,7 @@ fn demo(scratch: &Scratch) -> PathBuf {
 fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
+        "vmdk" => Some(converted("vmdk", scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
@@ -38,6 +39,14 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         }
         _ => None,
     }
+}
+
+/// The demo disk as qemu-img makes an image of `format` from it.
+fn converted(format: &str, scratch: &Scratch) -> PathBuf {
+    let image = scratch.join("demo.image");
+    let convert = Run::new("qemu-img").words("convert -f raw -O").arg(format);
+    convert.arg(demo(scratch)).arg(&image).run();
+    image
 }
 
 /// A disk of 16 MiB with the partitions of an sfdisk `script`.
@@ -54,7 +63,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "sfdisk", tool "gzip", tool "parted");
+    need!(tool "sfdisk", tool "gzip", tool "parted", tool "qemu-img");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -2,6 +2,7 @@
 
 mod raw;
 mod stream;
+mod vmdk;
 
 use crate::error::Result;
 use crate::format::{Context, Disk, Format};
@@ -11,4 +12,4 @@ use crate::source::SharedSource;
 pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 
 /// Every image format, in probe order. `raw` is last: it claims everything.
-pub const FORMATS: &[Format<Open>] = &[raw::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, raw::FORMAT];

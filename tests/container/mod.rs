@@ -5,6 +5,7 @@ pub mod guest;
 
 mod collected;
 mod raw;
+mod vmdk;
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

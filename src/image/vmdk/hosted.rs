@@ -1,0 +1,234 @@
+//! The header of a hosted sparse extent, and the footer that stands for it in a stream: "Virtual
+//! Disk Format 5.0", sections "Hosted Sparse Extents" and "Stream-Optimized Compressed".
+
+use std::sync::Arc;
+
+use zerocopy::little_endian::U64;
+
+use super::descriptor::{Descriptor, MOST_BYTES};
+use super::grain::Packing;
+use super::layout::{
+    DEFLATE, FLAG_COMPRESSED, FLAG_LINE_ENDS, FLAG_MARKERS, FLAG_REDUNDANT, FLAG_ZEROED_GRAIN,
+    GD_AT_END, HOSTED_MAGIC, INCOMPATIBLE, LINE_ENDS, MARKER_EOS, MARKER_FOOTER, MetaDataMarker,
+    SECTOR, SparseExtentHeader, read,
+};
+use super::sparse::{Form, Sparse};
+use crate::error::{Error, Result, ResultExt};
+use crate::format::Notices;
+use crate::number::{to_u64, to_usize};
+use crate::source::mapped::MOST_UNIT;
+use crate::source::{SharedSource, Source, read_vec};
+
+/// Entries of a grain table: the specification has 512 and no other number.
+const MOST_PER_TABLE: u32 = 512;
+
+/// The header at the start of `source`, each field that is used checked by itself.
+///
+/// # Errors
+/// `Corrupt` for a field that cannot be, `Unsupported` for a version or flag that is not known.
+pub(super) fn header(source: &dyn Source) -> Result<SparseExtentHeader> {
+    let header: SparseExtentHeader = read(source, 0, "header")?;
+    check(&header)?;
+    Ok(header)
+}
+
+fn check(header: &SparseExtentHeader) -> Result<()> {
+    let (version, flags) = (header.version.get(), header.flags.get());
+    if !(1..=3).contains(&version) {
+        return Err(Error::unsupported(format!(
+            "version {version} is not 1 to 3"
+        )));
+    }
+    let unknown = flags & INCOMPATIBLE & !FLAG_COMPRESSED & !FLAG_MARKERS;
+    if unknown != 0 {
+        let bit = unknown.trailing_zeros();
+        return Err(Error::unsupported(format!("incompatible flag, bit {bit}")));
+    }
+    let grain = header.grainSize.get();
+    let most = to_u64(MOST_UNIT) / SECTOR;
+    if !grain.is_power_of_two() || grain > most {
+        let text = format!("grainSize {grain} is not a power of two up to {most}");
+        return Err(Error::corrupt(text));
+    }
+    let per_table = header.numGTEsPerGT.get();
+    if per_table == 0 || per_table > MOST_PER_TABLE {
+        let text = format!("numGTEsPerGT {per_table} is not 1 to {MOST_PER_TABLE}");
+        return Err(Error::corrupt(text));
+    }
+    capacity(header)?;
+    packing(header)?;
+    Ok(())
+}
+
+/// The capacity in bytes.
+fn capacity(header: &SparseExtentHeader) -> Result<u64> {
+    let sectors = header.capacity.get();
+    let bytes = sectors.checked_mul(SECTOR);
+    let bytes = bytes.filter(|bytes| i64::try_from(*bytes).is_ok());
+    bytes.ok_or_else(|| Error::corrupt(format!("capacity of {sectors} sectors")))
+}
+
+fn packing(header: &SparseExtentHeader) -> Result<Option<Packing>> {
+    let flags = header.flags.get();
+    let marked = flags & FLAG_MARKERS != 0;
+    match (flags & FLAG_COMPRESSED != 0, header.compressAlgorithm.get()) {
+        (false, 0) => Ok(None),
+        (true, DEFLATE) if marked => Ok(Some(Packing::Marked)),
+        (true, DEFLATE) => Ok(Some(Packing::Sized)),
+        (true, other) if other > DEFLATE => Err(Error::unsupported(format!(
+            "compressAlgorithm {other} is not known"
+        ))),
+        (_, other) => Err(Error::corrupt(format!(
+            "compressAlgorithm {other} and flags {flags:#x} contradict each other"
+        ))),
+    }
+}
+
+/// The descriptor that is embedded behind `header`, if any: the extents of a split disk reserve
+/// the room and leave it empty.
+///
+/// # Errors
+/// `Corrupt` where something else is there.
+pub(super) fn descriptor(
+    source: &dyn Source,
+    header: &SparseExtentHeader,
+) -> Result<Option<Descriptor>> {
+    let (offset, size) = (header.descriptorOffset.get(), header.descriptorSize.get());
+    if offset == 0 || size == 0 {
+        return Ok(None);
+    }
+    let wrong = |text: String| Err(Error::corrupt(text));
+    let bytes = size.checked_mul(SECTOR).filter(|size| *size <= MOST_BYTES);
+    let Some(bytes) = bytes else {
+        return wrong(format!(
+            "descriptorSize {size} sectors are over {MOST_BYTES} bytes"
+        ));
+    };
+    let start = offset.checked_mul(SECTOR);
+    let Some(start) = start.filter(|start| *start < source.size()) else {
+        return wrong(format!(
+            "descriptorOffset {offset} is past the end of the file"
+        ));
+    };
+    let there = bytes.min(source.size().saturating_sub(start));
+    let text = read_vec(source, start, to_usize(there))?;
+    // What was there before a shorter text may still stand behind its NUL.
+    let text = text.split(|byte| *byte == 0).next().unwrap_or(&[]);
+    if text.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let parsed = Descriptor::parse(text).map_err(|error| error.at(start));
+    parsed.map(Some).context(|| "embedded descriptor")
+}
+
+/// The extent behind `header`, which stands at the start of `source`.
+///
+/// # Errors
+/// As [`header`]; `Corrupt` where the grain directories are not in the file.
+pub(super) fn open(
+    source: &SharedSource,
+    header: &SparseExtentHeader,
+    notices: &Arc<Notices>,
+) -> Result<Sparse> {
+    let header = &at_end(&**source, header)?;
+    if header.uncleanShutdown != 0 {
+        notices.add("vmdk: it was not closed cleanly (uncleanShutdown)");
+    }
+    if header.flags.get() & FLAG_LINE_ENDS != 0 && header.lineEnds != LINE_ENDS {
+        notices.add("vmdk: the line ends in its header are wrong: was it sent as text?");
+    }
+    let place = |offset: U64| offset.get().saturating_mul(SECTOR);
+    let has_copy = header.flags.get() & FLAG_REDUNDANT != 0;
+    let sparse = Sparse {
+        source: source.clone(),
+        capacity: capacity(header)?,
+        grain: header.grainSize.get().saturating_mul(SECTOR),
+        per_table: u64::from(header.numGTEsPerGT.get()),
+        directory: place(header.gdOffset),
+        redundant: has_copy.then(|| place(header.rgdOffset)),
+        form: Form::Sectors {
+            zeroed: header.flags.get() & FLAG_ZEROED_GRAIN != 0,
+            packing: packing(header)?,
+        },
+        notices: notices.clone(),
+    };
+    with_directories(sparse)
+}
+
+/// The extent with those of its two directories that are in the file.
+fn with_directories(sparse: Sparse) -> Result<Sparse> {
+    let copy = sparse.redundant;
+    let copy = copy.filter(|copy| sparse.check_directory(*copy, "rgdOffset").is_ok());
+    let first = sparse.check_directory(sparse.directory, "gdOffset");
+    let notice = |text: &str| sparse.notices.add(format!("vmdk: {text}"));
+    let directory = match (first, copy) {
+        (Ok(()), _) => sparse.directory,
+        (Err(_), Some(copy)) => {
+            notice("gdOffset is damaged, the redundant grain directory is used");
+            copy
+        }
+        (Err(error), None) => return Err(error),
+    };
+    if sparse.redundant.is_some() && copy.is_none() {
+        notice("rgdOffset is damaged: there is no redundant grain directory");
+    }
+    Ok(Sparse {
+        directory,
+        redundant: copy.filter(|copy| *copy != directory),
+        ..sparse
+    })
+}
+
+/// `header`, or the footer that stands for it where the directory was not known yet when the
+/// header was written.
+fn at_end(source: &dyn Source, header: &SparseExtentHeader) -> Result<SparseExtentHeader> {
+    if header.gdOffset.get() != GD_AT_END {
+        return Ok(header.clone());
+    }
+    let wrong = |text: &str| {
+        let error = Error::corrupt(format!("gdOffset says that a footer knows, {text}"));
+        error.hint("is the file complete?")
+    };
+    let start = source.size().checked_sub(SECTOR.saturating_mul(3));
+    let Some(start) = start.filter(|start| *start >= SECTOR) else {
+        return Err(wrong("and the file is too short for one"));
+    };
+    let marker: MetaDataMarker = read(source, start, "footer marker")?;
+    let start = start.saturating_add(SECTOR);
+    let footer: SparseExtentHeader = read(source, start, "footer")?;
+    let end: MetaDataMarker = read(source, start.saturating_add(SECTOR), "end of stream")?;
+    let is_marker = marker.r#type.get() == MARKER_FOOTER && marker.size.get() == 0;
+    if !is_marker || footer.magicNumber != HOSTED_MAGIC {
+        return Err(wrong("and none is at the end of the file").at(start));
+    }
+    let is_end = end.numSectors.get() == 0 && end.size.get() == 0;
+    if !is_end || end.r#type.get() != MARKER_EOS {
+        return Err(wrong("and no end of the stream is behind it").at(start));
+    }
+    if footer.gdOffset.get() == GD_AT_END {
+        return Err(wrong("and the footer that another one does").at(start));
+    }
+    check(&footer).map_err(|error| error.at(start).context("footer"))?;
+    agree(header, &footer).map_err(|error| error.at(start))?;
+    Ok(footer)
+}
+
+fn agree(header: &SparseExtentHeader, footer: &SparseExtentHeader) -> Result<()> {
+    let fields = |of: &SparseExtentHeader| {
+        let algorithm = u64::from(of.compressAlgorithm.get());
+        let per_table = u64::from(of.numGTEsPerGT.get());
+        [
+            ("capacity", of.capacity.get()),
+            ("grainSize", of.grainSize.get()),
+            ("numGTEsPerGT", per_table),
+            ("compressAlgorithm", algorithm),
+        ]
+    };
+    for ((name, first), (_, last)) in fields(header).into_iter().zip(fields(footer)) {
+        if first != last {
+            let text = format!("{name} is {first} in the header and {last} in the footer");
+            return Err(Error::corrupt(text));
+        }
+    }
+    Ok(())
+}
