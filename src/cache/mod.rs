@@ -181,6 +181,13 @@ impl Cache {
         (!known).then(|| self.start(&mut shard, key, visit))
     }
 
+    /// Whether block `number` of `layer` is there or being read.
+    #[must_use]
+    pub fn knows(&self, layer: Layer, number: u64) -> bool {
+        let key = (layer, number);
+        lock(self.shard(key)).contains(key)
+    }
+
     /// The counters now.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -17,7 +17,7 @@ struct Failed {
     copies: usize,
 }
 
-impl<M: Map> Mapped<M> {
+impl<M: Map + 'static> Mapped<M> {
     /// Reads the first part of the run `first` at `at` from whichever copy has it, and gives its
     /// length: all of it, or else ever smaller parts down to a sector.
     pub(super) fn read_copies(

@@ -4,6 +4,7 @@
 //! map is asked for the next copy, run by run, and in ever smaller parts if no copy is whole: so
 //! that of two mirrors with different bad sectors everything is read.
 
+mod ahead;
 mod copies;
 #[cfg(test)]
 mod tests;
@@ -91,7 +92,7 @@ pub trait Map: Send + Sync {
 
 /// What a map describes, readable.
 pub struct Mapped<M> {
-    map: M,
+    map: Arc<M>,
     members: Vec<SharedSource>,
     backing: Option<SharedSource>,
     cache: Arc<Cache>,
@@ -99,7 +100,7 @@ pub struct Mapped<M> {
     streams: Streams,
 }
 
-impl<M: Map> Mapped<M> {
+impl<M: Map + 'static> Mapped<M> {
     /// Reads `map` from `members`, from `backing` (which may be shorter or longer), and its packed
     /// units through `cache`.
     #[must_use]
@@ -111,7 +112,7 @@ impl<M: Map> Mapped<M> {
     ) -> Self {
         let layer = cache.layer();
         Self {
-            map,
+            map: Arc::new(map),
             members,
             backing,
             cache,
@@ -239,8 +240,12 @@ impl<M: Map> Mapped<M> {
         if skip >= size {
             return Err(wrong(format!("of {size} bytes has no byte {skip}")));
         }
-        let read = self.streams.note(&self.cache, at, buf.len());
-        let unpack = || self.unpack(unit, size);
+        let rest = size.saturating_sub(skip);
+        let read = self.streams.note(&self.cache, at, buf.len().min(rest));
+        if read.continues {
+            self.unpack_ahead(at.saturating_add(to_u64(rest)), size, read);
+        }
+        let unpack = || unpacked(&*self.map, unit, size);
         let block = self
             .cache
             .visit_or_read(self.layer, unit, read.visit, unpack)?;
@@ -248,12 +253,6 @@ impl<M: Map> Mapped<M> {
         let len = from.len().min(buf.len());
         head(buf, len).copy_from_slice(from.split_at(len).0);
         Ok(len)
-    }
-
-    fn unpack(&self, unit: u64, size: usize) -> Result<Block> {
-        let mut into = zeroed(size)?;
-        self.map.unpack(unit, &mut into)?;
-        Ok(Block::from(into))
     }
 
     fn backing_extent(&self, offset: u64) -> Result<Extent> {
@@ -271,7 +270,7 @@ impl<M: Map> Mapped<M> {
     }
 }
 
-impl<M: Map> Source for Mapped<M> {
+impl<M: Map + 'static> Source for Mapped<M> {
     fn size(&self) -> u64 {
         self.map.size()
     }
@@ -331,6 +330,13 @@ impl Place {
             _ => false,
         }
     }
+}
+
+/// Unit `unit` of `map`, which is `size` bytes long.
+fn unpacked<M: Map>(map: &M, unit: u64, size: usize) -> Result<Block> {
+    let mut into = zeroed(size)?;
+    map.unpack(unit, &mut into)?;
+    Ok(Block::from(into))
 }
 
 /// A run's length, cut to `limit` bytes.

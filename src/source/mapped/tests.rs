@@ -2,6 +2,8 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 #![allow(clippy::single_range_in_vec_init)] // lists of ranges are meant
 
+mod packed;
+
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -91,7 +93,7 @@ fn packed(unit: u64, skip: usize) -> Place {
     Place::Packed { unit, skip }
 }
 
-fn mapped<M: Map, const N: usize>(map: M, members: [Arc<Spy>; N]) -> Mapped<M> {
+fn mapped<M: Map + 'static, const N: usize>(map: M, members: [Arc<Spy>; N]) -> Mapped<M> {
     let shared = |spy: Arc<Spy>| -> SharedSource { spy };
     let members = members.into_iter().map(shared).collect();
     Mapped::new(map, members, None, Cache::new(1 << 20))
