@@ -25,7 +25,7 @@ fn demo(scratch: &Scratch) -> PathBuf {
 fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
-        "vmdk" => Some(converted("vmdk", scratch)),
+        "vdi" | "vmdk" => Some(converted(name, scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,

@@ -2,6 +2,7 @@
 
 mod raw;
 mod stream;
+mod vdi;
 mod vmdk;
 
 use crate::error::Result;
@@ -12,4 +13,4 @@ use crate::source::SharedSource;
 pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 
 /// Every image format, in probe order. `raw` is last: it claims everything.
-pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, raw::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, vdi::FORMAT, raw::FORMAT];

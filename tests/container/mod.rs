@@ -5,6 +5,7 @@ pub mod guest;
 
 mod collected;
 mod raw;
+mod vdi;
 mod vmdk;
 
 use std::os::unix::fs::FileExt;
