@@ -53,7 +53,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
+            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -130,7 +130,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -199,7 +199,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -256,7 +256,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -313,7 +313,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -386,7 +386,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -443,7 +443,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -512,7 +512,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -585,7 +585,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -658,7 +658,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__tar)
-            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --ignore-checksums --no-replay --verbose --help"
+            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n o= f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= ignore-checksums no-replay v/verbose completions= manual h/help V/version
+    string join \n o= f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -42,6 +42,7 @@ zsh\t''
 fish\t''"
 complete -c imgmount -n "__fish_imgmount_needs_command" -s f -l foreground -d 'Stay in the foreground'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -73,6 +74,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size 
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s f -l foreground -d 'Stay in the foreground'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -86,6 +88,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'Ho
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l json -d 'As JSON, for programs'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -107,6 +110,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s a -d 'Names tha
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s R -l recursive -d 'Directories within directories as well'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l json -d 'One JSON object a line, with everything that is known of each file'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -124,6 +128,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -142,6 +147,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How 
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -155,6 +161,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l force -d 'Overwrite OUT'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -173,6 +180,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l sector-size -d
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l zstd -d 'Pack the archive with zstd, on all cores'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -186,6 +194,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'H
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l json -d 'As JSON, for programs'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice: still more'
@@ -204,6 +213,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-raw -d 'Leave out the raw .img files'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice: still more'

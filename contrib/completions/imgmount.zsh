@@ -31,6 +31,7 @@ _imgmount() {
 '-f[Stay in the foreground]' \
 '--foreground[Stay in the foreground]' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -68,6 +69,7 @@ _arguments "${_arguments_options[@]}" : \
 '-f[Stay in the foreground]' \
 '--foreground[Stay in the foreground]' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -89,6 +91,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--json[As JSON, for programs]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -117,6 +120,7 @@ _arguments "${_arguments_options[@]}" : \
 '--recursive[Directories within directories as well]' \
 '--json[One JSON object a line, with everything that is known of each file]' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -141,6 +145,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -166,6 +171,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -187,6 +193,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--force[Overwrite OUT]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -212,6 +219,7 @@ _arguments "${_arguments_options[@]}" : \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--zstd[Pack the archive with zstd, on all cores]' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -233,6 +241,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--json[As JSON, for programs]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \
@@ -257,6 +266,7 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--no-raw[Leave out the raw .img files]' \
+'--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '*-v[Say more on standard error; twice\: still more]' \

@@ -163,6 +163,9 @@ pub struct Opening {
     /// Memory for cached blocks [default: 64M]
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub cache_size: Option<u64>,
+    /// Neither use nor keep the index of a compressed image
+    #[arg(long)]
+    pub no_index: bool,
     /// Read structures whose checksum is wrong
     #[arg(long)]
     pub ignore_checksums: bool,
@@ -406,6 +409,7 @@ impl Opening {
             length: self.length.or(usual.length),
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
             allow_files: self.allow_files.clone(),
+            no_index: self.no_index,
             typed: self.typed.clone(),
         }
     }

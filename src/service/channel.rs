@@ -55,6 +55,28 @@ impl Channel {
         message: &impl Serialize,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
+        self.send_with(message, descriptor, SendFlags::NOSIGNAL)
+    }
+
+    /// The same where there is room for it now: never waits for the other process to listen.
+    pub(super) fn send_now(
+        &self,
+        message: &impl Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        self.send_with(
+            message,
+            descriptor,
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+        )
+    }
+
+    fn send_with(
+        &self,
+        message: &impl Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+        flags: SendFlags,
+    ) -> Result<()> {
         let bytes = serde_json::to_vec(message)
             .map_err(|error| Error::invalid(format!("message: {error}")))?;
         if bytes.len() > LONGEST {
@@ -67,7 +89,7 @@ impl Channel {
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
         let parts = [IoSlice::new(&bytes)];
-        rustix::net::sendmsg(&self.0, &parts, &mut ancillary, SendFlags::NOSIGNAL)
+        rustix::net::sendmsg(&self.0, &parts, &mut ancillary, flags)
             .map_err(|error| Error::io("send to the other process", &error.into()))?;
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! How much memory this process may have, as far as somebody has limited it.
+//! How much memory this process may have, and how many descriptors, as far as somebody has
+//! limited it.
 
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What part of it the cache may have: the rest is for what is being read, and for the program.
 const CACHE_SHARE: u64 = 4;
@@ -10,6 +11,21 @@ const CACHE_SHARE: u64 = 4;
 /// `wanted` bytes of cache, or the quarter of the limit where that is less.
 pub(super) fn cache_size(wanted: u64) -> u64 {
     limit().map_or(wanted, |limit| wanted.min(limit / CACHE_SHARE))
+}
+
+/// Allows as many descriptors as an image in pieces needs, up to the limit that is not this
+/// process's to move. Programs that it starts are given the same.
+pub(super) fn allow_many_descriptors() {
+    /// The most second files, and what else is open.
+    const MANY: u64 = 4096 + 256;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: Some(limit.maximum.map_or(MANY, |maximum| maximum.min(MANY))),
+        ..limit
+    };
+    if limit.current.is_some() && limit.current < wanted.current {
+        let _ = setrlimit(Resource::Nofile, wanted); // Fewer are enough for most images.
+    }
 }
 
 /// Whether the addresses that this process may use are limited (`ulimit -v`).

@@ -6,7 +6,8 @@
 //! ```text
 //! the command ──► supervisor ──► worker
 //!   asks,          opens, mounts,   parses, answers
-//!   is told        unmounts         the kernel
+//!   is told        unmounts         the kernel, asks
+//!                                   for second files
 //! ```
 //! In the foreground, and for `run`, command and supervisor are one process.
 
@@ -14,6 +15,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod answers;
+mod asking;
 mod attach;
 mod channel;
 pub mod failure;
@@ -27,6 +30,7 @@ pub mod open;
 pub mod options;
 mod process;
 mod run;
+mod stored;
 mod supervisor;
 mod system_log;
 mod unmount;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{Beside, Policy};
+use super::stored::{self, Kept, Store};
 use super::watched::{Tell, Watched};
 use super::{image_file, memory, neighbours, wire};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Neighbours, Notices, Origin};
+use crate::format::{self, Context, Neighbours, Nobody, Notices, Origin, Stored};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
@@ -33,6 +34,8 @@ pub struct Options {
     /// Files that an image may refer to although they are not beside it.
     #[serde(with = "wire::paths")]
     pub allow_files: Vec<PathBuf>,
+    /// Neither use nor keep an index in the user's cache directory.
+    pub no_index: bool,
     /// The command that the user typed, for a refusal to say it with what is missing.
     pub typed: Typed,
 }
@@ -54,6 +57,7 @@ impl Default for Options {
             length: None,
             cache_size: 64 << 20,
             allow_files: Vec::new(),
+            no_index: false,
             typed: Typed::default(),
         }
     }
@@ -101,9 +105,15 @@ pub fn open(path: &Path, options: &Options) -> Result<Image> {
     };
     let options = options.within_limits();
     let policy = options.policy(path)?;
+    memory::allow_many_descriptors();
+    let stored: Arc<dyn Stored> = match options.no_index {
+        true => Arc::new(Nobody),
+        false => Arc::new(Kept::new(Store::new(&found.file, stored::usual()))),
+    };
     let around = Around {
         name: file_name(path),
         neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
+        stored,
         notices,
         tell,
     };
@@ -126,6 +136,8 @@ pub(super) struct Around {
     pub(super) name: Vec<u8>,
     /// The files beside it.
     pub(super) neighbours: Arc<dyn Neighbours>,
+    /// What is kept for it.
+    pub(super) stored: Arc<dyn Stored>,
     /// Where what is odd goes.
     pub(super) notices: Arc<Notices>,
     /// Called when the file changes.
@@ -157,6 +169,10 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
         options: options.format.clone(),
         neighbours: around.neighbours,
         origin: Origin::new(around.name, identity),
+        stored: match (options.offset, options.length) {
+            (0, None) => around.stored,
+            window => around.stored.layer(format!("{window:?}").as_bytes()),
+        },
         notices: around.notices.clone(),
         ..Context::new(cache)
     };

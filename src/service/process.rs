@@ -87,7 +87,7 @@ impl Worker {
         self.log.as_fd()
     }
 
-    /// The next report.
+    /// The next report, a question perhaps.
     ///
     /// # Errors
     /// What the worker refuses; `Io` where it has ended.

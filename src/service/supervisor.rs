@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::answers::Answers;
 use super::attach::{self, Attached, Detached, How};
 use super::channel::Channel;
 use super::failure::Failure;
@@ -35,6 +36,9 @@ pub(super) const ENDING: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 pub(super) struct Supervisor {
     mount: Mount,
     worker: Worker,
+    answers: Answers,
+    /// What the worker said that is no question; nothing follows it until somebody has heard it.
+    said: Option<Result<Report, Error>>,
     signals: File,
     mounted: Mounted,
 }
@@ -48,7 +52,7 @@ struct Mount {
 /// What happened.
 #[derive(Default)]
 pub(super) struct Happened {
-    /// The worker says something, or has ended.
+    /// The worker reports something, or has ended.
     pub(super) worker: bool,
     /// A signal came.
     pub(super) signal: Option<i32>,
@@ -89,6 +93,7 @@ impl Supervisor {
                 request.nonempty,
             )?,
         };
+        let answers = Answers::new(request, &image)?;
         let task = task(request, &image.file);
         let about = request.image.clone().into_os_string();
         let worker = Worker::start(&task, image.file.as_fd(), about).map_err(Failure::host)?;
@@ -102,6 +107,8 @@ impl Supervisor {
                 point,
             },
             worker,
+            answers,
+            said: None,
             signals,
         };
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
@@ -128,9 +135,36 @@ impl Supervisor {
         // With the last descriptor outside the worker, its end is the end of the connection.
         drop(device);
         self.next_report(client).map_err(Failure::host)?;
-        let usable = self.mount.point.path().metadata();
-        usable.map_err(|error| Failure::host(Error::io("use the mount", &error)))?;
-        Ok(())
+        self.use_mount()
+    }
+
+    /// Looks at the mount as others will. On a thread of its own, since the worker may have
+    /// something to ask before it can answer the kernel.
+    fn use_mount(&mut self) -> Result<(), Failure> {
+        let unusable = |error: &std::io::Error| Failure::host(Error::io("use the mount", error));
+        let (looked, looking) = std::io::pipe().map_err(|error| unusable(&error))?;
+        let path = self.mount.point.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            let found = path.metadata();
+            drop(looking);
+            found
+        });
+        loop {
+            let other = PollFd::new(&looked, PollFlags::IN);
+            let happened = self.wait(Some(other), None, Log::Show)?;
+            if happened.other {
+                break;
+            }
+            if happened.signal.is_some() {
+                return Err(Failure::host(interrupted()));
+            }
+            if let Some(said) = self.said.take() {
+                said.map_err(Failure::host)?;
+            }
+        }
+        let found = thread.join();
+        let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
+        found.map(|_| ()).map_err(|error| unusable(&error))
     }
 
     /// What the user is told.
@@ -142,13 +176,27 @@ impl Supervisor {
         loop {
             let client = client.map(|client| PollFd::new(client, PollFlags::empty()));
             let happened = self.wait(client, None, Log::Show)?;
-            if happened.worker {
-                let report = self.worker.report();
+            if let Some(report) = self.said.take() {
                 self.worker.pass_log(Log::Show);
                 return report;
             }
             if happened.signal.is_some() || happened.other {
-                return Err(Error::new(Kind::Io, "interrupted"));
+                return Err(interrupted());
+            }
+        }
+    }
+
+    /// Hears the worker: a question is answered at once.
+    fn hear(&mut self) -> Result<(), Error> {
+        match self.worker.report() {
+            Ok(Report::Asks(question)) => {
+                let (answer, descriptor) = self.answers.answer(question);
+                let descriptor = descriptor.as_ref().map(AsFd::as_fd);
+                self.worker.channel().send_now(&answer, descriptor)
+            }
+            said => {
+                self.said = Some(said);
+                Ok(())
             }
         }
     }
@@ -161,6 +209,7 @@ impl Supervisor {
         log: Log,
     ) -> Result<Happened, Error> {
         let mut happened = Happened::default();
+        let speaks;
         let logged = {
             let channel = self.worker.channel();
             let mut watched = vec![
@@ -175,10 +224,17 @@ impl Supervisor {
                     .get(index)
                     .is_some_and(|fd| !fd.revents().is_empty())
             };
-            happened.worker = ready(0);
-            happened.other = ready(3);
+            (speaks, happened.other) = (ready(0), ready(3));
             ready(2)
         };
+        if speaks
+            && self.said.is_none()
+            && let Err(error) = self.hear()
+        {
+            self.worker.kill();
+            self.said = Some(Err(error));
+        }
+        happened.worker = self.said.is_some();
         if logged {
             self.worker.pass_log(log);
         }
@@ -212,6 +268,9 @@ impl Supervisor {
     }
 
     fn finish(mut self, ending: Ending) -> Result<(), Failure> {
+        if let Some(Ok(_)) = self.said {
+            self.worker.kill(); // It has nothing to report any more.
+        }
         let status = self.worker.wait();
         self.mount.clear();
         let well = status.is_some_and(|status| status.success());
@@ -228,7 +287,9 @@ impl Supervisor {
         loop {
             let next = ending.next_try(&mut self.mount)?;
             let happened = self.wait(None, next.or(last), Log::Show)?;
-            if happened.worker || ending == Ending::Detached {
+            let late = last.is_none_or(|last| Instant::now() >= last);
+            // What it has to keep is kept by then.
+            if happened.worker || (ending == Ending::Detached && late) {
                 return Ok(());
             }
         }
@@ -317,6 +378,10 @@ fn for_root_alone(request: &Request) -> Option<String> {
     let by_sudo = std::env::var_os("SUDO_UID").is_some() && rustix::process::geteuid().is_root();
     let text = "mounted for root alone; -o allow_other lets other users in";
     (by_sudo && !request.fuse.allow_other).then(|| text.to_owned())
+}
+
+fn interrupted() -> Error {
+    Error::new(Kind::Io, "interrupted")
 }
 
 fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Error> {

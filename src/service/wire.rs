@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::mount::Mounted;
 use super::open;
+use super::stored::LayerKey;
 use crate::error::Error;
 use crate::{fuse, tree};
 
@@ -34,6 +35,42 @@ pub(super) enum Report {
     Refused(Error),
     /// The kernel and the worker have agreed: the tree can be used.
     Serving,
+    /// It waits for an [`Answer`], at any time.
+    Asks(Question),
+}
+
+/// What the worker cannot do itself, since it opens nothing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Question {
+    /// The file that an image in the directory number `home` calls `name`. That of the image that
+    /// the user named has number 0.
+    File { home: usize, name: Vec<u8> },
+    /// The names of the files in a directory.
+    Names { home: usize },
+    /// What is kept for a layer.
+    Load { layer: LayerKey },
+    /// Room for `length` bytes to keep for a layer.
+    Save { layer: LayerKey, length: u64 },
+    /// They have been written there.
+    Saved,
+}
+
+/// From the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The descriptor that comes with this is a second file of this name, and this is the number of
+    /// the directory that it lies in.
+    File {
+        name: Vec<u8>,
+        home: usize,
+        notices: Vec<String>,
+    },
+    /// The descriptor that comes with this is what was asked for.
+    Here,
+    /// There is none, and nothing to be said about it.
+    Nothing,
+    /// It is not done.
+    Refused(Error),
 }
 
 /// From the supervisor in the background to the command that the user started.

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::asking::{Beside, Kept, Supervisor};
 use super::channel::Channel;
-use super::wire::{Report, Serve, Task};
+use super::wire::{Report, Task};
 use super::{memory, open};
 use crate::error::{Error, Result};
-use crate::format::Nobody;
+use crate::format::Notices;
 use crate::tree::Tree;
 use crate::{fuse, sys};
 
@@ -31,15 +32,16 @@ pub(super) fn work() -> Result<()> {
     // Here, before the first byte of the image is read and while this is the only thread, is the
     // place of the sandbox: Landlock and the system call filter. What comes later needs no more
     // than reading the image, the socket, and opening /dev/fuse again for each thread.
-    let (tree, notices) = match parse(&task, image) {
+    let supervisor = Arc::new(Supervisor::new(channel));
+    let (tree, notices) = match parse(&task, image, &supervisor) {
         Ok(parsed) => parsed,
         Err(error) => {
-            channel.send(&Report::Refused(shortened(&error)), None)?;
+            supervisor.tell(&Report::Refused(shortened(&error)))?;
             return Err(error);
         }
     };
-    channel.send(&Report::Opened { notices }, None)?;
-    let Some((Serve, Some(device))) = channel.receive()? else {
+    supervisor.tell(&Report::Opened { notices })?;
+    let Some(device) = supervisor.device()? else {
         return Ok(()); // The supervisor could not mount.
     };
     let mut options = std::fs::File::options();
@@ -47,7 +49,7 @@ pub(super) fn work() -> Result<()> {
         count: task.threads,
         own_descriptors: options.read(true).write(true).open("/dev/fuse").is_ok(),
     };
-    let ready = || channel.send(&Report::Serving, None);
+    let ready = || supervisor.tell(&Report::Serving);
     let served = fuse::serve(tree, device, &task.fuse, threads, ready);
     served.inspect_err(|error| log::error!("{error}"))
 }
@@ -61,6 +63,7 @@ fn renounce() -> Result<()> {
     setrlimit(Resource::Core, limit).map_err(|error| Error::io("limit", &error.into()))?;
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| Error::io("no_new_privs", &error.into()))?;
+    memory::allow_many_descriptors();
     // Whoever ends the supervisor with a signal to the whole group still has a mount to take
     // away, and the supervisor does that; a log that is full must not end the worker either.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGXFSZ] {
@@ -85,13 +88,15 @@ fn start_log(filters: &str) {
     }));
 }
 
-fn parse(task: &Task, image: OwnedFd) -> Result<(Tree, Vec<String>)> {
+fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(Tree, Vec<String>)> {
+    let notices = Arc::<Notices>::default();
     // As the log's own errors: what is read from now on cannot be trusted.
     let tell = Box::new(|text| log::error!("{text}"));
     let around = open::Around {
         name: task.name.clone(),
-        neighbours: Arc::new(Nobody),
-        notices: Arc::default(),
+        neighbours: Arc::new(Beside::image(supervisor.clone(), notices.clone())),
+        stored: Arc::new(Kept::image(supervisor.clone())),
+        notices,
         tell,
     };
     let image = open::stack_of(image.into(), &task.open, around)?;

@@ -55,7 +55,9 @@ const PROTOCOLS: [&str; 27] = [
 /// Nothing is asked of the host: an image must not make it look at a path of its choice, which may
 /// be mounted by that, or never answer.
 pub(super) fn meaning(name: &[u8], real: &Path, is_home: impl Fn(&Path) -> bool) -> Meaning {
-    if name.is_empty() || name.contains(&0) {
+    /// The kernel takes no longer path.
+    const LONGEST: usize = 4095;
+    if name.is_empty() || name.contains(&0) || name.len() > LONGEST {
         return Meaning::Nonsense;
     }
     if is_no_file(name) {
@@ -164,5 +166,6 @@ mod tests {
         }
         assert_eq!(of(""), Meaning::Nonsense);
         assert_eq!(of("base\0"), Meaning::Nonsense);
+        assert_eq!(of(&"x/".repeat(2048)), Meaning::Nonsense);
     }
 }

@@ -1,0 +1,197 @@
+//! What the worker asks the supervisor for, as the formats see it: files beside the image, and
+//! what was kept from the last time.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::channel::Channel;
+use super::neighbours;
+use super::stored::{self, LayerKey};
+use super::wire::{Answer, Question, Report, Serve};
+use crate::error::{Error, Kind, Result, ResultExt, printable};
+use crate::format::{Neighbour, Neighbours, Notices, Stored};
+use crate::number::to_u64;
+
+/// The longest name that is asked about: none can be longer.
+const LONGEST: usize = 4097;
+
+/// The supervisor. One thread at a time speaks with it.
+pub(super) struct Supervisor {
+    channel: Channel,
+    turn: Mutex<()>,
+}
+
+impl Supervisor {
+    /// The one at the other end of `channel`.
+    pub(super) fn new(channel: Channel) -> Self {
+        Self {
+            channel,
+            turn: Mutex::default(),
+        }
+    }
+
+    /// Tells it something.
+    pub(super) fn tell(&self, report: &Report) -> Result<()> {
+        self.channel.send(report, None)
+    }
+
+    /// Waits for the mounted /dev/fuse; `None` where there is nothing to serve.
+    pub(super) fn device(&self) -> Result<Option<OwnedFd>> {
+        let _turn = self.turn();
+        match self.channel.receive()? {
+            Some((Serve, device)) => Ok(device),
+            None => Ok(None),
+        }
+    }
+
+    fn ask(&self, question: Question) -> Result<(Answer, Option<OwnedFd>)> {
+        let _turn = self.turn();
+        self.exchange(question)
+    }
+
+    /// Asks while it is this thread's turn.
+    fn exchange(&self, question: Question) -> Result<(Answer, Option<OwnedFd>)> {
+        self.channel.send(&Report::Asks(question), None)?;
+        match self.channel.expect()? {
+            (Answer::Refused(error), _) => Err(error),
+            answer => Ok(answer),
+        }
+    }
+
+    fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files in a directory that the supervisor has open.
+pub(super) struct Beside {
+    supervisor: Arc<Supervisor>,
+    /// The directory's number there.
+    home: usize,
+    notices: Arc<Notices>,
+}
+
+impl Beside {
+    /// Those beside the image. What is odd about them is added to `notices`.
+    pub(super) fn image(supervisor: Arc<Supervisor>, notices: Arc<Notices>) -> Self {
+        Self {
+            supervisor,
+            home: 0,
+            notices,
+        }
+    }
+}
+
+impl Neighbours for Beside {
+    fn open(&self, name: &[u8]) -> Result<Neighbour> {
+        let question = Question::File {
+            home: self.home,
+            name: name.get(..LONGEST).unwrap_or(name).to_vec(),
+        };
+        let (answer, file) = self.supervisor.ask(question)?;
+        let Answer::File {
+            name,
+            home,
+            notices,
+        } = answer
+        else {
+            return Err(astray());
+        };
+        let shown = printable(&name);
+        let file = file.ok_or_else(|| no_descriptor().context(shown.as_str()))?;
+        for notice in notices {
+            self.notices.add(format!("{shown}: {notice}"));
+        }
+        let tell = {
+            let shown = shown.clone();
+            Box::new(move |text: &str| log::error!("{shown}: {text}"))
+        };
+        let source = neighbours::source(file.into(), &shown, tell);
+        let (source, identity) = source.context(|| shown)?;
+        Ok(Neighbour {
+            source,
+            name,
+            identity,
+            neighbours: Arc::new(Self {
+                supervisor: self.supervisor.clone(),
+                home,
+                notices: self.notices.clone(),
+            }),
+        })
+    }
+
+    fn names(&self) -> Result<Vec<Vec<u8>>> {
+        let (_, list) = self.supervisor.ask(Question::Names { home: self.home })?;
+        let list = File::from(list.ok_or_else(no_descriptor)?);
+        let bytes = stored::read_all(&list).ok_or_else(astray)?;
+        let names = bytes.split(|byte| *byte == 0);
+        let names = names.filter(|name| !name.is_empty());
+        Ok(names.map(<[u8]>::to_vec).collect())
+    }
+}
+
+/// What the supervisor keeps for one layer of the image.
+pub(super) struct Kept {
+    supervisor: Arc<Supervisor>,
+    layer: LayerKey,
+}
+
+impl Kept {
+    /// What it keeps for the image itself.
+    pub(super) fn image(supervisor: Arc<Supervisor>) -> Self {
+        Self {
+            supervisor,
+            layer: LayerKey::default(),
+        }
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<()> {
+        let _turn = self.supervisor.turn();
+        let length = to_u64(bytes.len());
+        let layer = self.layer;
+        let (_, room) = self.supervisor.exchange(Question::Save { layer, length })?;
+        let Some(room) = room else {
+            return Ok(());
+        };
+        let written = File::from(room).write_all(bytes);
+        written.map_err(|error| Error::io("keep an index", &error))?;
+        self.supervisor.exchange(Question::Saved).map(|_| ())
+    }
+}
+
+impl Stored for Kept {
+    fn load(&self) -> Option<Vec<u8>> {
+        let layer = self.layer;
+        let (_, file) = self.supervisor.ask(Question::Load { layer }).ok()?;
+        stored::read_all(&file?.into())
+    }
+
+    fn save(&self, bytes: &[u8]) {
+        if stored::is_few(bytes.len())
+            && let Err(error) = self.send(bytes)
+        {
+            log::debug!("{error}");
+        }
+    }
+
+    fn layer(&self, name: &[u8]) -> Arc<dyn Stored> {
+        Arc::new(Self {
+            supervisor: self.supervisor.clone(),
+            layer: stored::inner(&self.layer, name),
+        })
+    }
+}
+
+fn astray() -> Error {
+    Error::new(Kind::Io, "the supervisor answers something else")
+}
+
+/// The kernel drops one that this process has no room for.
+fn no_descriptor() -> Error {
+    Error::new(Kind::Io, "it cannot be opened: Too many open files")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Both ends of the socket: what the worker asks and what it gets.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::error::Kind;
+use crate::service::answers::Answers;
+use crate::service::image_file;
+use crate::service::mount::Request;
+
+/// What a worker asks about the image in `folder` while `ask` runs, answered as a supervisor does.
+fn asked<T>(folder: &Path, allow: &[PathBuf], ask: impl FnOnce(Arc<Supervisor>) -> T) -> T {
+    let mut request = Request::new(folder.join("image"));
+    request.open.allow_files = allow.to_vec();
+    let image = image_file::open(&request.image).unwrap();
+    let mut answers = Answers::new(&request, &image).unwrap();
+    answers.keep_in(folder.join("cache"));
+    let (ours, theirs) = Channel::pair().unwrap();
+    let answering = std::thread::spawn(move || {
+        while let Some((Report::Asks(question), _)) = ours.receive().unwrap() {
+            let (answer, descriptor) = answers.answer(question);
+            let descriptor = descriptor.as_ref().map(AsFd::as_fd);
+            ours.send_now(&answer, descriptor).unwrap();
+        }
+    });
+    let got = ask(Arc::new(Supervisor::new(theirs)));
+    answering.join().unwrap();
+    got
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("other")).unwrap();
+    for name in ["image", "base", "other/base", "other/root"] {
+        std::fs::write(folder.path().join(name), name).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_worker_gets_the_files_that_the_policy_gives_and_no_other() {
+    let folder = folder();
+    let path = folder.path().canonicalize().unwrap();
+    let allowed = path.join("other/base");
+    let read = |neighbour: &Neighbour| {
+        crate::source::read_vec(
+            &*neighbour.source,
+            0,
+            crate::number::to_usize(neighbour.source.size()),
+        )
+        .unwrap()
+    };
+    let notices = Arc::<Notices>::default();
+    asked(&path, &[allowed], |supervisor| {
+        let beside = Beside::image(supervisor, notices.clone());
+        let base = beside.open(b"base").unwrap();
+        assert_eq!(
+            (&base.name[..], read(&base)),
+            (&b"base"[..], b"base".to_vec())
+        );
+        let file = File::open(path.join("base")).unwrap();
+        assert_eq!(base.identity, neighbours::identity(&file));
+        assert_eq!(base.neighbours.names().unwrap(), [&b"base"[..], b"image"]);
+
+        let other = base.neighbours.open(b"other/base").unwrap();
+        assert_eq!(read(&other), b"other/base");
+        assert_eq!(
+            read(&other.neighbours.open(b"root").unwrap()),
+            b"other/root"
+        );
+        assert_eq!(other.neighbours.names().unwrap(), [&b"base"[..], b"root"]);
+
+        for (name, kind) in [
+            (&b"/etc/passwd"[..], Kind::Refused),
+            (b"nbd://x", Kind::Refused),
+            (b"other/root", Kind::Refused),
+            (b"nothing", Kind::NotFound),
+            (&[b'x'; 1 << 20], Kind::Corrupt),
+            (b"\xff\0", Kind::Corrupt),
+        ] {
+            let error = beside.open(name).err().unwrap();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().len() < 4096);
+        }
+        let error = beside.open(b"/etc/passwd").err().unwrap().to_string();
+        assert!(
+            error.contains("(imgmount --allow-file /etc/passwd /"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_worker_may_ask_from_many_threads_and_many_times() {
+    let folder = folder();
+    for number in 0..5000 {
+        let name = format!("{number:04}{}", "x".repeat(100));
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    asked(folder.path(), &[], |supervisor| {
+        let beside = &Beside::image(supervisor.clone(), Arc::default());
+        let kept = &Kept::image(supervisor);
+        std::thread::scope(|scope| {
+            for thread in 0_u8..4 {
+                scope.spawn(move || {
+                    let layer = kept.layer(&[thread]);
+                    for round in 0..20 {
+                        assert_eq!(beside.open(b"base").unwrap().name, b"base");
+                        assert_eq!(beside.names().unwrap().len(), 5002);
+                        layer.save(&[thread; 100_000]);
+                        assert_eq!(layer.load().unwrap(), [thread; 100_000], "{round}");
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn what_a_worker_keeps_is_there_for_the_next() {
+    let folder = folder();
+    let loaded = || {
+        asked(folder.path(), &[], |supervisor| {
+            let kept = Kept::image(supervisor);
+            [kept.load(), kept.layer(b"in").load()]
+        })
+    };
+    assert_eq!(loaded(), [None, None]);
+    asked(folder.path(), &[], |supervisor| {
+        let kept = Kept::image(supervisor);
+        kept.save(b"outer");
+        kept.layer(b"in").save(b"inner");
+    });
+    assert_eq!(loaded(), [Some(b"outer".to_vec()), Some(b"inner".to_vec())]);
+}
+
+#[test]
+fn a_worker_that_asks_for_what_it_cannot_have_gets_nothing() {
+    let folder = folder();
+    asked(folder.path(), &[], |supervisor| {
+        let layer = LayerKey::default();
+        let ask = |question| supervisor.ask(question);
+        let name = b"base".to_vec();
+        assert!(ask(Question::File { home: 1, name }).is_err());
+        assert!(ask(Question::Names { home: usize::MAX }).is_err());
+        assert!(matches!(ask(Question::Saved), Ok((Answer::Nothing, None))));
+        let length = (256 << 20) + 1;
+        assert!(matches!(
+            ask(Question::Save { layer, length }),
+            Ok((Answer::Nothing, None))
+        ));
+        // It gets no more room than it asked for.
+        let (_, room) = ask(Question::Save { layer, length: 10 }).unwrap();
+        let mut room = File::from(room.unwrap());
+        assert!(room.write_all(&[1; 11]).is_err());
+        assert!(room.set_len(11).is_err());
+    });
+}
+
+#[test]
+fn without_a_supervisor_there_is_an_error_and_no_end() {
+    let (ours, theirs) = Channel::pair().unwrap();
+    drop(ours);
+    let supervisor = Arc::new(Supervisor::new(theirs));
+    let beside = Beside::image(supervisor.clone(), Arc::default());
+    assert_eq!(beside.open(b"base").err().unwrap().kind(), Kind::Io);
+    let kept = Kept::image(supervisor);
+    kept.save(b"x");
+    assert_eq!(kept.load(), None);
+}
