@@ -1,11 +1,18 @@
 //! VMDK: what qemu-img writes in every subformat, what it reads of our own generator's ESXi
 //! extents, and what must come of damaged ones.
 
+mod alone;
+mod chains;
+mod damaged;
 mod esx;
+mod flips;
 mod generate;
 mod written;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use imgmount::service::open::{Options, open};
 
 use crate::support::command::Run;
 use crate::support::images::Scratch;
@@ -19,4 +26,15 @@ pub fn convert(raw: &Path, name: &str, options: &str, scratch: &Scratch) -> Path
     }
     convert.arg(raw).arg(&image).run();
     image
+}
+
+/// Why `image` is refused, which is known soon.
+pub fn refused(image: &Path) -> String {
+    let start = Instant::now();
+    let error = match open(image, &Options::default()) {
+        Ok(_) => panic!("{} is opened", image.display()),
+        Err(error) => error.to_string(),
+    };
+    assert!(start.elapsed() < Duration::from_secs(10), "{error}");
+    error
 }

@@ -1,0 +1,443 @@
+//! HOSTILE V01 to V11: what must come of damaged and malicious disks. Everything is made from disks
+//! that are whole, by changing a field.
+
+use std::path::{Path, PathBuf};
+
+use imgmount::error::Kind;
+use imgmount::service::open::{Options, open};
+
+use super::generate::{self, put32, put64};
+use super::{convert, refused};
+use crate::container::{compare, compare_range, converted, disk, guest};
+use crate::support::images::Scratch;
+
+const SIZE: u64 = 5 * 1024 * 1024;
+
+/// Offsets of the fields of `SparseExtentHeader`.
+const VERSION: usize = 4;
+const FLAGS: usize = 8;
+const CAPACITY: usize = 12;
+const GRAIN_SIZE: usize = 20;
+const DESCRIPTOR_OFFSET: usize = 28;
+const DESCRIPTOR_SIZE: usize = 36;
+const PER_TABLE: usize = 44;
+const REDUNDANT: usize = 48;
+const DIRECTORY: usize = 56;
+const ALGORITHM: usize = 77;
+
+/// A disk in memory that is changed and written.
+struct Made {
+    scratch: Scratch,
+    bytes: Vec<u8>,
+    image: PathBuf,
+    raw: PathBuf,
+}
+
+impl Made {
+    fn new(options: &str) -> Self {
+        let scratch = Scratch::new();
+        let raw = guest::disk(&scratch, SIZE, 41);
+        let image = convert(&raw, "disk.vmdk", options, &scratch);
+        let bytes = std::fs::read(&image).unwrap();
+        Self {
+            scratch,
+            bytes,
+            image,
+            raw,
+        }
+    }
+
+    /// Writes the disk, changed by `change`.
+    fn write(&self, change: impl FnOnce(&mut Vec<u8>)) -> &Path {
+        let mut bytes = self.bytes.clone();
+        change(&mut bytes);
+        std::fs::write(&self.image, bytes).unwrap();
+        &self.image
+    }
+
+    fn refused(&self, change: impl FnOnce(&mut Vec<u8>)) -> String {
+        refused(self.write(change))
+    }
+
+    fn get64(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.bytes[at..at + 8].try_into().unwrap())
+    }
+
+    fn get32(&self, at: usize) -> u64 {
+        u32::from_le_bytes(self.bytes[at..at + 4].try_into().unwrap()).into()
+    }
+
+    /// The byte offset of grain table 0.
+    fn table(&self) -> usize {
+        self.get32(self.get64(DIRECTORY) as usize * 512) as usize * 512
+    }
+
+    /// The first grain that is there, and the sector that its entry has.
+    fn first_grain(&self) -> (usize, u64) {
+        let entry = |grain| self.get32(self.table() + grain * 4);
+        let mut there = (0..).filter(|grain| entry(*grain) > 1);
+        let grain = there.next().unwrap();
+        (grain, entry(grain))
+    }
+
+    /// `damaged` grain alone cannot be read; every other byte is as it was.
+    fn only(&self, grain: usize, error: &str) {
+        let disk = disk(&self.image);
+        let file = std::fs::File::open(&self.raw).unwrap();
+        let mut offset = 0;
+        while offset < disk.size() {
+            let len = (disk.size() - offset).min(64 << 10);
+            if offset == grain as u64 * (64 << 10) {
+                let mut buf = vec![0; len as usize];
+                let failed = disk.read_exact_at(&mut buf, offset).unwrap_err();
+                assert_eq!(failed.kind(), Kind::Corrupt);
+                assert!(failed.to_string().contains(error), "{failed}");
+            } else {
+                compare_range(&disk, &file, offset, len);
+            }
+            offset += len;
+        }
+    }
+}
+
+#[test]
+fn v01_grain_size() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    for size in [0, 3, 1 << 16, 1 << 40, u64::MAX] {
+        let error = made.refused(|bytes| put64(bytes, GRAIN_SIZE, size));
+        assert!(
+            error.contains(&format!("grainSize {size} is not")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn v02_entries_per_table() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    for count in [0, 513, 1 << 31, 0xffff_ffff] {
+        let error = made.refused(|bytes| put32(bytes, PER_TABLE, count));
+        assert!(
+            error.contains(&format!("numGTEsPerGT {count} is not")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn v03_capacity() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    for sectors in [1 << 63, 1 << 54, u64::MAX] {
+        let error = made.refused(|bytes| put64(bytes, CAPACITY, sectors));
+        assert!(
+            error.contains(&format!("capacity of {sectors} sectors")),
+            "{error}"
+        );
+    }
+    // A size that could be, whose directory cannot.
+    let error = made.refused(|bytes| put64(bytes, CAPACITY, 1 << 53));
+    assert!(error.contains("the grain directory's"), "{error}");
+}
+
+#[test]
+fn v04_directory() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    for sector in [0, 1 << 20, 1 << 62, u64::MAX - 1] {
+        let error = made.refused(|bytes| {
+            put64(bytes, DIRECTORY, sector);
+            put64(bytes, REDUNDANT, sector);
+        });
+        assert!(error.contains("gdOffset"), "{error}");
+    }
+    // A table that is the directory itself: its entries are what they are, and lead somewhere.
+    let at = made.get64(DIRECTORY) as usize * 512;
+    let own = made.get64(DIRECTORY);
+    let image = made.write(|bytes| {
+        put32(bytes, at, own);
+        put64(bytes, REDUNDANT, own);
+    });
+    let disk = disk(image);
+    let mut buf = vec![0; SIZE as usize];
+    let _ = disk.read_exact_at(&mut buf, 0);
+}
+
+#[test]
+fn v04_redundant_directory() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    let directory = made.get64(DIRECTORY) as usize * 512;
+    let (grain, _) = made.first_grain();
+    let table = made.table();
+    // What is changed, where, and the new value, of 64 bits for the header's fields.
+    let changes = [
+        ("gdOffset", DIRECTORY, 1 << 40),
+        ("no gdOffset", DIRECTORY, 0),
+        ("no table", directory, 0),
+        ("table", directory, 0xffff_fff0),
+        ("grain", table + grain * 4, 0xffff_fff0),
+    ];
+    for (name, at, value) in changes {
+        let image = made.write(|bytes| match at {
+            DIRECTORY => put64(bytes, at, value),
+            _ => put32(bytes, at, value),
+        });
+        compare(&disk(image), &made.raw);
+        let opened = open(image, &Options::default()).unwrap();
+        let disk = opened.stack.disks[0].source.clone().unwrap();
+        disk.read_exact_at(&mut vec![0; SIZE as usize], 0).unwrap();
+        let notices = opened.notices.all();
+        let told = notices.iter().any(|notice| notice.contains("redundant"));
+        assert!(told, "{name}: {notices:?}");
+    }
+    // And with the copy damaged instead, the first serves.
+    let image = made.write(|bytes| put64(bytes, REDUNDANT, 1 << 40));
+    compare(&disk(image), &made.raw);
+}
+
+#[test]
+fn v05_descriptor_place() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    let cases = [
+        (1, 1 << 32),
+        (1, 2049),
+        (1, u64::MAX),
+        (2, 20),
+        (1 << 40, 20),
+        (u64::MAX, 20),
+    ];
+    for (offset, size) in cases {
+        let error = made.refused(|bytes| {
+            put64(bytes, DESCRIPTOR_OFFSET, offset);
+            put64(bytes, DESCRIPTOR_SIZE, size);
+        });
+        let named = ["descriptor", "an extent of a disk"];
+        assert!(named.iter().any(|name| error.contains(name)), "{error}");
+    }
+}
+
+#[test]
+fn v06_descriptor_text() {
+    need!(tool "qemu-img");
+    let made = Made::new("subformat=monolithicFlat");
+    let text = String::from_utf8(made.bytes.clone()).unwrap();
+    let line = text.lines().find(|line| line.starts_with("RW ")).unwrap();
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cases = [
+        (
+            text.replace("createType", "other").into_bytes(),
+            "no createType",
+        ),
+        (text.replace("version", "ver\0sion").into_bytes(), "NUL"),
+        ([b"\xff\xfe", wide.as_slice()].concat(), "UTF-16"),
+        (
+            text.replace("version", &"x".repeat(1 << 20)).into_bytes(),
+            "over 1048576",
+        ),
+        (
+            text.replace("version", &"x".repeat(1 << 19)).into_bytes(),
+            "over 16384",
+        ),
+        (
+            text.replace(line, &"RW 1 ZERO\n".repeat(100_000))
+                .into_bytes(),
+            "more than 4096 extents",
+        ),
+        (text.replace(line, "").into_bytes(), "no extents"),
+        (
+            text.replace("version=1", "version=9").into_bytes(),
+            "version 9",
+        ),
+    ];
+    for (bytes, expected) in cases {
+        let error = made.refused(|all| *all = bytes);
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+#[test]
+fn v07_extents_elsewhere() {
+    let scratch = Scratch::new();
+    let folder = scratch.folder("folder");
+    std::fs::write(scratch.join("secret"), [1; 512]).unwrap();
+    std::os::unix::fs::symlink("../secret", folder.join("link")).unwrap();
+    let names = [
+        "/etc/shadow",
+        "../secret",
+        "link",
+        "/dev/zero",
+        "nbd://host/x",
+        "\\\\.\\PhysicalDrive0",
+    ];
+    for name in names {
+        for kind in ["FLAT", "SPARSE"] {
+            let line = format!("RW 1 {kind} \"{name}\"");
+            let image = generate::descriptor(&folder.join("disk.vmdk"), "monolithicFlat", &line);
+            let error = refused(&image);
+            assert!(error.contains("extent 1: "), "{error}");
+        }
+    }
+    // The image's own directory is no other one.
+    std::fs::write(folder.join("own"), [2; 512]).unwrap();
+    let own = folder.join("own");
+    let line = format!("RW 1 FLAT \"{}\" 0", own.display());
+    let image = generate::descriptor(&folder.join("disk.vmdk"), "monolithicFlat", &line);
+    compare(&disk(&image), &own);
+}
+
+#[test]
+fn v08_extents_that_do_not_fit() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    std::fs::write(scratch.join("flat"), vec![3; 100 * 512]).unwrap();
+    let path = scratch.join("disk.vmdk");
+    let case = |lines: &str| refused(&generate::descriptor(&path, "custom", lines));
+    let two = |first: &str, second: &str| case(&format!("RW {first}\nRW {second}"));
+    assert!(two("50 FLAT \"flat\" 0", "50 FLAT \"flat\" 49").contains("overlap"));
+    assert!(two("50 FLAT \"flat\" 50", "51 FLAT \"flat\" 0").contains("overlap"));
+    assert!(case("RW 50 FLAT \"flat\" 100").contains("ends before its offset"));
+    let most = i64::MAX as u64 / 512;
+    assert!(two(&format!("{most} ZERO"), &format!("{most} ZERO")).contains("too large in sum"));
+    let kinds = generate::kinds(100, 1);
+    std::fs::write(scratch.join("sparse"), generate::cowd(100, 1, &kinds, 1)).unwrap();
+    assert!(case("RW 101 VMFSSPARSE \"sparse\"").contains("a gap"));
+    assert!(case("RW 99 VMFSSPARSE \"sparse\"").contains("an overlap"));
+    assert!(case("RW 50 SPARSE \"flat\"").contains("no sparse extent"));
+    // A file that was cut: what is there can be read.
+    let image = generate::descriptor(&path, "custom", "RW 101 FLAT \"flat\" 0\nRW 9 ZERO");
+    let opened = disk(&image);
+    opened.read_exact_at(&mut [0; 51_200], 0).unwrap();
+    opened.read_exact_at(&mut [0; 9 * 512], 101 * 512).unwrap();
+    let error = opened.read_exact_at(&mut [0; 2], 51_199).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the file of extent 1 ends before"),
+        "{error}"
+    );
+    let image = generate::descriptor(&path, "custom", "NOACCESS 10 FLAT \"nothing\"\nRW 9 ZERO");
+    let error = disk(&image).read_exact_at(&mut [0; 1], 0).unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+}
+
+/// Gives the stream its footer, as a program that writes without seeking does.
+fn with_footer(bytes: &mut Vec<u8>, change: impl FnOnce(&mut [u8])) {
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    let mut end = vec![0; 3 * 512];
+    put32(&mut end, 12, 3);
+    put64(&mut end, 0, 1);
+    let header = bytes[..512].to_vec();
+    end[512..1024].copy_from_slice(&header);
+    change(&mut end);
+    // qemu-img ends its streams with an end marker of its own.
+    bytes.extend(end);
+    put64(bytes, DIRECTORY, u64::MAX);
+}
+
+#[test]
+fn v10_footers() {
+    need!(tool "qemu-img");
+    let made = Made::new("subformat=streamOptimized");
+    let image = made.write(|bytes| with_footer(bytes, |_| {}));
+    let expected = converted(image, "-f vmdk", &made.scratch);
+    compare(&disk(image), &expected);
+    compare(&disk(image), &made.raw);
+    let footer = 512;
+    let changes: [(&str, usize, u64); 7] = [
+        ("size of the footer's marker", 8, 1 << 31),
+        ("type of the footer's marker", 12, 2),
+        ("magic", footer, 0),
+        ("another footer", footer + DIRECTORY, u64::MAX),
+        ("capacity", footer + CAPACITY, 8),
+        ("grain size", footer + GRAIN_SIZE, 64),
+        ("size of the end's marker", 1024 + 8, 1 << 31),
+    ];
+    for (name, at, value) in changes {
+        let error = made.refused(|bytes| {
+            with_footer(bytes, |end| match at {
+                8 | 12 | 512 | 1032 => put32(end, at, value),
+                _ => put64(end, at, value),
+            });
+        });
+        assert!(error.contains("footer"), "{name}: {error}");
+    }
+    let error = made.refused(|bytes| put64(bytes, DIRECTORY, u64::MAX));
+    assert!(error.contains("is the file complete?"), "{error}");
+    for bad in [(FLAGS, 0x3_0003 | 1 << 20), (VERSION, 4), (VERSION, 0)] {
+        let error = made.refused(|bytes| put32(bytes, bad.0, bad.1));
+        assert!(
+            error.contains("incompatible flag, bit 20") || error.contains("version"),
+            "{error}"
+        );
+    }
+    let error = made.refused(|bytes| bytes[ALGORITHM] = 2);
+    assert!(
+        error.contains("compressAlgorithm 2 is not known"),
+        "{error}"
+    );
+    let error = made.refused(|bytes| bytes[ALGORITHM] = 0);
+    assert!(error.contains("contradict"), "{error}");
+}
+
+#[test]
+fn v10_packed_grains() {
+    need!(tool "qemu-img");
+    let made = Made::new("subformat=streamOptimized");
+    let (grain, sector) = made.first_grain();
+    let marker = sector as usize * 512;
+    for size in [0, 1 << 31, 0xffff_ffff, 200 << 10] {
+        made.write(|bytes| put32(bytes, marker + 8, size));
+        made.only(grain, "packed grain");
+    }
+    made.write(|bytes| bytes[marker + 40] ^= 0x55);
+    made.only(grain, "packed grain");
+    for inflates in [64 * 1024 - 1, 64 * 1024 + 1, 256 << 20] {
+        let packed = zlib(&vec![0; inflates]);
+        made.write(|bytes| {
+            let end = bytes.len().next_multiple_of(512);
+            bytes.resize(end, 0);
+            bytes.extend((grain as u64 * 128).to_le_bytes());
+            bytes.extend((packed.len() as u32).to_le_bytes());
+            bytes.extend(&packed);
+            bytes.resize(bytes.len().next_multiple_of(512), 0);
+            put32(bytes, made.table() + grain * 4, end as u64 / 512);
+        });
+        made.only(grain, "packed grain");
+    }
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    zlib.write_all(bytes).unwrap();
+    zlib.finish().unwrap()
+}
+
+#[test]
+fn v11_entries_all_equal() {
+    need!(tool "qemu-img");
+    let made = Made::new("");
+    let (_, sector) = made.first_grain();
+    let (table, grains) = (made.table(), SIZE.div_ceil(64 << 10) as usize);
+    let image = made.write(|bytes| {
+        (0..grains).for_each(|grain| put32(bytes, table + grain * 4, sector));
+    });
+    let expected = converted(image, "-f vmdk", &made.scratch);
+    compare(&disk(image), &expected);
+}
+
+#[test]
+fn v11_a_packed_grain_that_is_another_one() {
+    need!(tool "qemu-img");
+    let made = Made::new("subformat=streamOptimized");
+    let (grain, sector) = made.first_grain();
+    let table = made.table();
+    let other = made.get32(table + (grain + 1) * 4);
+    assert!(other > 1 && other != sector);
+    made.write(|bytes| put32(bytes, table + grain * 4, other));
+    made.only(grain, "grain marker's lba");
+}
