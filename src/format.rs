@@ -5,6 +5,7 @@
 //! gives the layer's product.
 
 mod layers;
+mod progress;
 mod second;
 mod stored;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use self::layers::{Layer, Layers};
+pub use self::progress::Progress;
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
 pub use self::stored::Stored;
 use crate::cache::Cache;
@@ -148,6 +150,8 @@ pub struct Context {
     pub layers: Arc<Layers>,
     /// What was worked out about this image before, and where to keep it.
     pub stored: Arc<dyn Stored>,
+    /// Who shows how far work is that lasts.
+    pub progress: Arc<dyn Progress>,
     /// Where to say what is odd but no error.
     pub notices: Arc<Notices>,
     /// The one cache.
@@ -172,6 +176,7 @@ impl Context {
             images: Arc::new(Nobody),
             layers: Arc::default(),
             stored: Arc::new(Nobody),
+            progress: Arc::new(Nobody),
             notices: Arc::default(),
             cache,
         }

@@ -41,6 +41,9 @@ impl<M: Map + 'static> Mapped<M> {
             let Place::Packed { unit, skip } = run.place else {
                 return;
             };
+            if !self.map.may_be_ahead(unit) {
+                return;
+            }
             let Ok(size) = self.map.unit(unit) else {
                 return;
             };

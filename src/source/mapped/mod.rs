@@ -52,7 +52,8 @@ pub enum Place {
 pub struct Run {
     /// Where.
     pub place: Place,
-    /// Bytes, at least 1. May reach past the end of the map; the reader cuts it.
+    /// Bytes, at least 1. May reach past the end of the map; the reader cuts it. That of a packed
+    /// unit may reach past it, where other packed units follow without a gap or a hole.
     pub len: NonZeroU64,
 }
 
@@ -88,6 +89,13 @@ pub trait Map: Send + Sync {
     fn end_is_far(&self) -> bool {
         false
     }
+
+    /// Whether `unit` may be unpacked before somebody asks for it, behind a unit that was: not
+    /// where it would make an index of what nobody may ever read.
+    fn may_be_ahead(&self, unit: u64) -> bool {
+        let _ = unit;
+        true
+    }
 }
 
 /// What a map describes, readable.
@@ -119,6 +127,12 @@ impl<M: Map + 'static> Mapped<M> {
             layer,
             streams: Streams::new(),
         }
+    }
+
+    /// What it describes.
+    #[must_use]
+    pub fn map(&self) -> &M {
+        &self.map
     }
 
     /// Reads the first part of `buf` and gives its length. `first` is the run at `at`; `ahead` takes
