@@ -26,6 +26,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
         "vdi" | "vmdk" => Some(converted(name, scratch)),
+        "lz4" => Some(packed("lz4", scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
@@ -49,6 +50,17 @@ fn converted(format: &str, scratch: &Scratch) -> PathBuf {
     image
 }
 
+/// The demo disk as the command `name` packs it.
+fn packed(name: &str, scratch: &Scratch) -> PathBuf {
+    let image = scratch.join("demo.packed");
+    let bytes = Run::new(name)
+        .args(["-q", "-c"])
+        .arg(demo(scratch))
+        .stdout();
+    std::fs::write(&image, bytes).unwrap();
+    image
+}
+
 /// A disk of 16 MiB with the partitions of an sfdisk `script`.
 fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
     let image = scratch.file("partitioned", 16 << 20);
@@ -63,7 +75,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "sfdisk", tool "gzip", tool "parted", tool "qemu-img");
+    need!(tool "lz4", tool "sfdisk", tool "gzip", tool "parted", tool "qemu-img");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -1,5 +1,6 @@
 //! Files → disk: the registry of image formats.
 
+mod lz4;
 mod raw;
 mod stream;
 mod vdi;
@@ -13,4 +14,4 @@ use crate::source::SharedSource;
 pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 
 /// Every image format, in probe order. `raw` is last: it claims everything.
-pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, vdi::FORMAT, raw::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, vdi::FORMAT, lz4::FORMAT, raw::FORMAT];

@@ -4,6 +4,7 @@
 pub mod guest;
 
 mod collected;
+mod lz4;
 mod raw;
 mod vdi;
 mod vmdk;
