@@ -122,8 +122,12 @@ pub struct Options {
     pub ignore_checksums: bool,
     /// Show the disk as it lies, without its journal.
     pub no_replay: bool,
-    /// The format to open, where the user named one; nothing is probed in that layer then.
+    /// The format to open, where the user named one; nothing is probed in that layer then. From the
+    /// user it may be several, as [`Options::formats`] takes them apart; what an image format sees
+    /// is its own name, and what a partition table or a file system sees is the last.
     pub format: Option<String>,
+    /// The rest of the user's formats, for what an image holds.
+    pub inside: Option<String>,
     /// Logical sector size in bytes of the disk, where its container or the user says; without it
     /// a partition table counts in 512, or in what it shows itself (GPT).
     pub sector_size: Option<u32>,
@@ -131,6 +135,15 @@ pub struct Options {
     pub snapshot: Option<String>,
     /// The disk to show of an image that holds several.
     pub disk: Option<String>,
+}
+
+impl Options {
+    /// The formats that the user named, the image file's own first, then what each of them holds.
+    /// Colons separate them as well as commas, which separate mount options.
+    pub fn formats(&self) -> impl DoubleEndedIterator<Item = &str> {
+        let format = self.format.as_deref().into_iter();
+        format.flat_map(|list| list.split([',', ':']))
+    }
 }
 
 /// Everything a format is given besides its bytes.

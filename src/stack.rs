@@ -203,7 +203,9 @@ impl Stack {
     ) -> Result<Self> {
         check_format_name(&registries, context)?;
         let disks = image::open(registries, image, context)?;
-        let (disks, sets) = worklist::run(&registries, disks, context);
+        let mut inside = context.clone();
+        inside.options.format = context.options.formats().next_back().map(str::to_owned);
+        let (disks, sets) = worklist::run(&registries, disks, &inside);
         Ok(Self {
             layers: context.layers.all(),
             disks,
@@ -252,14 +254,12 @@ impl Stack {
 }
 
 fn check_format_name(registries: &Registries, context: &Context) -> Result<()> {
-    let Some(wanted) = context.options.format.as_deref() else {
+    let is_known = |wanted: &&str| registries.names().any(|name| name == *wanted);
+    let Some(unknown) = context.options.formats().find(|wanted| !is_known(wanted)) else {
         return Ok(());
     };
-    if registries.names().any(|name| name == wanted) {
-        return Ok(());
-    }
     let known: Vec<&str> = registries.names().collect();
-    let wanted = crate::error::printable(wanted.as_bytes());
+    let wanted = crate::error::printable(unknown.as_bytes());
     Err(
         Error::invalid(format!("--format {wanted}: no format is called that"))
             .hint(format!("known: {}", known.join(", "))),

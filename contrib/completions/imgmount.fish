@@ -29,7 +29,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -s p -l partition -d 'On
 complete -c imgmount -n "__fish_imgmount_needs_command" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -64,7 +64,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partiti
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -79,7 +79,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ignore-check
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s h -l help -d 'Print help'
-complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -97,7 +97,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s p -l partition 
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -119,7 +119,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s p -l partition
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -138,7 +138,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s p -l partition 
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -152,7 +152,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksum
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -170,7 +170,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s p -l partition
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -185,7 +185,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l ignore-checksu
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s h -l help -d 'Print help'
-complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
@@ -204,7 +204,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
 direct\t''"
-complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F

@@ -19,7 +19,7 @@ _imgmount() {
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -58,7 +58,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -82,7 +82,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (info)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -106,7 +106,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -136,7 +136,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -162,7 +162,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -184,7 +184,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (convert)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -209,7 +209,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -232,7 +232,7 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (check)
 _arguments "${_arguments_options[@]}" : \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
@@ -257,7 +257,7 @@ _arguments "${_arguments_options[@]}" : \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
-'--format=[Take it for this format, whatever else it may look like\: raw, gpt, mbr, ext4]:NAME:_default' \
+'--format=[Take it for this format, whatever else it may look like\: raw, qcow2, gpt, ext4; and what it holds for the next\: gzip,raw]:NAME,...:_default' \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \

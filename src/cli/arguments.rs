@@ -139,8 +139,9 @@ pub enum Layout {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Opening the image")]
 pub struct Opening {
-    /// Take it for this format, whatever else it may look like: raw, gpt, mbr, ext4
-    #[arg(long, value_name = "NAME")]
+    /// Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what
+    /// it holds for the next: gzip,raw
+    #[arg(long, value_name = "NAME,...")]
     pub format: Option<String>,
     /// This internal snapshot instead of what is current, by name or number
     #[arg(long, value_name = "NAME|ID")]
@@ -401,6 +402,7 @@ impl Opening {
                 ignore_checksums: self.ignore_checksums,
                 no_replay: self.no_replay,
                 format: self.format.clone(),
+                inside: None,
                 sector_size: self.sector_size,
                 snapshot: self.snapshot.clone(),
                 disk: self.disk.clone(),

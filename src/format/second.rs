@@ -88,7 +88,8 @@ impl Origin {
 
 /// What opens images: the probing of `stack`, which alone knows every format.
 pub trait Images: Send + Sync {
-    /// The disks in `image`, opened in the format called `declared`, or in the one that claims it.
+    /// The disks in `image`, opened in the format called `declared` by the image that names it, or
+    /// in the one that the user named, or in the one that claims it.
     ///
     /// # Errors
     /// What the format refuses; `Unsupported` for several claims, or a declared format that there
@@ -148,6 +149,7 @@ impl Context {
         let mut below = self.below(name.to_vec());
         below.options.disk.clone_from(&self.options.disk);
         below.options.snapshot.clone_from(&self.options.snapshot);
+        below.options.format.clone_from(&self.options.inside);
         below.origin.nested = self.origin.nested.saturating_add(1);
         below.stored = self.stored.layer(name);
         if below.origin.nested > MOST_NESTED {
@@ -166,6 +168,7 @@ impl Context {
         let mut below = self.clone();
         below.origin.name = name;
         below.options.format = None;
+        below.options.inside = None;
         below.options.disk = None;
         below.options.snapshot = None;
         below

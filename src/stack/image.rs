@@ -28,7 +28,8 @@ pub(super) fn open(
         images: opener.clone(),
         ..context.clone()
     };
-    let disks = opener.open(image, context.options.format.as_deref(), &context)?;
+    let disks = opener.open(image, None, &context)?;
+    opener.check_all_used(&context)?;
     choose(disks, context.options.disk.as_deref())
 }
 
@@ -60,22 +61,60 @@ impl Images for Opener {
         declared: Option<&str>,
         context: &Context,
     ) -> Result<Vec<Disk>> {
-        let formats = self.registries.image;
-        let named = |format: &&ImageFormat| Some(format.name) == declared;
-        if let Some(format) = formats.iter().find(named) {
-            return open_as(format, &image, context);
-        }
-        // A file system's name is one for the layers above; in a chain there are none.
-        if let Some(unknown) = declared.filter(|_| context.origin.depth() > 0) {
-            let unknown = printable(unknown.as_bytes());
-            let text = format!("it is said to be a {unknown} image, which is not supported");
-            return Err(Error::unsupported(text));
+        let declared = declared.map(|name| self.declared(name)).transpose()?;
+        let (named, context) = self.named(context);
+        if let Some(format) = declared.or(named) {
+            return open_as(format, &image, &context);
         }
         if image.size() == 0 {
             return Err(Error::unsupported("empty image"));
         }
-        let format = probe(&self.registries, &image, context)?;
-        open_as(format, &image, context)
+        let format = probe(&self.registries, &image, &context)?;
+        open_as(format, &image, &context)
+    }
+}
+
+impl Opener {
+    fn format(&self, name: &str) -> Option<&'static ImageFormat> {
+        let mut formats = self.registries.image.iter();
+        formats.find(|format| format.name == name)
+    }
+
+    /// The format that an image says another one has.
+    fn declared(&self, name: &str) -> Result<&'static ImageFormat> {
+        self.format(name).ok_or_else(|| {
+            let name = printable(name.as_bytes());
+            let text = format!("it is said to be a {name} image, which is not supported");
+            Error::unsupported(text)
+        })
+    }
+
+    /// The format that the user named for this image, and the context of it: what is left of their
+    /// list is for what the image holds. A file system's name is one for the layers above.
+    fn named(&self, context: &Context) -> (Option<&'static ImageFormat>, Context) {
+        let mut below = context.clone();
+        let mut names = context.options.formats();
+        let format = names.next().and_then(|name| self.format(name));
+        if format.is_some() {
+            let rest: Vec<&str> = names.collect();
+            below.options.inside = (!rest.is_empty()).then(|| rest.join(","));
+        } else {
+            below.options.inside.clone_from(&context.options.format);
+        }
+        below.options.format = format.map(|format| format.name.to_owned());
+        (format, below)
+    }
+
+    /// That every image format that the user named was met: the names are not for nothing.
+    fn check_all_used(&self, context: &Context) -> Result<()> {
+        let named = context.options.formats();
+        let mut named = named.filter(|name| self.format(name).is_some());
+        let left = named.nth(context.layers.all().len());
+        left.map_or(Ok(()), |left| {
+            let list = context.options.format.as_deref().unwrap_or_default();
+            let text = format!("--format {list}: nothing in it can be taken for {left}");
+            Err(Error::invalid(text))
+        })
     }
 }
 
@@ -194,4 +233,79 @@ fn several_formats(names: &[&str]) -> Error {
 fn unread_container(name: &str) -> Error {
     Error::unsupported(format!("{name} image, which is not supported yet"))
         .hint("--format raw takes its bytes as the disk; qemu-img convert makes a raw image")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+    use crate::error::Kind;
+    use crate::format::Description;
+    use crate::source::{Memory, Source, read_vec, window::Window};
+    use crate::stack::Stack;
+
+    fn claim(source: &dyn Source) -> Result<Option<Set>> {
+        let is_wrap = source.size() > 4 && read_vec(source, 0, 4)? == b"WRAP";
+        Ok(is_wrap.then_some(Set::Alone))
+    }
+
+    fn wrapped(sources: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
+        let source = sources.first().cloned().unwrap();
+        let length = source.size().saturating_sub(4);
+        context.inside(Arc::new(Window::new(source, 4, length)?), b"inner", None)
+    }
+
+    const WRAP: ImageFormat = Format {
+        name: "wrap",
+        claim,
+        describe: |_| Ok(Description::default()),
+        open: wrapped,
+    };
+
+    /// The formats of the images in `image`, and the size of its disk.
+    fn opened(image: &[u8], format: Option<&str>) -> Result<(Vec<&'static str>, u64)> {
+        let raw = Registries::BUILT_IN.image.len().saturating_sub(1);
+        let raw = Registries::BUILT_IN.image.get(raw..).unwrap();
+        let [raw] = raw else { unreachable!() };
+        let raw = Format { ..*raw };
+        let registries = Registries {
+            image: Box::leak(Box::new([WRAP, raw])),
+            ..Registries::BUILT_IN
+        };
+        let mut context = Context::new(Cache::new(1 << 20));
+        context.options.format = format.map(str::to_owned);
+        let image = Arc::new(Memory(image.to_vec()));
+        let stack = Stack::open_with(registries, image, &context)?;
+        let formats = stack.layers.iter().map(|layer| layer.format).collect();
+        let disk = stack.disks.first().unwrap();
+        Ok((formats, disk.source.as_ref().unwrap().size()))
+    }
+
+    #[test]
+    fn each_format_that_the_user_names_is_for_one_image_in_the_other() {
+        let image = b"WRAPWRAPWRAPdisk";
+        let found = |format| opened(image, format).unwrap();
+        assert_eq!(found(None), (vec!["wrap", "wrap", "wrap", "raw"], 4));
+        assert_eq!(found(Some("raw")), (vec!["raw"], 16));
+        assert_eq!(found(Some("wrap,raw")), (vec!["wrap", "raw"], 12));
+        assert_eq!(found(Some("wrap:raw")), (vec!["wrap", "raw"], 12));
+        assert_eq!(found(Some("wrap,wrap,raw")).0.len(), 3);
+        // What is not named is looked for.
+        assert_eq!(found(Some("wrap")).1, 4);
+        assert_eq!(found(Some("wrap,ext4")).1, 4);
+        assert_eq!(found(Some("ext4")).1, 4);
+    }
+
+    #[test]
+    fn a_format_that_is_named_for_nothing_is_refused() {
+        for (list, words) in [
+            ("raw,wrap", "nothing in it can be taken for wrap"),
+            ("wrap,", "no format is called that"),
+            ("wrap,other", "--format other: no format"),
+        ] {
+            let error = opened(b"WRAPdisk", Some(list)).unwrap_err();
+            assert_eq!(error.kind(), Kind::Invalid);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
 }
