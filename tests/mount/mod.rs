@@ -7,6 +7,7 @@ mod limits;
 mod load;
 mod options;
 mod refused;
+mod second_files;
 mod serving;
 
 use std::path::{Path, PathBuf};

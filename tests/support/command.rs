@@ -42,6 +42,9 @@ impl Run {
         command.env("LC_ALL", "C").env("TZ", "UTC");
         // A shell among them finds what a test finds.
         command.env("PATH", std::env::join_paths(folders()).unwrap());
+        // What is kept for later is kept where no user has anything.
+        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+        command.env("XDG_CACHE_HOME", cache);
         command.stdin(std::process::Stdio::null());
         Self(command)
     }
@@ -82,6 +85,7 @@ impl Run {
         self.0.uid(NOBODY).gid(NOBODY);
         self.0.env("HOME", home).env("USER", "nobody");
         self.0.env("XDG_RUNTIME_DIR", home);
+        self.0.env("XDG_CACHE_HOME", home.join(".cache"));
         self.0.current_dir(home);
         self
     }
