@@ -4,6 +4,7 @@
 //! says whether this is one; `describe` says what is in it without opening second files; `open`
 //! gives the layer's product.
 
+mod digest;
 mod layers;
 mod progress;
 mod second;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::digest::{Algorithm, Digest};
 pub use self::layers::{Layer, Layers};
 pub use self::progress::Progress;
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
-use crate::format::{Context, Description, Format, Layer, Partition};
+use crate::format::{Context, Description, Digest, Format, Layer, Partition};
 use crate::source::SharedSource;
 
 /// Everything that was found in an image.
 pub struct Stack {
     /// The images that were opened: the file itself first, then what it wraps or stands on.
     pub layers: Vec<Layer>,
+    /// What manifests in it say of the digests of its files; nobody has looked whether they hold.
+    pub digests: Vec<Digest>,
     /// The disks it holds, at least one.
     pub disks: Vec<Node>,
     /// What several members hold together: volume groups, arrays, file systems over several
@@ -208,6 +210,7 @@ impl Stack {
         let (disks, sets) = worklist::run(&registries, disks, &inside);
         Ok(Self {
             layers: context.layers.all(),
+            digests: context.layers.digests(),
             disks,
             sets,
         })

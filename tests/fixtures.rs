@@ -31,6 +31,23 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
         )),
+        "tar" => {
+            demo(scratch);
+            Some(archived("demo.tar", &["demo.img"], scratch))
+        }
+        "ova" | "ovf" => {
+            demo(scratch);
+            let descriptor = r#"<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1">
+                <References><File href="demo.img" id="f"/></References>
+                <DiskSection><Disk diskId="d" fileRef="f"/></DiskSection></Envelope>"#;
+            std::fs::write(scratch.join("demo.ovf"), descriptor).unwrap();
+            let ova = archived("demo.ova", &["demo.ovf", "demo.img"], scratch);
+            Some(if name == "ova" {
+                ova
+            } else {
+                scratch.join("demo.ovf")
+            })
+        }
         "sun" | "sgi" => Some(partitioned(&format!("label: {name}\n"), scratch)),
         "mac" | "bsd" => {
             let image = scratch.file(name, 4 << 20);
@@ -40,6 +57,14 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         }
         _ => None,
     }
+}
+
+/// The `files` of `scratch` in an archive called `name`.
+fn archived(name: &str, files: &[&str], scratch: &Scratch) -> PathBuf {
+    let archive = scratch.join(name);
+    let tar = Run::new("tar").arg("-cf").arg(&archive).arg("-C");
+    tar.arg(archive.parent().unwrap()).args(files).run();
+    archive
 }
 
 /// The demo disk as qemu-img makes an image of `format` from it.

@@ -72,6 +72,11 @@ pub fn check(
     each: &mut dyn FnMut(Finding),
     advance: &mut dyn FnMut(u64),
 ) -> Vec<Summary> {
+    for digest in &stack.digests {
+        if let Err(error) = digest.verify(advance) {
+            each(damage(&digest.name, error));
+        }
+    }
     let mut summaries = Vec::new();
     for node in stack.nodes() {
         if let Err(error) = &node.source {

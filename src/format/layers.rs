@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::Description;
+use super::{Description, Digest};
 
 /// One image that was opened: the file itself, what it wraps, what backs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +17,13 @@ pub struct Layer {
     pub description: Description,
 }
 
-/// The images in the order in which they were opened: each before what it wraps or stands on.
+/// The images in the order in which they were opened: each before what it wraps or stands on; and
+/// what they say of the digests of their files.
 #[derive(Default)]
-pub struct Layers(Mutex<Vec<Layer>>);
+pub struct Layers {
+    images: Mutex<Vec<Layer>>,
+    digests: Mutex<Vec<Digest>>,
+}
 
 /// More is not kept: a hostile image can name as many extents as it likes.
 const MOST: usize = 1000;
@@ -27,7 +31,7 @@ const MOST: usize = 1000;
 impl Layers {
     /// Adds one.
     pub fn add(&self, layer: Layer) {
-        let mut layers = super::lock(&self.0);
+        let mut layers = super::lock(&self.images);
         if layers.len() < MOST {
             layers.push(layer);
         }
@@ -36,6 +40,20 @@ impl Layers {
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Layer> {
-        super::lock(&self.0).clone()
+        super::lock(&self.images).clone()
+    }
+
+    /// Adds what a manifest says of one file.
+    pub fn add_digest(&self, digest: Digest) {
+        let mut digests = super::lock(&self.digests);
+        if digests.len() < MOST {
+            digests.push(digest);
+        }
+    }
+
+    /// All that manifests say.
+    #[must_use]
+    pub fn digests(&self) -> Vec<Digest> {
+        super::lock(&self.digests).clone()
     }
 }

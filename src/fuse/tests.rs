@@ -162,6 +162,7 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
     };
     let stack = Stack {
         layers: Vec::new(),
+        digests: Vec::new(),
         disks: vec![disk],
         sets: Vec::new(),
     };

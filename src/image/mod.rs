@@ -1,10 +1,15 @@
 //! Files → disk: the registry of image formats.
 
 mod lz4;
+mod ova;
+mod parts;
 mod raw;
+mod several;
 mod stream;
+mod tar;
 mod vdi;
 mod vmdk;
+mod xml;
 
 use crate::error::Result;
 use crate::format::{Context, Disk, Format};
@@ -14,4 +19,12 @@ use crate::source::SharedSource;
 pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 
 /// Every image format, in probe order. `raw` is last: it claims everything.
-pub const FORMATS: &[Format<Open>] = &[vmdk::FORMAT, vdi::FORMAT, lz4::FORMAT, raw::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[
+    vmdk::FORMAT,
+    vdi::FORMAT,
+    lz4::FORMAT,
+    ova::ARCHIVE,
+    ova::DESCRIPTOR,
+    tar::FORMAT,
+    raw::FORMAT,
+];

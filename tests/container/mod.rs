@@ -5,7 +5,9 @@ pub mod guest;
 
 mod collected;
 mod lz4;
+mod ova;
 mod raw;
+mod tar;
 mod vdi;
 mod vmdk;
 

@@ -233,6 +233,7 @@ pub fn content(filesystem: Synthetic, label: &[u8], uuid: &str) -> Content {
 /// A stack of one disk with `content`.
 pub fn disk(content: Content) -> Arc<Stack> {
     Arc::new(Stack {
+        digests: Vec::new(),
         layers: Vec::new(),
         disks: vec![node("disk", content)],
         sets: Vec::new(),

@@ -313,6 +313,7 @@ pub(super) mod tests {
         Image {
             stack: Arc::new(Stack {
                 layers: Vec::new(),
+                digests: Vec::new(),
                 disks: vec![disk],
                 sets: Vec::new(),
             }),

@@ -1,0 +1,152 @@
+//! The archive as a directory: its members by name, for one another.
+
+use std::sync::Arc;
+
+use super::entry::{Member, Walk};
+use super::sparse::Pieces;
+use crate::cache::Cache;
+use crate::error::{Error, Kind, Result, ResultExt, printable};
+use crate::format::{Identity, Neighbour, Neighbours};
+use crate::source::SharedSource;
+use crate::source::mapped::Mapped;
+use crate::source::window::Window;
+
+/// How many headers are read.
+const MOST_HEADERS: u64 = 100_000;
+
+/// Bytes of all names together.
+const MOST_NAMES: usize = 16 << 20;
+
+/// The regular files of an archive, read in place.
+#[derive(Clone)]
+pub(in crate::image) struct Archive {
+    source: SharedSource,
+    members: Arc<Vec<Member>>,
+    cache: Arc<Cache>,
+    /// The directory of the image that the others are neighbours of, with `/` behind it.
+    directory: Vec<u8>,
+}
+
+impl Archive {
+    /// Lists `source`. Where its end is far it stops as soon as what is left can be no more than
+    /// what every archive ends in, unless it has to be `thorough`.
+    pub(in crate::image) fn read(
+        source: &SharedSource,
+        cache: &Arc<Cache>,
+        thorough: bool,
+    ) -> Result<Self> {
+        let mut walk = Walk::new(&**source, thorough, MOST_HEADERS);
+        let (mut members, mut names) = (Vec::new(), 0_usize);
+        while let Some(member) = walk.next()? {
+            names = names.saturating_add(member.name.len());
+            if names > MOST_NAMES {
+                return Err(Error::unsupported("an archive of too many members"));
+            }
+            members.push(member);
+        }
+        Ok(Self {
+            source: source.clone(),
+            members: Arc::new(members),
+            cache: cache.clone(),
+            directory: Vec::new(),
+        })
+    }
+
+    /// Every name and how many bytes are stored of it, in the archive's order.
+    pub(in crate::image) fn files(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let members = self.members.iter();
+        members.map(|member| (member.name.as_slice(), member.stored))
+    }
+
+    /// The bytes of the member that is called `name` in full; of several the last, as it would be
+    /// unpacked. `None` where there is none.
+    pub(in crate::image) fn bytes(&self, name: &[u8]) -> Result<Option<SharedSource>> {
+        let found = self.member(name).map(|member| self.open_member(member));
+        found.transpose().context(|| printable(name))
+    }
+
+    /// The others as they are for an image called `name`: by their names in its directory.
+    pub(in crate::image) fn beside(&self, name: &[u8]) -> Self {
+        let slash = name.iter().rposition(|byte| *byte == b'/');
+        let end = slash.map_or(0, |slash| slash.saturating_add(1));
+        Self {
+            directory: name.get(..end).unwrap_or_default().to_vec(),
+            ..self.clone()
+        }
+    }
+
+    fn member(&self, name: &[u8]) -> Option<&Member> {
+        self.members.iter().rev().find(|member| member.name == name)
+    }
+
+    fn open_member(&self, member: &Member) -> Result<SharedSource> {
+        let end = member.offset.checked_add(member.stored);
+        let size = self.source.size();
+        if end.is_none_or(|end| end > size) {
+            let text = format!("size {} is past the end of the archive", member.stored);
+            return Err(Error::corrupt(text).at(member.offset));
+        }
+        match Pieces::read(&*self.source, member)? {
+            None => Ok(Arc::new(Window::new(
+                self.source.clone(),
+                member.offset,
+                member.stored,
+            )?)),
+            Some(pieces) => Ok(Arc::new(Mapped::new(
+                pieces,
+                vec![self.source.clone()],
+                None,
+                self.cache.clone(),
+            ))),
+        }
+    }
+
+    /// The full name of what the image in `directory` calls `name`.
+    fn resolve(&self, name: &[u8]) -> Result<Vec<u8>> {
+        let mut parts = name.split(|byte| *byte == b'/');
+        if name.is_empty() || parts.any(|part| part == b"..") || name.starts_with(b"/") {
+            let text = format!("{} leads out of the archive", printable(name));
+            return Err(Error::new(Kind::Refused, text));
+        }
+        let mut name = name;
+        while let Some(rest) = name.strip_prefix(b"./") {
+            name = rest;
+        }
+        Ok([&self.directory, name].concat())
+    }
+
+    /// The same member by what an image beside it calls it.
+    pub(in crate::image) fn named(&self, name: &[u8]) -> Result<Option<SharedSource>> {
+        self.bytes(&self.resolve(name)?)
+    }
+}
+
+impl Neighbours for Archive {
+    fn open(&self, name: &[u8]) -> Result<Neighbour> {
+        let full = self.resolve(name)?;
+        let missing = || {
+            let text = format!("{} is not in the archive", printable(name));
+            Error::not_found(text)
+        };
+        let member = self.member(&full).ok_or_else(missing)?;
+        Ok(Neighbour {
+            source: self.open_member(member).context(|| printable(&full))?,
+            name: name.to_vec(),
+            // No device of the host has this number.
+            identity: Some(Identity {
+                device: u64::MAX,
+                inode: member.offset,
+            }),
+            neighbours: Arc::new(self.beside(&full)),
+        })
+    }
+
+    fn names(&self) -> Result<Vec<Vec<u8>>> {
+        let own = |name: &[u8]| {
+            let name = name.strip_prefix(self.directory.as_slice())?;
+            (!name.contains(&b'/')).then(|| name.to_vec())
+        };
+        let names = self.files().filter_map(|(name, _)| own(name));
+        Ok(names.take(10_000).collect())
+    }
+}

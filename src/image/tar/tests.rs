@@ -1,0 +1,159 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+
+use super::*;
+use crate::cache::Cache;
+use crate::format::testing::RawOnly;
+use crate::source::{Memory, read_vec};
+
+/// A header as POSIX has it, its checksum right.
+fn header(name: &str, size: &[u8], kind: u8) -> Vec<u8> {
+    let mut bytes = vec![0; 512];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    bytes[100..107].copy_from_slice(b"0000644");
+    bytes[124..124 + size.len()].copy_from_slice(size);
+    bytes[136..147].copy_from_slice(b"00000000000");
+    bytes[156] = kind;
+    bytes[257..265].copy_from_slice(b"ustar\x0000");
+    summed(bytes)
+}
+
+fn summed(mut header: Vec<u8>) -> Vec<u8> {
+    header[148..156].fill(b' ');
+    let sum: u64 = header[..512].iter().map(|byte| u64::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
+fn padded(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+fn open_archive(parts: &[Vec<u8>]) -> Result<Vec<Disk>> {
+    let bytes = [parts.concat(), vec![0; 1024]].concat();
+    let context = Context {
+        images: Arc::new(RawOnly),
+        ..Context::new(Cache::new(1 << 20))
+    };
+    open(&[Arc::new(Memory(bytes))], &context)
+}
+
+fn only(parts: &[Vec<u8>]) -> Vec<u8> {
+    let disks = open_archive(parts).unwrap();
+    let disk = &disks[0].source;
+    read_vec(&**disk, 0, disk.size() as usize).unwrap()
+}
+
+fn error(parts: &[Vec<u8>]) -> String {
+    open_archive(parts).err().unwrap().to_string()
+}
+
+#[test]
+fn a_size_in_base_256_and_one_that_a_pax_header_gives() {
+    let size = b"\x80\0\0\0\0\0\0\0\0\0\0\x03";
+    assert_eq!(only(&[header("a", size, b'0'), padded(b"abc")]), b"abc");
+    let record = b"10 size=3\n";
+    let pax = [header("x", b"00000000012", b'x'), padded(record)].concat();
+    let file = [header("a", b"0", b'0'), padded(b"abc")].concat();
+    assert_eq!(only(&[pax, file]), b"abc");
+}
+
+#[test]
+fn o03_sizes_that_are_no_sizes() {
+    for (size, text) in [
+        (
+            &b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"[..],
+            "negative",
+        ),
+        (
+            b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+            "past the end",
+        ),
+        (b"\x80\0\x01\0\xff\xff\xff\xff\xff\xff\xff\xff", "over 2^64"),
+        (b"777777777777", "past the end"),
+        (b"8888", "no octal number"),
+    ] {
+        let error = error(&[header("a", size, b'0'), padded(b"abc")]);
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn o03_a_pax_path_of_1_gib() {
+    let text = error(&[header("x", b"10000000000", b'x'), padded(b"abc")]);
+    assert!(
+        text.contains("size 1073741824 of an extended header"),
+        "{text}"
+    );
+    let name = format!("{} path={}\n", 9005 + 11, "n".repeat(9005 + 11 - 11));
+    let size = format!("{:011o}", name.len());
+    let long = [header("x", size.as_bytes(), b'x'), padded(name.as_bytes())].concat();
+    let text = error(&[long, header("a", b"0", b'0')]);
+    assert!(text.contains("path of 9005 bytes"), "{text}");
+}
+
+#[test]
+fn o03_sparse_maps_of_a_thousand_million_segments() {
+    let records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n28 GNU.sparse.realsize=4096\n";
+    let size = format!("{:011o}", records.len());
+    let pax = [header("x", size.as_bytes(), b'x'), padded(records)].concat();
+    let map = b"1000000000\n0\n512\n";
+    let file = [header("a", b"00000001000", b'0'), padded(map)].concat();
+    let text = error(&[pax, file]);
+    assert!(text.contains("too many segments"), "{text}");
+    // An old one that goes on to the end of the archive.
+    let mut old = header("a", b"0", b'S');
+    old[257..265].copy_from_slice(b"ustar  \0");
+    old[482] = 1;
+    let mut more = vec![b'0'; 512];
+    more[504] = 1;
+    let text = error(&[summed(old), more.repeat(60_000)]);
+    assert!(text.contains("too many segments"), "{text}");
+}
+
+#[test]
+fn an_archive_of_before_posix() {
+    let mut old = header("disk", b"3", 0);
+    old[257..265].fill(0);
+    let bytes = [summed(old), padded(b"abc")].concat();
+    assert_eq!(claim(&Memory(bytes.clone())), Ok(Some(Set::Alone)));
+    assert_eq!(only(&[bytes]), b"abc");
+    for other in [vec![0; 512], vec![b'0'; 512], vec![0xff; 600]] {
+        assert_eq!(claim(&Memory(other)), Ok(None));
+    }
+}
+
+#[test]
+fn flipped_bits_are_read_or_refused() {
+    let pax = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n28 GNU.sparse.realsize=4096\n";
+    let size = format!("{:011o}", pax.len());
+    let parts = [
+        header("x", size.as_bytes(), b'x'),
+        padded(pax),
+        header("a", b"00000002000", b'0'),
+        padded(b"2\n0\n256\n1024\n256\n"),
+        vec![7; 512],
+    ];
+    let good = parts.concat();
+    assert_eq!(only(std::slice::from_ref(&good)).len(), 4096);
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1 << bit;
+            for start in [0, 1024] {
+                let own = summed(bytes[start..start + 512].to_vec());
+                bytes[start..start + 512].copy_from_slice(&own);
+            }
+            for disk in open_archive(&[bytes]).into_iter().flatten() {
+                let len = disk.source.size().min(8192) as usize;
+                let _ = read_vec(&*disk.source, 0, len);
+            }
+        }
+    }
+}

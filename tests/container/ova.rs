@@ -1,0 +1,246 @@
+//! OVF packages: in a tar, in a tar that is packed, and beside their descriptor.
+
+use std::path::{Path, PathBuf};
+
+use imgmount::service::open::{Options, open};
+use imgmount::source::SharedSource;
+use imgmount::stack::Node;
+
+use super::{compare, disk_with, guest};
+use crate::support::command::Run;
+use crate::support::images::{self, Scratch};
+use crate::support::library;
+
+const SIZE: u64 = 3 * 1024 * 1024;
+
+/// A descriptor of `files`, each of which is a disk. `more` goes into each `File`.
+fn descriptor(files: &[&str], more: &str) -> String {
+    let (mut references, mut disks) = (String::new(), String::new());
+    for (index, file) in files.iter().enumerate() {
+        references += &format!(r#"<File ovf:href="{file}" ovf:id="f{index}" {more}/>"#);
+        disks +=
+            &format!(r#"<Disk ovf:capacity="3" ovf:diskId="d{index}" ovf:fileRef="f{index}"/>"#);
+    }
+    format!(
+        r#"<?xml version="1.0"?><Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1"
+        xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"><References>{references}</References>
+        <DiskSection><Info>disks</Info>{disks}</DiskSection></Envelope>"#
+    )
+}
+
+/// A folder with two streamOptimized disks, their descriptor and a manifest of SHA-256.
+fn package(scratch: &Scratch) -> [PathBuf; 2] {
+    let raws = [1, 2].map(|seed| {
+        let raw = guest::disk(scratch, SIZE, seed);
+        let own = scratch.join(&format!("expected{seed}"));
+        std::fs::rename(raw, &own).unwrap();
+        let vmdk = scratch.join(&format!("vm-disk{seed}.vmdk"));
+        let convert = Run::new("qemu-img").words("convert -O vmdk -o subformat=streamOptimized");
+        convert.arg(&own).arg(vmdk).run();
+        own
+    });
+    let text = descriptor(&["vm-disk1.vmdk", "vm-disk2.vmdk"], "");
+    std::fs::write(scratch.join("vm.ovf"), text).unwrap();
+    let mut manifest = String::new();
+    for name in ["vm.ovf", "vm-disk1.vmdk", "vm-disk2.vmdk"] {
+        manifest += &format!("SHA256({name})= {}\n", images::sha256(&scratch.join(name)));
+    }
+    std::fs::write(scratch.join("vm.mf"), manifest).unwrap();
+    raws
+}
+
+fn archive(scratch: &Scratch, files: &[&str]) -> PathBuf {
+    let ova = scratch.join("vm.ova");
+    let tar = Run::new("tar")
+        .words("--format=ustar -cf")
+        .arg(&ova)
+        .arg("-C");
+    tar.arg(ova.parent().unwrap()).args(files).run();
+    ova
+}
+
+const ALL: [&str; 4] = ["vm.ovf", "vm.mf", "vm-disk1.vmdk", "vm-disk2.vmdk"];
+
+/// The disks by their names.
+fn disks(image: &Path) -> Vec<(String, SharedSource)> {
+    let opened = library::open_with(image, &Options::default());
+    let own = |node: &Node| (node.name.clone(), node.source.clone().unwrap());
+    opened.stack.disks.iter().map(own).collect()
+}
+
+fn with_disk(name: &str) -> Options {
+    let mut options = Options::default();
+    options.format.disk = Some(name.to_owned());
+    options
+}
+
+fn refused(image: &Path) -> String {
+    let error = open(image, &Options::default()).err();
+    error.expect("it is refused").to_string()
+}
+
+#[test]
+fn o05_two_disks_chosen_by_name() {
+    need!(tool "qemu-img", tool "tar");
+    let scratch = Scratch::new();
+    let raws = package(&scratch);
+    for image in [archive(&scratch, &ALL), scratch.join("vm.ovf")] {
+        let found = disks(&image);
+        assert_eq!(found.len(), 2);
+        for ((found, disk), (name, raw)) in found.iter().zip(["disk1", "disk2"].iter().zip(&raws)) {
+            assert_eq!(found, name);
+            compare(disk, raw);
+        }
+        for name in ["disk2", "vm-disk2", "vm-disk2.vmdk"] {
+            compare(&disk_with(&image, &with_disk(name)), &raws[1]);
+        }
+        let text = open(&image, &with_disk("disk3")).err().unwrap().to_string();
+        assert!(text.contains("disk2 (vm-disk2.vmdk)"), "{text}");
+    }
+}
+
+#[test]
+fn one_disk_is_shown_as_any_other() {
+    need!(tool "qemu-img", tool "tar");
+    let scratch = Scratch::new();
+    let raws = package(&scratch);
+    std::fs::write(scratch.join("vm.ovf"), descriptor(&["vm-disk1.vmdk"], "")).unwrap();
+    let image = archive(&scratch, &["vm.ovf", "vm-disk1.vmdk"]);
+    assert_eq!(disks(&image)[0].0, "disk");
+    compare(&super::disk(&image), &raws[0]);
+}
+
+#[test]
+fn a_descriptor_of_vmware_finds_its_extents_in_the_archive() {
+    need!(tool "qemu-img", tool "tar");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 3);
+    let convert = Run::new("qemu-img").words("convert -O vmdk -o subformat=monolithicFlat");
+    convert.arg(&raw).arg(scratch.join("flat.vmdk")).run();
+    let text = descriptor(&["flat.vmdk"], "");
+    std::fs::write(scratch.join("vm.ovf"), text).unwrap();
+    let files = ["vm.ovf", "flat.vmdk", "flat-flat.vmdk"];
+    compare(&super::disk(&archive(&scratch, &files)), &raw);
+    // Its extent is not looked for beside the archive.
+    let text = refused(&archive(&scratch, &files[..2]));
+    assert!(text.contains("is not in the archive"), "{text}");
+}
+
+#[test]
+fn files_in_chunks() {
+    need!(tool "tar");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 4);
+    let bytes = std::fs::read(&raw).unwrap();
+    let mut files = vec!["vm.ovf".to_owned()];
+    for (index, chunk) in bytes.chunks(1_000_000).enumerate() {
+        let name = format!("a b.raw.{index:09}");
+        std::fs::write(scratch.join(&name), chunk).unwrap();
+        files.push(name);
+    }
+    let more = format!(r#"ovf:size="{SIZE}" ovf:chunkSize="1000000""#);
+    let text = descriptor(&["a%20b.raw"], &more);
+    std::fs::write(scratch.join("vm.ovf"), text).unwrap();
+    let names: Vec<&str> = files.iter().map(String::as_str).collect();
+    compare(&super::disk(&archive(&scratch, &names)), &raw);
+    compare(&super::disk(&scratch.join("vm.ovf")), &raw);
+    let text = refused(&archive(&scratch, &names[..3]));
+    assert!(text.contains("a b.raw.000000002 is not there"), "{text}");
+}
+
+#[test]
+fn o01_names_that_lead_out_of_the_archive() {
+    need!(tool "tar");
+    let scratch = Scratch::new();
+    for (name, expected) in [
+        ("../../etc/passwd", "leads out of the archive"),
+        ("/etc/passwd", "leads out of the archive"),
+        ("http://example.org/disk", "is not in the package"),
+        ("file:///etc/passwd", "is not in the package"),
+        ("passwd", "is not there"),
+        ("..%2fpasswd", "is not there"),
+    ] {
+        std::fs::write(scratch.join("vm.ovf"), descriptor(&[name], "")).unwrap();
+        let text = refused(&archive(&scratch, &["vm.ovf"]));
+        let expected = expected.replace("%2f", "/");
+        let leads_out = name.contains("%2f") && text.contains("leads out");
+        assert!(text.contains(&expected) || leads_out, "{name}: {text}");
+        let text = refused(&scratch.join("vm.ovf"));
+        assert!(!text.contains("root:"), "{text}");
+    }
+}
+
+#[test]
+fn o02_entities_in_the_descriptor() {
+    need!(tool "tar");
+    let scratch = Scratch::new();
+    let mut bomb = String::from("<!DOCTYPE x [<!ENTITY l0 \"lol\">");
+    for level in 1..12 {
+        let own = format!("&l{};", level - 1).repeat(10);
+        bomb += &format!("<!ENTITY l{level} \"{own}\">");
+    }
+    let body = descriptor(&["&l11;"], "");
+    let body = body.split_once("?>").unwrap().1;
+    let external = "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">";
+    for start in [bomb.as_str(), external] {
+        let text = format!("{start}]>{body}");
+        std::fs::write(scratch.join("vm.ovf"), text).unwrap();
+        for image in [archive(&scratch, &["vm.ovf"]), scratch.join("vm.ovf")] {
+            let text = refused(&image);
+            assert!(text.contains("document type declaration"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn o04_a_manifest_that_does_not_hold() {
+    need!(tool "qemu-img", tool "tar");
+    let scratch = Scratch::new();
+    package(&scratch);
+    let check = |image: &Path| {
+        let opened = library::open_with(image, &Options::default());
+        let mut wrong = Vec::new();
+        let each = &mut |finding: imgmount::check::Finding| wrong.push(finding);
+        imgmount::check::check(&opened.stack, each, &mut |_| ());
+        let own = wrong.iter().filter(|it| it.volume.starts_with("vm"));
+        let texts: Vec<String> = own
+            .map(|it| format!("{}: {}", it.volume, it.error))
+            .collect();
+        (texts, opened.notices.all())
+    };
+    assert_eq!(check(&archive(&scratch, &ALL)).0, Vec::<String>::new());
+    assert_eq!(check(&scratch.join("vm.ovf")).0, Vec::<String>::new());
+    let manifest = std::fs::read_to_string(scratch.join("vm.mf")).unwrap();
+    let mut text = descriptor(&["vm-disk1.vmdk", "vm-disk2.vmdk"], "");
+    text.push('\n');
+    std::fs::write(scratch.join("vm.ovf"), text).unwrap();
+    let mut vmdk = std::fs::read(scratch.join("vm-disk2.vmdk")).unwrap();
+    vmdk[900] ^= 1;
+    std::fs::write(scratch.join("vm-disk2.vmdk"), vmdk).unwrap();
+    let more = format!("{manifest}SHA1(gone)= 00\n");
+    std::fs::write(scratch.join("vm.mf"), more).unwrap();
+    for image in [archive(&scratch, &ALL), scratch.join("vm.ovf")] {
+        let (wrong, notices) = check(&image);
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[0].starts_with("vm.ovf: its SHA256"), "{wrong:?}");
+        assert!(
+            wrong[1].starts_with("vm-disk2.vmdk: its SHA256"),
+            "{wrong:?}"
+        );
+        let notices = notices.join("\n");
+        assert!(notices.contains("vm.ovf: its SHA256"), "{notices}");
+        assert!(
+            notices.contains("names gone, which is not there"),
+            "{notices}"
+        );
+    }
+}
+
+#[test]
+fn the_collected_archive_is_sound_and_its_disk_a_stub() {
+    need!(images);
+    let scratch = Scratch::new();
+    let image = images::unpack("container/ova/testserver.ova.xz", &scratch);
+    // Four bytes, which no container claims.
+    assert_eq!(super::disk(&image).size(), 4);
+}
