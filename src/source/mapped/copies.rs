@@ -1,6 +1,6 @@
 //! What is read when the first copy of a run cannot be: the other copies, and then smaller parts.
 
-use super::{Map, Mapped, Run};
+use super::{Map, Mapped, Place, Run};
 use crate::error::{Error, Kind, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::head;
@@ -46,7 +46,7 @@ impl<M: Map + 'static> Mapped<M> {
         at: u64,
         first: &Result<Run>,
     ) -> std::result::Result<usize, Failed> {
-        let mut last = place_of(first);
+        let mut last = answer(first);
         let mut failed = match self.read_run(first, buf, at) {
             Ok(len) => return Ok(len),
             Err(first) => Failed { first, copies: 1 },
@@ -56,11 +56,11 @@ impl<M: Map + 'static> Mapped<M> {
         }
         for attempt in 1..=u8::MAX {
             let run = self.map.run_at(at, attempt);
-            let place = place_of(&run);
-            if is_not_found(&run) || place.is_some() && place == last {
+            let again = answer(&run);
+            if is_not_found(&run) || again == last {
                 break;
             }
-            last = place;
+            last = again;
             match self.read_run(&run, buf, at) {
                 Ok(len) => return Ok(len),
                 Err(_) => failed.copies = failed.copies.saturating_add(1),
@@ -70,8 +70,9 @@ impl<M: Map + 'static> Mapped<M> {
     }
 }
 
-fn place_of(run: &Result<Run>) -> Option<super::Place> {
-    run.as_ref().ok().map(|run| run.place)
+/// What a map that ignores the attempt gives each time: the place, or why there is none.
+fn answer(run: &Result<Run>) -> Result<Place> {
+    run.as_ref().map(|run| run.place).map_err(Error::clone)
 }
 
 fn is_not_found(run: &Result<Run>) -> bool {

@@ -69,7 +69,7 @@ pub trait Map: Send + Sync {
     /// # Errors
     /// Whatever makes this range unreadable, and it alone; `NotFound` for an `attempt` there is no
     /// copy for. A map without copies may ignore `attempt`: it is not asked on when it gives the
-    /// same place twice.
+    /// same place, or the same error, twice.
     fn run_at(&self, offset: u64, attempt: u8) -> Result<Run>;
 
     /// Size in bytes of unit `unit` unpacked: bounded before anything is allocated, and over

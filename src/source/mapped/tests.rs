@@ -288,6 +288,34 @@ fn a_map_deaf_to_attempts_is_not_asked_on_and_its_runs_are_cut() {
     assert_eq!(mapped.extent_at(10), extent_to(ExtentKind::Data, 10, 1000));
 }
 
+/// A map whose tables are damaged everywhere, and which counts how often it is asked.
+#[derive(Default)]
+struct Damaged(std::sync::atomic::AtomicUsize);
+
+impl Map for Arc<Damaged> {
+    fn size(&self) -> u64 {
+        1 << 20
+    }
+    fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Err(Error::corrupt("no such table").at(offset))
+    }
+    fn unit(&self, _unit: u64) -> Result<usize> {
+        Err(Error::corrupt("no units"))
+    }
+    fn unpack(&self, _unit: u64, _into: &mut [u8]) -> Result<()> {
+        Err(Error::corrupt("no units"))
+    }
+}
+
+#[test]
+fn a_damaged_map_is_not_asked_on() {
+    let map = Arc::new(Damaged::default());
+    let mapped = mapped(map.clone(), []);
+    assert!(read_vec(&mapped, 0, 1 << 20).is_err());
+    assert!(map.0.load(std::sync::atomic::Ordering::Relaxed) <= 2);
+}
+
 /// The message and offset of the error that reading all of `table` gives.
 fn refused(table: Table) -> String {
     let member = Arc::new(spy(4, 1000));
