@@ -252,10 +252,10 @@ impl Sparse {
         }
     }
 
-    /// `at`, if a sector of the file begins there.
+    /// `at`, if the file has a byte there. Its last grain may end before the sector does.
     fn inside(&self, at: Option<u64>, of: &str, entry: u64) -> Result<u64> {
         let size = self.source.size();
-        let fits = |at: &u64| at.checked_add(SECTOR).is_some_and(|end| end <= size);
+        let fits = |at: &u64| *at < size;
         at.filter(fits).ok_or_else(|| {
             Error::corrupt(format!(
                 "grain {of} entry {entry:#x} leads out of the file's {size} bytes"
