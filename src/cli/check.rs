@@ -1,5 +1,7 @@
 //! `imgmount check`: what is wrong with an image, and what was looked at to say so.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::arguments::Check;
@@ -10,15 +12,29 @@ use super::output::Output;
 use super::progress::Progress;
 use super::size::human;
 use crate::check::{self, Finding, Judgement, Second, Summary};
+use crate::error::printable;
+use crate::format::Layer;
+use crate::service::open::Seen;
 
 /// Runs the verb: 0 where nothing is damaged and no readers disagree, 4 otherwise.
 pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
-    let image = open::image(&arguments.image, &arguments.opening)?;
+    let seen = Seen::default();
+    let opened = open::seen(&arguments.image, &arguments.opening, &seen);
     let mut page = Page {
         output: Output::stdout(),
         json: arguments.json,
         bad: 0,
         failed: Ok(()),
+    };
+    // Whoever is given the image needs these too; or, where it is refused, they are why.
+    page.second_files(&seen.layers.all());
+    let image = match opened {
+        Ok(image) => image,
+        Err(failure) => {
+            page.failed?;
+            page.output.finish()?;
+            return Err(failure);
+        }
     };
     let progress = Progress::new(None);
     let each = &mut |finding: Finding| page.finding(&finding);
@@ -64,6 +80,31 @@ impl Page {
             "{}: {word}: {}{cause}",
             finding.volume, finding.error
         ));
+    }
+
+    /// The other files that the image names, each once.
+    fn second_files(&mut self, layers: &[Layer]) {
+        for layer in layers {
+            let mut known = BTreeSet::new();
+            let files = layer.description.second_files.iter();
+            for file in files.filter(|file| known.insert(file.as_slice())) {
+                self.second_file(layer, file);
+            }
+        }
+    }
+
+    fn second_file(&mut self, layer: &Layer, file: &[u8]) {
+        if self.json {
+            let mut object = Object::new();
+            object.insert("type".into(), "second_file".into());
+            json::add_bytes(&mut object, "image", &layer.name);
+            object.insert("format".into(), layer.format.into());
+            json::add_bytes(&mut object, "name", file);
+            return self.line(&json::line(&Value::Object(object)));
+        }
+        let (image, file) = (printable(&layer.name), printable(file));
+        let format = layer.format;
+        self.line(&format!("{image}: {format}: needs another file: {file}"));
     }
 
     fn notice(&mut self, notice: &str) {

@@ -50,6 +50,16 @@ impl Failure {
         Self::Host(Error::io(doing, error))
     }
 
+    /// What is wrong, where that is more than a closed output.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Image(error) | Self::Usage(error) | Self::Host(error) | Self::Reported(error) => {
+                Some(error)
+            }
+            Self::OutputClosed => None,
+        }
+    }
+
     /// Writing the output failed.
     pub(crate) fn output(error: &std::io::Error) -> Self {
         match error.kind() {

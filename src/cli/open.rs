@@ -11,7 +11,7 @@ use super::messages::say;
 use crate::error::{Error, printable};
 use crate::filesystem::Inode;
 use crate::format::Notices;
-use crate::service::open::{self, Image};
+use crate::service::open::{self, Image, Seen};
 use crate::tree::{self, Tree};
 
 /// The tree of an image, and the image's name for messages.
@@ -48,6 +48,11 @@ impl Drop for Late {
 /// Opens `path`.
 pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
     Ok(open::open(path, &opening.options())?)
+}
+
+/// Opens `path` and notes in `seen` what is known of it, also where it is refused.
+pub(crate) fn seen(path: &Path, opening: &Opening, seen: &Seen) -> Result<Image, Failure> {
+    Ok(open::open_seen(path, &opening.options(), seen)?)
 }
 
 /// Opens `path` and composes the tree of names that its mount would have.

@@ -13,7 +13,7 @@ use super::watched::{Tell, Watched};
 use super::{image_file, memory, neighbours, wire};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Neighbours, Nobody, Notices, Origin, Stored};
+use crate::format::{self, Context, Layers, Neighbours, Nobody, Notices, Origin, Stored};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
@@ -90,15 +90,32 @@ pub struct Image {
     pub notices: Arc<Notices>,
 }
 
+/// What is known of an image, also of one that was refused in the end.
+#[derive(Clone, Default)]
+pub struct Seen {
+    /// The image itself and those that it wraps or stands on, as far as they were opened.
+    pub layers: Arc<Layers>,
+    /// What was odd.
+    pub notices: Arc<Notices>,
+}
+
 /// Opens the image at `path`, in this process.
+///
+/// # Errors
+/// As [`open_seen`].
+pub fn open(path: &Path, options: &Options) -> Result<Image> {
+    open_seen(path, options, &Seen::default())
+}
+
+/// Opens the image at `path`, in this process, and notes in `seen` what there is to be said of it.
 ///
 /// # Errors
 /// `Denied`, `NotFound`, `Unsupported` (a directory, a FIFO) or what the image layer refuses; every
 /// one names the file.
-pub fn open(path: &Path, options: &Options) -> Result<Image> {
+pub fn open_seen(path: &Path, options: &Options, seen: &Seen) -> Result<Image> {
     let name = || super::shown(path);
     let found = image_file::open(path).context(name)?;
-    let notices = Arc::new(Notices::default());
+    let notices = seen.notices.clone();
     let tell = {
         let notices = notices.clone();
         Box::new(move |text| notices.add(text))
@@ -114,7 +131,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Image> {
         name: file_name(path),
         neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
         stored,
-        notices,
+        seen: seen.clone(),
         tell,
     };
     let image = stack_of(found.file, &options, around).context(name)?;
@@ -138,8 +155,8 @@ pub(super) struct Around {
     pub(super) neighbours: Arc<dyn Neighbours>,
     /// What is kept for it.
     pub(super) stored: Arc<dyn Stored>,
-    /// Where what is odd goes.
-    pub(super) notices: Arc<Notices>,
+    /// Where what is found and what is odd goes.
+    pub(super) seen: Seen,
     /// Called when the file changes.
     pub(super) tell: Tell,
 }
@@ -173,12 +190,13 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
             (0, None) => around.stored,
             window => around.stored.layer(format!("{window:?}").as_bytes()),
         },
-        notices: around.notices.clone(),
+        layers: around.seen.layers,
+        notices: around.seen.notices.clone(),
         ..Context::new(cache)
     };
     Ok(Image {
         stack: Arc::new(Stack::open(source, &context)?),
-        notices: around.notices,
+        notices: around.seen.notices,
     })
 }
 

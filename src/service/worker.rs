@@ -96,7 +96,10 @@ fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(T
         name: task.name.clone(),
         neighbours: Arc::new(Beside::image(supervisor.clone(), notices.clone())),
         stored: Arc::new(Kept::image(supervisor.clone())),
-        notices,
+        seen: open::Seen {
+            notices,
+            ..open::Seen::default()
+        },
         tell,
     };
     let image = open::stack_of(image.into(), &task.open, around)?;

@@ -91,6 +91,27 @@ pub fn extent_to(kind: ExtentKind, offset: u64, end: u64) -> Result<Extent> {
     })
 }
 
+/// Bytes of `source` that are no hole, as far as its extents say without being read, and the first
+/// few thousand of them; the rest counts as data.
+pub fn allocated(source: &dyn Source) -> u64 {
+    const EXTENTS: usize = 4096;
+    let mut data: u64 = 0;
+    let mut offset = 0;
+    for _ in 0..EXTENTS {
+        let Ok(Extent { kind, len }) = source.extent_at(offset) else {
+            break;
+        };
+        if kind == ExtentKind::Data {
+            data = data.saturating_add(len.get());
+        }
+        offset = offset.saturating_add(len.get());
+        if offset >= source.size() {
+            return data;
+        }
+    }
+    data.saturating_add(source.size().saturating_sub(offset))
+}
+
 /// `len` bytes at `offset`, in memory. For structures whose size is already bounded.
 ///
 /// # Errors

@@ -8,11 +8,7 @@ use super::names::udev_name;
 use crate::error::{Error, Result};
 use crate::filesystem::{Attributes, Entry, FileType, Inode, Timestamp};
 use crate::number::{to_u64, to_usize};
-use crate::source::{Extent, ExtentKind, SharedSource};
-
-/// How many extents are asked for to tell how much of a raw file is allocated; the rest counts as
-/// data.
-const EXTENTS: usize = 4096;
+use crate::source::{self, SharedSource};
 
 /// The top of the tree.
 pub(super) struct Top {
@@ -201,7 +197,7 @@ impl Top {
             Node::Directory(directory) => (0o555, 0, 0, self.links_of(directory)),
             Node::Link(target) => (0o777, to_u64(target.len()), 0, 1),
             Node::Raw { source, blocks } => {
-                let blocks = *blocks.get_or_init(|| allocated(source).div_ceil(512));
+                let blocks = *blocks.get_or_init(|| source::allocated(&**source).div_ceil(512));
                 (0o400, source.size(), blocks, 1)
             }
         };
@@ -261,23 +257,4 @@ impl Directory {
             by_name: HashMap::new(),
         }
     }
-}
-
-/// Bytes of `source` that are no hole, as far as its extents say without being read.
-fn allocated(source: &SharedSource) -> u64 {
-    let mut data: u64 = 0;
-    let mut offset = 0;
-    for _ in 0..EXTENTS {
-        let Ok(Extent { kind, len }) = source.extent_at(offset) else {
-            break;
-        };
-        if kind == ExtentKind::Data {
-            data = data.saturating_add(len.get());
-        }
-        offset = offset.saturating_add(len.get());
-        if offset >= source.size() {
-            return data;
-        }
-    }
-    data.saturating_add(source.size().saturating_sub(offset))
 }

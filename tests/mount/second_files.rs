@@ -282,3 +282,61 @@ fn what_a_user_may_not_read_is_denied_beside_the_image_too() {
         "{said}"
     );
 }
+
+#[test]
+fn info_and_check_say_what_an_image_needs_also_where_it_is_refused() {
+    need!(tool "mke2fs", tool "qemu-img", tool "strace");
+    let place = chain(Who::Self_);
+    let lines = |verb: &str| {
+        let text = place.imgmount().words(verb).arg("top.vmdk").text();
+        let lines = text.lines().filter(|line| line.contains("file: "));
+        lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines("info"),
+        [
+            "needs the file: base.vmdk",
+            "needs the file: base-flat.vmdk"
+        ]
+    );
+    assert_eq!(
+        lines("check"),
+        [
+            "top.vmdk: vmdk: needs another file: base.vmdk",
+            "base.vmdk: vmdk: needs another file: base-flat.vmdk"
+        ]
+    );
+    name_parent(&place.folder.join("top.vmdk"), "/etc/shadow/x");
+    for (line, expected) in [
+        ("info top.vmdk", "  needs the file: /etc/shadow/x\n"),
+        ("info --json top.vmdk", "\"name\": \"/etc/shadow/x\""),
+        (
+            "check top.vmdk",
+            "vmdk: needs another file: /etc/shadow/x\n",
+        ),
+        (
+            "check --json top.vmdk",
+            "\"name\":\"/etc/shadow/x\",\"type\":\"second_file\"",
+        ),
+    ] {
+        let (run, log) = traced(&place, line);
+        let output = run.output();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(expected), "{said}");
+        let (_, words) = code_and_words(&output);
+        assert!(words.contains("allow with --allow-file"), "{words}");
+        let trace = std::fs::read_to_string(&log).unwrap();
+        let opens = trace.lines().filter(|line| !line.contains("execve"));
+        assert_eq!(opens.filter(|line| line.contains("shadow")).count(), 0);
+    }
+    let refused = place.imgmount().words("info --json top.vmdk").output();
+    let value: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(value["format"], "vmdk");
+    assert_eq!(value["error"]["kind"], "refused");
+    assert_eq!(
+        value["images"][0]["second_files"][0]["name"],
+        "/etc/shadow/x"
+    );
+    assert_eq!(value["disks"].as_array().unwrap().len(), 0);
+}

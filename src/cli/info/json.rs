@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::json::{self, Object, add_bytes};
+use crate::error::Error;
 use crate::filesystem::Usage;
 use crate::format::{Description, Layer, Partition};
-use crate::service::open::Image;
+use crate::service::open::{Image, Seen};
 use crate::stack::{Assembly, Content, Node};
 
 /// Everything about the image at `path`.
@@ -18,11 +19,38 @@ pub(super) fn image(path: &Path, image: &Image) -> Value {
     add_bytes(&mut object, "image", path.as_os_str().as_bytes());
     object.insert("format".into(), image.stack.image_format().into());
     object.insert("images".into(), layers(&image.stack.layers));
-    object.insert("disks".into(), nodes(&image.stack.disks));
+    let disks = image.stack.disks.iter().map(disk);
+    object.insert("disks".into(), disks.collect());
     let sets = image.stack.sets.iter().map(assembly);
     object.insert("sets".into(), sets.collect());
     object.insert("notices".into(), image.notices.all().into());
     Value::Object(object)
+}
+
+/// The same, as far as it is known, about an image that was refused with `error`.
+pub(super) fn refused(path: &Path, seen: &Seen, error: Option<&Error>) -> Value {
+    let known = seen.layers.all();
+    let mut object = Object::new();
+    object.insert("schema".into(), json::SCHEMA.into());
+    add_bytes(&mut object, "image", path.as_os_str().as_bytes());
+    let format = known.first().map(|layer| layer.format);
+    object.insert("format".into(), format.into());
+    object.insert("images".into(), layers(&known));
+    object.insert("disks".into(), json!([]));
+    object.insert("sets".into(), json!([]));
+    object.insert("notices".into(), seen.notices.all().into());
+    object.insert("error".into(), error.map(json::error).into());
+    Value::Object(object)
+}
+
+/// A disk, with the bytes of it that are no hole.
+fn disk(disk: &Node) -> Value {
+    let mut value = node(disk);
+    if let (Value::Object(object), Ok(source)) = (&mut value, &disk.source) {
+        let allocated = crate::source::allocated(&**source);
+        object.insert("allocated".into(), allocated.into());
+    }
+    value
 }
 
 /// The image itself, then what it wraps or stands on.

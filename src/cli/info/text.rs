@@ -4,7 +4,7 @@ use super::super::size::human;
 use super::map;
 use crate::error::printable;
 use crate::format::{Description, Layer, Partition};
-use crate::service::open::Image;
+use crate::service::open::{Image, Seen};
 use crate::stack::{Assembly, Content, Node};
 
 /// The longest text of an image that is shown, in characters; labels of 64 KiB exist.
@@ -18,19 +18,25 @@ pub(super) fn image(name: &str, image: &Image, width: Option<usize>) -> String {
     page.layers(&stack.layers);
     let last = stack.disks.len().saturating_sub(1);
     for (index, disk) in stack.disks.iter().enumerate() {
-        page.node(disk, index == last);
+        page.node(disk, &heading(disk, true), index == last);
     }
     stack.sets.iter().for_each(|set| page.set(set));
     if let Some(width) = width {
         stack.disks.iter().for_each(|disk| page.map(disk, width));
     }
-    let notices = image.notices.all();
-    if !notices.is_empty() {
-        page.line("notices:");
-        notices
-            .iter()
-            .for_each(|notice| page.line(&format!("  {notice}")));
+    page.notices(&image.notices.all());
+    page.text
+}
+
+/// What is known of an image that was refused; the reason is said elsewhere.
+pub(super) fn refused(name: &str, seen: &Seen) -> String {
+    let mut page = Page::default();
+    let layers = seen.layers.all();
+    if let Some(first) = layers.first() {
+        page.line(&format!("{name}: {}", first.format));
     }
+    page.layers(&layers);
+    page.notices(&seen.notices.all());
     page.text
 }
 
@@ -60,23 +66,35 @@ impl Page {
     fn layers(&mut self, layers: &[Layer]) {
         let before = self.indent.len();
         for layer in layers {
+            self.indent.push_str(&"  ".repeat(layer.depth));
             if layer.depth > 0 {
                 self.line(&format!("{}: {}", cut(&layer.name), layer.format));
             }
-            self.indent.push_str("  ");
-            self.description(&layer.description);
+            self.within(|page| {
+                if let Some(allocated) = layer.description.allocated {
+                    page.line(&format!("{} allocated", human(allocated)));
+                }
+                page.description(&layer.description);
+            });
+            self.indent.truncate(before);
         }
-        self.indent.truncate(before);
     }
 
-    fn node(&mut self, node: &Node, last: bool) {
+    fn notices(&mut self, notices: &[String]) {
+        if !notices.is_empty() {
+            self.line("notices:");
+            let lines = notices.iter().map(|notice| format!("  {notice}"));
+            lines.for_each(|line| self.line(&line));
+        }
+    }
+
+    fn node(&mut self, node: &Node, heading: &str, last: bool) {
         let (branch, below) = if last {
             ("└─ ", "   ")
         } else {
             ("├─ ", "│  ")
         };
-        let line = format!("{branch}{}", heading(node));
-        self.line(&line);
+        self.line(&format!("{branch}{heading}"));
         let before = self.indent.len();
         self.indent.push_str(below);
         match &node.source {
@@ -119,7 +137,7 @@ impl Page {
     fn nodes(&mut self, nodes: &[Node]) {
         let last = nodes.len().saturating_sub(1);
         for (index, node) in nodes.iter().enumerate() {
-            self.node(node, index == last);
+            self.node(node, &heading(node, false), index == last);
         }
     }
 
@@ -136,8 +154,18 @@ impl Page {
             let facts = facts.map(|(name, value)| format!("{name}: {}", cut(value.as_bytes())));
             self.line(&facts.collect::<Vec<_>>().join("; "));
         }
-        for file in &description.second_files {
+        self.second_files(&description.second_files);
+    }
+
+    /// The files that it names; of a disk in a thousand pieces the first few.
+    fn second_files(&mut self, files: &[Vec<u8>]) {
+        const FEW: usize = 10;
+        for file in files.iter().take(FEW) {
             self.line(&format!("needs the file: {}", cut(file)));
+        }
+        let more = files.len().saturating_sub(FEW);
+        if more > 0 {
+            self.line(&format!("and {more} more files"));
         }
     }
 
@@ -152,14 +180,19 @@ impl Page {
     }
 }
 
-/// A node in one line: name, size, place, and what the partition table says.
-fn heading(node: &Node) -> String {
+/// A node in one line: name, size, with how much of it is `allocated`, place, and what the partition
+/// table says.
+fn heading(node: &Node, allocated: bool) -> String {
     let mut parts = vec![cut(node.name.as_bytes())];
     let size = match (&node.source, node.location) {
         (Ok(source), _) => Some(source.size()),
         (Err(_), location) => location.map(|location| location.1),
     };
     parts.extend(size.map(human));
+    if let (true, Ok(source)) = (allocated, &node.source) {
+        let data = crate::source::allocated(&**source);
+        parts.extend((data < source.size()).then(|| format!("{} allocated", human(data))));
+    }
     parts.extend(
         node.location
             .map(|(offset, _)| format!("at {}", human(offset))),
@@ -347,6 +380,36 @@ notices:
         );
         assert_eq!(text.replace("····|", "XX"), expected.replace("····|", "XX"));
         assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn every_layer_of_a_refused_image_says_which_files_it_needs() {
+        let seen = Seen::default();
+        let layer = |depth, name: &[u8], second_files: Vec<Vec<u8>>| Layer {
+            depth,
+            name: name.to_vec(),
+            format: "vmdk",
+            description: Description {
+                second_files,
+                allocated: Some(1024 << depth),
+                ..Description::default()
+            },
+        };
+        let pieces = (0..12).map(|number| format!("piece{number}").into_bytes());
+        seen.layers.add(layer(0, b"top", vec![b"a\x1b".to_vec()]));
+        seen.layers.add(layer(1, b"a\x1b", vec![b"b".to_vec()]));
+        seen.layers.add(layer(2, b"b", pieces.collect()));
+        seen.layers.add(layer(1, b"c", Vec::new()));
+        seen.notices.add("odd");
+        let text = refused("x/top", &seen);
+        let start = "x/top: vmdk\n  1.0 KiB allocated\n  needs the file: a\\x1b\n  \
+                     a\\x1b: vmdk\n    2.0 KiB allocated\n    needs the file: b\n    \
+                     b: vmdk\n      4.0 KiB allocated\n      needs the file: piece0\n";
+        assert!(text.starts_with(start), "{text}");
+        let end = "      needs the file: piece9\n      and 2 more files\n  \
+                   c: vmdk\n    2.0 KiB allocated\nnotices:\n  odd\n";
+        assert!(text.ends_with(end), "{text}");
+        assert_eq!(refused("x", &Seen::default()), "");
     }
 
     #[test]
