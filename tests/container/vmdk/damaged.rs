@@ -410,6 +410,25 @@ fn v10_packed_grains() {
     }
 }
 
+#[test]
+fn a_last_grain_that_does_not_fill_its_sector() {
+    need!(tool "qemu-img");
+    let mut made = Made::new("subformat=streamOptimized");
+    std::fs::write(&made.raw, [[1; 64 << 10], [2; 64 << 10]].concat()).unwrap();
+    convert(
+        &made.raw,
+        "disk.vmdk",
+        "subformat=streamOptimized",
+        &made.scratch,
+    );
+    made.bytes = std::fs::read(&made.image).unwrap();
+    let marker = made.get32(made.table() + 4) as usize * 512;
+    let size = made.get32(marker + 8) as usize;
+    assert!((1..500).contains(&size), "the last grain is a sector");
+    let image = made.write(|bytes| bytes.truncate(marker + 12 + size));
+    compare(&disk(image), &made.raw);
+}
+
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());

@@ -7,6 +7,7 @@ mod damaged;
 mod esx;
 mod flips;
 mod generate;
+mod memory;
 mod written;
 
 use std::path::{Path, PathBuf};
