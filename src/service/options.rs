@@ -54,14 +54,17 @@ const PASSED: &[&str] = &[
 
 /// What is ours.
 const OWN: &[&str] = &[
+    "allow_file",
     "allow_other",
     "cache_size",
+    "disk",
     "exec",
     "format",
     "gid",
     "ignore_checksums",
     "layout",
     "length",
+    "no_index",
     "no_raw",
     "no_replay",
     "noexec",
@@ -71,6 +74,7 @@ const OWN: &[&str] = &[
     "offset",
     "partition",
     "rw",
+    "snapshot",
     "uid",
     "umask",
 ];
@@ -104,7 +108,11 @@ impl Request {
             "rw" => self.read_write_asked = true,
             "ignore_checksums" => self.open.format.ignore_checksums = true,
             "no_replay" | "noload" | "norecovery" => self.open.format.no_replay = true,
+            "no_index" => self.open.no_index = true,
             "no_raw" => self.tree.raw = false,
+            "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
+            "snapshot" => self.open.format.snapshot = Some(text(option, value)?.to_owned()),
+            "disk" => self.open.format.disk = Some(text(option, value)?.to_owned()),
             "uid" => self.fuse.uid = Some(number(option, value)?),
             "gid" => self.fuse.gid = Some(number(option, value)?),
             "umask" => self.fuse.umask = Some(mode(option, value)?),
@@ -203,6 +211,8 @@ fn changes(from: &str, to: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::service::failure::Cause;
 
@@ -240,6 +250,17 @@ mod tests {
         assert_eq!(request.open.format.format.as_deref(), Some("raw"));
         assert!(request.open.format.no_replay && request.open.format.ignore_checksums);
         assert!(!request.tree.raw && !request.noexec);
+        let request = set("allow_file=/a b,allow_file=c,no_index,format=gzip:raw").unwrap();
+        assert_eq!(
+            request.open.allow_files,
+            [Path::new("/a b"), Path::new("c")]
+        );
+        assert!(request.open.no_index);
+        let formats: Vec<&str> = request.open.format.formats().collect();
+        assert_eq!(formats, ["gzip", "raw"]);
+        let request = set("snapshot=before,disk=disk2").unwrap();
+        assert_eq!(request.open.format.snapshot.as_deref(), Some("before"));
+        assert_eq!(request.open.format.disk.as_deref(), Some("disk2"));
     }
 
     #[test]
