@@ -25,7 +25,7 @@ fn demo(scratch: &Scratch) -> PathBuf {
 fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
-        "vdi" | "vmdk" => Some(converted(name, scratch)),
+        "qcow2" | "vdi" | "vmdk" => Some(converted(name, scratch)),
         "lz4" => Some(packed("lz4", scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",

@@ -1,8 +1,10 @@
 //! Files → disk: the registry of image formats.
 
+mod declared;
 mod lz4;
 mod ova;
 mod parts;
+mod qcow2;
 mod raw;
 mod several;
 mod stream;
@@ -20,6 +22,7 @@ pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 
 /// Every image format, in probe order. `raw` is last: it claims everything.
 pub const FORMATS: &[Format<Open>] = &[
+    qcow2::FORMAT,
     vmdk::FORMAT,
     vdi::FORMAT,
     lz4::FORMAT,

@@ -6,6 +6,7 @@ pub mod guest;
 mod collected;
 mod lz4;
 mod ova;
+mod qcow2;
 mod raw;
 mod tar;
 mod vdi;

@@ -1,0 +1,108 @@
+//! Internal snapshots: each has a first-level table of its own.
+
+use zerocopy::FromBytes;
+
+use super::header::{Header, Table};
+use super::layout;
+use crate::error::{Error, Result, printable};
+use crate::number::{to_u64, to_usize};
+use crate::source::{Source, read_vec};
+
+/// As QEMU: an image with more was not made by it.
+const MOST: u32 = 65_536;
+
+/// Bytes of extra data that are looked at, as in QEMU.
+const MOST_EXTRA: u32 = 1024;
+
+/// A state of the disk that was kept.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) id: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    pub(super) l1: Table,
+    /// Bytes of the disk then.
+    pub(super) size: u64,
+    /// Seconds since 1970.
+    pub(super) date: u32,
+}
+
+/// All snapshots, oldest first.
+///
+/// # Errors
+/// `Corrupt` where the table counts too many or leaves the file.
+pub(super) fn all(source: &dyn Source, header: &Header) -> Result<Vec<Snapshot>> {
+    let count = header.snapshots;
+    if count > MOST {
+        let text = format!("nb_snapshots {count} is over {MOST}");
+        return Err(Error::corrupt(text).at(60));
+    }
+    let mut at = header.snapshots_offset;
+    let mut found = Vec::new();
+    for _ in 0..count {
+        let (snapshot, next) = read(source, header, at)?;
+        found.push(snapshot);
+        at = next;
+    }
+    Ok(found)
+}
+
+/// The snapshot that the user calls `wanted`: by its id, else by its name.
+///
+/// # Errors
+/// `NotFound`, with those that there are.
+pub(super) fn find(source: &dyn Source, header: &Header, wanted: &str) -> Result<Snapshot> {
+    let mut all = all(source, header)?;
+    let position =
+        |of: fn(&Snapshot) -> &Vec<u8>| all.iter().position(|it| of(it) == wanted.as_bytes());
+    let found = position(|it| &it.id).or_else(|| position(|it| &it.name));
+    if let Some(found) = found {
+        return Ok(all.swap_remove(found));
+    }
+    let wanted = printable(wanted.as_bytes());
+    let error = Error::not_found(format!("--snapshot {wanted}: no snapshot is called that"));
+    let names: Vec<String> = all.iter().map(Snapshot::shown).collect();
+    Err(match names.is_empty() {
+        true => error.hint("the image has no snapshots"),
+        false => error.hint(format!("it has: {}", names.join(", "))),
+    })
+}
+
+impl Snapshot {
+    /// Id and name, escaped.
+    pub(super) fn shown(&self) -> String {
+        format!("{} ({})", printable(&self.id), printable(&self.name))
+    }
+}
+
+/// The snapshot whose entry stands at byte `at`, and where the next one stands.
+fn read(source: &dyn Source, header: &Header, at: u64) -> Result<(Snapshot, u64)> {
+    let past = || Error::corrupt("snapshots_offset: the snapshot table leaves the file").at(at);
+    let bytes = read_vec(source, at, size_of::<layout::Snapshot>()).map_err(|_| past())?;
+    let entry = layout::Snapshot::read_from_bytes(&bytes).map_err(|_| past())?;
+    let extra = entry.extra_data_size.get();
+    if extra > MOST_EXTRA {
+        let text = format!("extra_data_size {extra} of a snapshot is over {MOST_EXTRA}");
+        return Err(Error::corrupt(text).at(at));
+    }
+    let id_size = usize::from(entry.id_str_size.get());
+    let name_size = usize::from(entry.name_size.get());
+    let extra_size = to_usize(u64::from(extra));
+    let rest = extra_size.saturating_add(id_size).saturating_add(name_size);
+    let behind = at.saturating_add(to_u64(bytes.len()));
+    let rest = read_vec(source, behind, rest).map_err(|_| past())?;
+    let (extra, names) = rest.split_at(extra_size.min(rest.len()));
+    let (id, name) = names.split_at(id_size.min(names.len()));
+    let size = extra.get(8..16).and_then(|size| size.try_into().ok());
+    let snapshot = Snapshot {
+        id: id.to_vec(),
+        name: name.to_vec(),
+        l1: Table {
+            offset: entry.l1_table_offset.get(),
+            entries: u64::from(entry.l1_size.get()),
+        },
+        size: size.map_or(header.size, u64::from_be_bytes),
+        date: entry.date_sec.get(),
+    };
+    let next = behind.saturating_add(to_u64(rest.len()));
+    Ok((snapshot, next.next_multiple_of(8)))
+}
