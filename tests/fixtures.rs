@@ -26,6 +26,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
         "qcow2" | "vdi" | "vmdk" => Some(converted(name, scratch)),
+        "vhd" => Some(converted("vpc", scratch)),
         "lz4" => Some(packed("lz4", scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",

@@ -1,5 +1,6 @@
 //! Files → disk: the registry of image formats.
 
+mod bits;
 mod declared;
 mod lz4;
 mod ova;
@@ -10,7 +11,9 @@ mod several;
 mod stream;
 mod tar;
 mod vdi;
+mod vhd;
 mod vmdk;
+mod windows;
 mod xml;
 
 use crate::error::Result;
@@ -29,5 +32,6 @@ pub const FORMATS: &[Format<Open>] = &[
     ova::ARCHIVE,
     ova::DESCRIPTOR,
     tar::FORMAT,
+    vhd::FORMAT,
     raw::FORMAT,
 ];

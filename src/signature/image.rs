@@ -21,17 +21,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
         &[(0, b"KDMV"), (0, b"COWD"), (0, b"# Disk DescriptorFile")],
     ),
     Signature::new("vdi", Image, &[(64, &[0x7f, 0x10, 0xda, 0xbe])]),
-    // A dynamic VHD has its footer's copy at the start; a fixed one has only the footer, and is a
-    // raw disk before it.
+    // At the start of what is not fixed; a fixed disk is told by its reader.
     Signature::new("vhd", Image, &[(0, b"conectix")]),
-    Signature::checked("vhd", Image, |view| {
-        !view.has(0, b"conectix")
-            && [512, 511]
-                .iter()
-                .any(|it| view.has_before_end(*it, b"conectix"))
-    })
-    .at_end(512)
-    .weak(),
     Signature::new("vhdx", Image, &[(0, b"vhdxfile")]),
     // Apple.
     Signature::checked("dmg", Image, |view| {

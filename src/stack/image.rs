@@ -69,7 +69,7 @@ impl Images for Opener {
         if image.size() == 0 {
             return Err(Error::unsupported("empty image"));
         }
-        let format = probe(&self.registries, &image, &context)?;
+        let format = probe(&self.registries, &image)?;
         open_as(format, &image, &context)
     }
 }
@@ -122,11 +122,7 @@ impl Opener {
 ///
 /// A file that carries a container's magic is never taken for raw by itself: a guest can write a
 /// qcow2 header into its raw disk, and the next probe would follow that header's file names.
-fn probe(
-    registries: &Registries,
-    image: &SharedSource,
-    context: &Context,
-) -> Result<&'static ImageFormat> {
+fn probe(registries: &Registries, image: &SharedSource) -> Result<&'static ImageFormat> {
     let (mut claims, mut trailers) = (Vec::new(), Vec::new());
     for format in registries.image.iter().filter(|format| format.name != RAW) {
         match (format.claim)(&**image).context(|| format.name)? {
@@ -156,24 +152,13 @@ fn probe(
         }
         (None, []) => match trailers.first() {
             Some(format) => Ok(format),
-            None => raw(registries, &signatures, context),
+            None => raw(registries),
         },
     }
 }
 
-/// The last format, which claims everything, with a word about what else the end looks like.
-fn raw(
-    registries: &Registries,
-    signatures: &[&'static Signature],
-    context: &Context,
-) -> Result<&'static ImageFormat> {
-    let of_images = |found: &&&Signature| found.layer == Layer::Image && found.weak;
-    for hint in signatures.iter().filter(of_images) {
-        context.notices.add(format!(
-            "the image ends like a {} image, and is taken for raw",
-            hint.name
-        ));
-    }
+/// The last format, which claims everything.
+fn raw(registries: &Registries) -> Result<&'static ImageFormat> {
     let raw = registries.image.last();
     raw.ok_or_else(|| Error::unsupported("no image format"))
 }
@@ -208,7 +193,7 @@ fn content_claims(registries: &Registries, image: &SharedSource) -> Vec<&'static
 
 /// The magic of a container that has no reader: one that has decides by its own claim.
 fn is_container(found: &Signature, readers: &[&str]) -> bool {
-    found.layer == Layer::Image && !found.weak && !readers.contains(&found.name)
+    found.layer == Layer::Image && !readers.contains(&found.name)
 }
 
 fn open_as(format: &ImageFormat, image: &SharedSource, context: &Context) -> Result<Vec<Disk>> {

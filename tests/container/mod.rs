@@ -10,6 +10,7 @@ mod qcow2;
 mod raw;
 mod tar;
 mod vdi;
+mod vhd;
 mod vmdk;
 
 use std::os::unix::fs::FileExt;
