@@ -340,3 +340,83 @@ fn info_and_check_say_what_an_image_needs_also_where_it_is_refused() {
     );
     assert_eq!(value["disks"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn q11_q13_qcow2_images_name_files_and_connections_that_nobody_follows() {
+    need!(fuse, tool "mke2fs", tool "qemu-img", tool "strace");
+    let place = Place::new(Who::Self_);
+    let create = |name: &str, backing: &str| {
+        let create = place
+            .run("qemu-img")
+            .words("create -q -u -f qcow2 -F raw -b");
+        create.arg(backing).args([name, "8M"]).run();
+    };
+    let json = r#"json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}"#;
+    let (followed, never) = (
+        "; allow with --allow-file PATH (imgmount ",
+        ", which is no file name",
+    );
+    for (backing, words) in [
+        ("/etc/passwd", followed),
+        ("../../x", followed),
+        (json, never),
+        ("nbd://localhost/passwd", never),
+        ("nbd:unix:/tmp/passwd", never),
+        ("http://localhost/passwd", never),
+        ("fd:3", never),
+    ] {
+        create("top.qcow2", backing);
+        for line in ["info top.qcow2", "run top.qcow2 -- true"] {
+            let (run, log) = traced(&place, line);
+            let output = run.output();
+            let (code, said) = code_and_words(&output);
+            assert_eq!(code, 1, "{said}");
+            let refusal = format!("references another file: {backing}{words}");
+            assert!(said.contains(&refusal), "{said}");
+            let trace = std::fs::read_to_string(&log).unwrap();
+            let opens = trace.lines().filter(|line| !line.contains("execve"));
+            assert_eq!(opens.filter(|line| line.contains("passwd\"")).count(), 0);
+        }
+    }
+    for number in 0..300 {
+        create(&format!("{number}.qcow2"), &format!("{}.qcow2", number + 1));
+        let rebase = place
+            .run("qemu-img")
+            .words("rebase -q -u -F qcow2 -f qcow2 -b");
+        let rebase = rebase.arg(format!("{}.qcow2", number + 1));
+        rebase.arg(format!("{number}.qcow2")).run();
+    }
+    let start = Instant::now();
+    for line in ["info 0.qcow2", "run 0.qcow2 -- true"] {
+        let (code, said) = code_and_words(&place.imgmount().words(line).output());
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("chain depth 16"), "{said}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(4));
+    place.assert_clean_within(SOON);
+}
+
+#[test]
+fn nova_and_libvirt_name_backing_files_by_whole_paths() {
+    need!(fuse, tool "mke2fs", tool "qemu-img");
+    let place = Place::new(Who::Self_);
+    let whole = place.image.to_str().unwrap().to_owned();
+    let create = place.run("qemu-img").words("create -q -f qcow2 -F raw -b");
+    create.args([&whole, "top.qcow2"]).run();
+    let run = place.imgmount().words("run top.qcow2 -- cat {}/hello");
+    assert_eq!(run.text(), "hello, world\n");
+    // nova keeps them apart: with the user's word.
+    let base = place.directory("_base");
+    let instance = place.directory("instance");
+    std::fs::rename(&place.image, base.join("disk.img")).unwrap();
+    std::fs::rename(place.folder.join("top.qcow2"), instance.join("disk")).unwrap();
+    let named = base.join("disk.img");
+    let rebase = place.run("qemu-img").words("rebase -u -f qcow2 -F raw -b");
+    rebase.arg(&named).arg("instance/disk").run();
+    let run = place
+        .imgmount()
+        .words("run --allow-file _base/disk.img instance/disk");
+    assert_eq!(run.words("-- cat {}/hello").text(), "hello, world\n");
+    let output = place.imgmount().words("run instance/disk -- true").output();
+    assert_eq!(output.status.code(), Some(1));
+}
