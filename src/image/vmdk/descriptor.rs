@@ -18,6 +18,9 @@ const MOST_EXTENTS: usize = 4096;
 /// Entries of header and disk database at most.
 const MOST_ENTRIES: usize = 4096;
 
+/// Bytes of an old text that may be left behind a newer one's end.
+const MOST_LEFT: usize = 16;
+
 /// The first line.
 pub(super) const MAGIC: &[u8] = b"# Disk DescriptorFile";
 
@@ -62,10 +65,14 @@ impl Descriptor {
             return Err(Error::corrupt(text));
         }
         let bytes = read_vec(source, 0, crate::number::to_usize(size))?;
-        // Some tools fill the last sector up.
-        let filled = bytes.iter().rev().take_while(|byte| **byte == 0).count();
-        let text = bytes.len().saturating_sub(filled);
-        Self::parse(bytes.split_at(text).0)
+        // QEMU fills its descriptors up with NULs; and where a new CID has fewer digits than the
+        // one before, what is left of the old text's end stands behind the first.
+        let mut parts = bytes.splitn(2, |byte| *byte == 0);
+        let (text, rest) = (parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]));
+        if rest.iter().filter(|byte| **byte != 0).count() > MOST_LEFT {
+            return Self::parse(&bytes);
+        }
+        Self::parse(text)
     }
 
     /// The descriptor `text`.
@@ -238,6 +245,17 @@ mod tests {
         assert!(found.version().is_err() && found.cid().is_err());
         assert!(found.create_type().is_err());
         assert_eq!(found.parent_cid(), Ok(None));
+    }
+
+    #[test]
+    fn what_is_left_of_an_old_text_is_no_line_of_the_new() {
+        let read = |text: &str| Descriptor::read_file(&Memory(text.as_bytes().to_vec()));
+        let text = "# Disk DescriptorFile\nCID=1234567\nRW 8 ZERO\n".to_owned();
+        let filled = text.clone() + "\0O\n\0\0\0";
+        assert_eq!(read(&filled).unwrap().extents.len(), 1);
+        let more = text + "\0RW 8 ZERO\nRW 8 ZERO\n";
+        let error = read(&more).err().unwrap().to_string();
+        assert!(error.contains("a NUL"), "{error}");
     }
 
     #[test]

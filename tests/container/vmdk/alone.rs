@@ -110,7 +110,8 @@ fn devices_and_encrypted_disks_are_refused_by_name() {
     assert!(refused(&image).contains("createType newKind is not known"));
     std::fs::write(&image, text.replace("FLAT", "VMFSRDM")).unwrap();
     assert!(refused(&image).contains("VMFSRDM extent stands for a device"));
-    let encrypted = text.trim_end_matches('\0').to_owned() + "ddb.iofilters = \"vmwarevmcrypt\"\n";
+    let encrypted =
+        text.split('\0').next().unwrap().to_owned() + "ddb.iofilters = \"vmwarevmcrypt\"\n";
     std::fs::write(&image, encrypted).unwrap();
     let error = refused(&image);
     assert!(error.contains("encrypted by VMware"), "{error}");
