@@ -2,15 +2,13 @@
 //! Extents" (COWD), and SEsparse, of which there is no specification: as QEMU's developers found it,
 //! and as strictly as they do.
 
-use std::sync::Arc;
-
 use super::layout::{
     CowdHeader, SE_CONST_MAGIC, SE_VERSION, SE_VOLATILE_MAGIC, SECTOR, SeConstHeader,
     SeVolatileHeader, read,
 };
 use super::sparse::{Form, Sparse};
+use super::voice::Voice;
 use crate::error::{Error, Result};
-use crate::format::Notices;
 use crate::number::to_u64;
 use crate::source::mapped::MOST_UNIT;
 use crate::source::{SharedSource, Source};
@@ -46,7 +44,7 @@ pub(super) fn cowd_header(source: &dyn Source) -> Result<CowdHeader> {
 ///
 /// # Errors
 /// As [`cowd_header`]; `Corrupt` where the directory is too small or not in the file.
-pub(super) fn open_cowd(source: &SharedSource, notices: &Arc<Notices>) -> Result<Sparse> {
+pub(super) fn open_cowd(source: &SharedSource, voice: &Voice) -> Result<Sparse> {
     let header = cowd_header(&**source)?;
     let sectors = |field: zerocopy::little_endian::U32| u64::from(field.get());
     let sparse = Sparse {
@@ -60,7 +58,7 @@ pub(super) fn open_cowd(source: &SharedSource, notices: &Arc<Notices>) -> Result
             zeroed: false,
             packing: None,
         },
-        notices: notices.clone(),
+        voice: voice.clone(),
     };
     let tables = sparse.tables();
     let entries = sectors(header.numGDEntries);
@@ -105,7 +103,7 @@ pub(super) fn se_header(source: &dyn Source) -> Result<SeConstHeader> {
 /// # Errors
 /// As [`se_header`]; `Unsupported` where its journal would have to be replayed; `Corrupt` where the
 /// directory is too small or not in the file.
-pub(super) fn open_se(source: &SharedSource, notices: &Arc<Notices>) -> Result<Sparse> {
+pub(super) fn open_se(source: &SharedSource, voice: &Voice) -> Result<Sparse> {
     let header = se_header(&**source)?;
     let place = |field: zerocopy::little_endian::U64| field.get().saturating_mul(SECTOR);
     let at = place(header.volatileHeader.offset);
@@ -129,7 +127,7 @@ pub(super) fn open_se(source: &SharedSource, notices: &Arc<Notices>) -> Result<S
             tables: place(header.grainTables.offset),
             grains: place(header.grain.offset),
         },
-        notices: notices.clone(),
+        voice: voice.clone(),
     };
     let (tables, size) = (sparse.tables(), place(header.grainDirectory.size));
     if size / 8 < tables {

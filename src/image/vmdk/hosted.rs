@@ -1,8 +1,6 @@
 //! The header of a hosted sparse extent, and the footer that stands for it in a stream: "Virtual
 //! Disk Format 5.0", sections "Hosted Sparse Extents" and "Stream-Optimized Compressed".
 
-use std::sync::Arc;
-
 use zerocopy::little_endian::U64;
 
 use super::descriptor::{Descriptor, MOST_BYTES};
@@ -13,8 +11,8 @@ use super::layout::{
     SECTOR, SparseExtentHeader, read,
 };
 use super::sparse::{Form, Sparse};
+use super::voice::Voice;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::Notices;
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::MOST_UNIT;
 use crate::source::{SharedSource, Source, read_vec};
@@ -128,14 +126,14 @@ pub(super) fn descriptor(
 pub(super) fn open(
     source: &SharedSource,
     header: &SparseExtentHeader,
-    notices: &Arc<Notices>,
+    voice: &Voice,
 ) -> Result<Sparse> {
     let header = &at_end(&**source, header)?;
     if header.uncleanShutdown != 0 {
-        notices.add("vmdk: it was not closed cleanly (uncleanShutdown)");
+        voice.say("it was not closed cleanly (uncleanShutdown)");
     }
     if header.flags.get() & FLAG_LINE_ENDS != 0 && header.lineEnds != LINE_ENDS {
-        notices.add("vmdk: the line ends in its header are wrong: was it sent as text?");
+        voice.say("the line ends in its header are wrong: was it sent as text?");
     }
     let place = |offset: U64| offset.get().saturating_mul(SECTOR);
     let has_copy = header.flags.get() & FLAG_REDUNDANT != 0;
@@ -150,7 +148,7 @@ pub(super) fn open(
             zeroed: header.flags.get() & FLAG_ZEROED_GRAIN != 0,
             packing: packing(header)?,
         },
-        notices: notices.clone(),
+        voice: voice.clone(),
     };
     with_directories(sparse)
 }
@@ -160,17 +158,20 @@ fn with_directories(sparse: Sparse) -> Result<Sparse> {
     let copy = sparse.redundant;
     let copy = copy.filter(|copy| sparse.check_directory(*copy, "rgdOffset").is_ok());
     let first = sparse.check_directory(sparse.directory, "gdOffset");
-    let notice = |text: &str| sparse.notices.add(format!("vmdk: {text}"));
     let directory = match (first, copy) {
         (Ok(()), _) => sparse.directory,
         (Err(_), Some(copy)) => {
-            notice("gdOffset is damaged, the redundant grain directory is used");
+            sparse
+                .voice
+                .say("gdOffset is damaged, the redundant grain directory is used");
             copy
         }
         (Err(error), None) => return Err(error),
     };
     if sparse.redundant.is_some() && copy.is_none() {
-        notice("rgdOffset is damaged: there is no redundant grain directory");
+        sparse
+            .voice
+            .say("rgdOffset is damaged: there is no redundant grain directory");
     }
     Ok(Sparse {
         directory,

@@ -17,9 +17,11 @@ mod parent;
 mod sparse;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use descriptor::Descriptor;
 use open::Embedded;
+use voice::Voice;
 
 use super::Open;
 use crate::error::{Error, Result};
@@ -97,7 +99,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
 fn open_hosted(source: &SharedSource, context: &Context) -> Result<SharedSource> {
     let header = hosted::header(&**source)?;
     let Some(descriptor) = hosted::descriptor(&**source, &header)? else {
-        let open = |source: &SharedSource, notices: &_| hosted::open(source, &header, notices);
+        let open = |source: &SharedSource, voice: &_| hosted::open(source, &header, voice);
         return alone(source, context, open);
     };
     // A header without a capacity is there for its descriptor alone.
@@ -105,7 +107,7 @@ fn open_hosted(source: &SharedSource, context: &Context) -> Result<SharedSource>
     let embedded = match is_extent {
         true => Some(Embedded {
             source: source.clone(),
-            sparse: hosted::open(source, &header, &context.notices)?,
+            sparse: hosted::open(source, &header, &Voice::of(context))?,
         }),
         false => None,
     };
@@ -117,13 +119,13 @@ fn open_hosted(source: &SharedSource, context: &Context) -> Result<SharedSource>
 fn alone(
     source: &SharedSource,
     context: &Context,
-    open: impl Fn(&SharedSource, &std::sync::Arc<crate::format::Notices>) -> Result<sparse::Sparse>,
+    open: impl Fn(&SharedSource, &Voice) -> Result<sparse::Sparse>,
 ) -> Result<SharedSource> {
-    let sparse = open(source, &context.notices)?;
+    let voice = Voice::of(context);
+    let sparse = open(source, &voice)?;
     if context.options.format.as_deref() != Some(FORMAT.name) {
         return Err(owner::refuse(context));
     }
-    let notice = "vmdk: it is one extent of a disk, and shown by itself";
-    context.notices.add(notice);
+    voice.say("it is one extent of a disk, and shown by itself");
     Ok(open::alone(source.clone(), sparse, context))
 }

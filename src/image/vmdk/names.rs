@@ -2,14 +2,14 @@
 //! a directory of the host that wrote it.
 
 use super::descriptor::Descriptor;
+use super::voice::Voice;
 use crate::error::{Error, Kind, Result, printable};
-use crate::format::Notices;
 
 /// What a descriptor's `name` may be called on this host, best first.
-pub(super) fn candidates(descriptor: &Descriptor, name: &[u8], notices: &Notices) -> Vec<Vec<u8>> {
+pub(super) fn candidates(descriptor: &Descriptor, name: &[u8], voice: &Voice) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for own in [
-        decoded(descriptor.encoding(), name, notices),
+        decoded(descriptor.encoding(), name, voice),
         Some(name.to_vec()),
     ] {
         let own = own.map(|own| beside(&own).to_vec());
@@ -39,12 +39,12 @@ pub(super) fn first<T>(names: &[Vec<u8>], open: impl Fn(&[u8]) -> Result<T>) -> 
 }
 
 /// `name` in UTF-8, where `encoding` is another one that is known.
-fn decoded(encoding: Option<&[u8]>, name: &[u8], notices: &Notices) -> Option<Vec<u8>> {
+fn decoded(encoding: Option<&[u8]>, name: &[u8], voice: &Voice) -> Option<Vec<u8>> {
     let label = encoding.filter(|_| !name.is_ascii())?;
     let Some(encoding) = encoding_rs::Encoding::for_label(label) else {
         let label = printable(label);
-        notices.add(format!(
-            "vmdk: encoding {label} is not known, names are taken as they are"
+        voice.say(&format!(
+            "encoding {label} is not known, names are taken as they are"
         ));
         return None;
     };
@@ -75,7 +75,7 @@ mod tests {
     fn names(encoding: &str, name: &[u8]) -> Vec<Vec<u8>> {
         let text = format!("# Disk DescriptorFile\nencoding=\"{encoding}\"\n");
         let descriptor = Descriptor::parse(text.as_bytes()).unwrap();
-        candidates(&descriptor, name, &Notices::default())
+        candidates(&descriptor, name, &Voice::default())
     }
 
     #[test]

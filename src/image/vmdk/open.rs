@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::disk::{Disk, Extent, Holds};
 use super::extent_line::{Access, Kind, Line};
 use super::sparse::Sparse;
+use super::voice::Voice;
 use super::{Head, descriptor::Descriptor, esx, hosted, kind, names, parent};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Context;
@@ -34,6 +35,7 @@ pub(super) fn open(
     let mut opener = Opener {
         descriptor,
         context,
+        voice: Voice::of(context),
         members: Vec::new(),
         by_name: BTreeMap::new(),
         extents: Vec::new(),
@@ -63,6 +65,7 @@ pub(super) fn alone(source: SharedSource, sparse: Sparse, context: &Context) -> 
 struct Opener<'a> {
     descriptor: &'a Descriptor,
     context: &'a Context,
+    voice: Voice,
     members: Vec<SharedSource>,
     by_name: BTreeMap<Vec<u8>, usize>,
     extents: Vec<Extent>,
@@ -75,8 +78,8 @@ impl Opener<'_> {
         if let [line] = self.descriptor.extents.as_slice()
             && line.size != capacity
         {
-            self.context.notices.add(format!(
-                "vmdk: the extent's line says {} bytes, its header {capacity}",
+            self.voice.say(&format!(
+                "the extent's line says {} bytes, its header {capacity}",
                 line.size
             ));
         }
@@ -141,8 +144,8 @@ impl Opener<'_> {
         }
         if there < line.size {
             let number = self.extents.len().saturating_add(1);
-            self.context.notices.add(format!(
-                "vmdk: extent {number}: its file has {there} of {} bytes, the rest cannot be read",
+            self.voice.say(&format!(
+                "extent {number}: its file has {there} of {} bytes, the rest cannot be read",
                 line.size
             ));
         }
@@ -155,14 +158,15 @@ impl Opener<'_> {
 
     fn sparse(&mut self, line: &Line) -> Result<Holds> {
         let (member, source) = self.member(line)?;
-        let notices = &self.context.notices;
+        let number = self.extents.len().saturating_add(1);
+        let voice = &self.voice.within(&format!("extent {number}"));
         let sparse = match Head::of(&*source)? {
             Some(Head::Hosted) => {
                 let header = hosted::header(&*source)?;
-                hosted::open(&source, &header, notices)?
+                hosted::open(&source, &header, voice)?
             }
-            Some(Head::Cowd) => esx::open_cowd(&source, notices)?,
-            Some(Head::SpaceEfficient) => esx::open_se(&source, notices)?,
+            Some(Head::Cowd) => esx::open_cowd(&source, voice)?,
+            Some(Head::SpaceEfficient) => esx::open_se(&source, voice)?,
             _ => return Err(Error::corrupt("its file is no sparse extent")),
         };
         fits(line, &sparse)?;
@@ -176,7 +180,7 @@ impl Opener<'_> {
         if let Some(opened) = opened {
             return Ok(opened);
         }
-        let names = names::candidates(self.descriptor, &line.name, &self.context.notices);
+        let names = names::candidates(self.descriptor, &line.name, &self.voice);
         let source = names::first(&names, |name| self.context.file(name))?;
         let member = self.members.len();
         self.members.push(source.clone());

@@ -1,5 +1,6 @@
 //! An extent that was opened by itself: which descriptor beside it names it.
 
+use super::voice::Voice;
 use super::{names, parent};
 use crate::error::{Error, printable};
 use crate::format::Context;
@@ -44,7 +45,7 @@ fn find(context: &Context) -> Option<Vec<u8>> {
         let descriptor = parent::descriptor(&*file).ok()?;
         let mut extents = descriptor.extents.iter();
         let names = |extent: &[u8]| {
-            let all = names::candidates(&descriptor, extent, &context.notices);
+            let all = names::candidates(&descriptor, extent, &Voice::default());
             all.iter().any(|name| names::last_part(name) == own)
         };
         extents.any(|extent| names(&extent.name)).then_some(())

@@ -6,6 +6,7 @@
 //! VMware and QEMU do, and only who wants it gets it.
 
 use super::descriptor::Descriptor;
+use super::voice::Voice;
 use super::{Head, hosted, names};
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::format::Context;
@@ -30,7 +31,7 @@ pub(super) fn open(descriptor: &Descriptor, context: &Context) -> Result<Option<
             return Err(Error::corrupt(text));
         }
     };
-    let names = names::candidates(descriptor, hint, &context.notices);
+    let names = names::candidates(descriptor, hint, &Voice::of(context));
     let shown = || format!("parent {}", printable(hint));
     let opened = names::first(&names, |name| {
         let file = context.file(name)?;
@@ -53,7 +54,7 @@ fn check_cid(expected: Option<u32>, parent: &dyn Source, context: &Context) -> R
         shown(found)
     );
     if context.options.ignore_checksums {
-        context.notices.add(format!("vmdk: {text}"));
+        Voice::of(context).say(&text);
         return Ok(());
     }
     Err(Error::corrupt(text).hint("--ignore-checksums reads it all the same"))

@@ -5,12 +5,10 @@
 //! Nothing is loaded when it opens: both are read as they are needed, through the cached source,
 //! and no more than a few entries beyond the one that was asked for.
 
-use std::sync::Arc;
-
 use super::grain::Packing;
 use super::layout::SECTOR;
+use super::voice::Voice;
 use crate::error::{Error, Result};
-use crate::format::Notices;
 use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
@@ -34,7 +32,7 @@ pub(super) struct Sparse {
     /// How entries are written.
     pub(super) form: Form,
     /// Where to say that the copy had to be used.
-    pub(super) notices: Arc<Notices>,
+    pub(super) voice: Voice,
 }
 
 /// How the entries of directory and tables are written.
@@ -133,9 +131,8 @@ impl Sparse {
     }
 
     fn copied(&self, copy: Found) -> Found {
-        self.notices.add(
-            "vmdk: the grain directory or a grain table is damaged, its redundant copy is used",
-        );
+        self.voice
+            .say("the grain directory or a grain table is damaged, its redundant copy is used");
         copy
     }
 

@@ -120,7 +120,7 @@ fn grains_side_by_side_are_one_run() {
     let bytes = hosted(&text(""), 600, &entries);
     let source: SharedSource = Arc::new(Memory(bytes));
     let header = hosted::header(&*source).unwrap();
-    let sparse = hosted::open(&source, &header, &Arc::default()).unwrap();
+    let sparse = hosted::open(&source, &header, &Voice::default()).unwrap();
     let extent = disk::Extent {
         start: 0,
         size: sparse.capacity,
@@ -152,6 +152,20 @@ fn info_names_the_other_files_and_opens_none() {
     let uuid = found.uuid.as_deref();
     assert_eq!(uuid, Some("6000c29a-dc4a-120f-2acb-5c027ecf6d0e"));
     assert!(found.facts.contains(&("parent CID", "00000005".to_owned())));
+}
+
+#[test]
+fn a_notice_names_the_extent() {
+    let mut dirty = hosted("", 2, &[12, 20]);
+    dirty[72] = 1;
+    let beside = context("a.vmdk", &[("b", &dirty)]);
+    let lines = text("RW 8 ZERO\nRW 16 SPARSE \"b\"").into_bytes();
+    opened(lines, &beside).unwrap();
+    let notices = beside.notices.all();
+    assert_eq!(
+        notices,
+        ["vmdk: extent 2: it was not closed cleanly (uncleanShutdown)"]
+    );
 }
 
 #[test]
