@@ -27,7 +27,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
         "qcow2" | "vdi" | "vmdk" => Some(converted(name, scratch)),
         "vhd" => Some(converted("vpc", scratch)),
-        "lz4" => Some(packed("lz4", scratch)),
+        "lz4" | "zstd" => Some(packed(name, scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
@@ -101,7 +101,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "lz4", tool "sfdisk", tool "gzip", tool "parted", tool "qemu-img");
+    need!(tool "lz4", tool "zstd", tool "sfdisk", tool "gzip", tool "parted", tool "qemu-img");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -15,6 +15,7 @@ mod vhd;
 mod vmdk;
 mod windows;
 mod xml;
+mod zstd;
 
 use crate::error::Result;
 use crate::format::{Context, Disk, Format};
@@ -33,5 +34,6 @@ pub const FORMATS: &[Format<Open>] = &[
     ova::DESCRIPTOR,
     tar::FORMAT,
     vhd::FORMAT,
+    zstd::FORMAT,
     raw::FORMAT,
 ];

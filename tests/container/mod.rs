@@ -12,6 +12,7 @@ mod tar;
 mod vdi;
 mod vhd;
 mod vmdk;
+mod zstd;
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

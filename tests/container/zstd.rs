@@ -1,0 +1,135 @@
+//! Zstandard files by the zstd and pzstd commands, and seekable ones.
+
+use std::hash::Hasher;
+use std::path::{Path, PathBuf};
+
+use twox_hash::XxHash64;
+
+use super::guest;
+use crate::support::command::Run;
+use crate::support::images::Scratch;
+
+const SIZE: u64 = 9 * 1024 * 1024 + 512;
+
+/// `raw` packed by the zstd command with `options`.
+fn packed(raw: &Path, options: &str, scratch: &Scratch) -> PathBuf {
+    let image = scratch.join("packed.zst");
+    let zstd = Run::new("zstd").words("-q -f").words(options);
+    zstd.arg(raw).arg("-o").arg(&image).run();
+    image
+}
+
+fn compare(options: &str) {
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 21);
+    let image = packed(&raw, options, &scratch);
+    super::compare(&super::disk(&image), &raw);
+}
+
+#[test]
+fn levels() {
+    need!(tool "zstd");
+    for options in ["-1", "-3", "-12", "--fast=5 --no-check"] {
+        compare(options);
+    }
+}
+
+#[test]
+fn the_highest_level_and_a_long_window() {
+    need!(tool "zstd");
+    compare("-19");
+    compare("-3 --long=27");
+}
+
+#[test]
+fn several_threads_and_rsyncable() {
+    need!(tool "zstd");
+    for options in ["-T0", "-T2 -B1048576", "--rsyncable -T2", "--adapt"] {
+        compare(options);
+    }
+}
+
+#[test]
+fn a_pipe_has_no_content_size() {
+    need!(tool "zstd", tool "sh");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 22);
+    for options in ["-3", "-T0 -3", "--no-check -7"] {
+        let image = scratch.join("piped.zst");
+        let line = format!(
+            "zstd -q {options} < '{}' > '{}'",
+            raw.display(),
+            image.display()
+        );
+        Run::new("sh").arg("-c").arg(line).run();
+        super::compare(&super::disk(&image), &raw);
+    }
+}
+
+#[test]
+fn what_pzstd_makes() {
+    need!(tool "pzstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 23);
+    let image = scratch.join("packed.zst");
+    let pzstd = Run::new("pzstd").words("-q -f -p 4 -1");
+    pzstd.arg(&raw).arg("-o").arg(&image).run();
+    super::compare(&super::disk(&image), &raw);
+}
+
+/// Frames of `part` bytes of `raw` each, and the seek table by its specification.
+fn seekable(raw: &Path, part: usize, with_checksums: bool, scratch: &Scratch) -> Vec<u8> {
+    let (mut all, mut table) = (Vec::new(), Vec::new());
+    let bytes = std::fs::read(raw).unwrap();
+    for content in bytes.chunks(part) {
+        let piece = scratch.join("piece");
+        std::fs::write(&piece, content).unwrap();
+        let frame = std::fs::read(packed(&piece, "-1 --no-check", scratch)).unwrap();
+        for size in [frame.len(), content.len()] {
+            table.extend(u32::try_from(size).unwrap().to_le_bytes());
+        }
+        if with_checksums {
+            let mut hasher = XxHash64::with_seed(0);
+            hasher.write(content);
+            table.extend(&hasher.finish().to_le_bytes()[..4]);
+        }
+        all.extend(frame);
+    }
+    let count = u32::try_from(bytes.len().div_ceil(part)).unwrap();
+    table.extend(count.to_le_bytes());
+    table.push(if with_checksums { 0x80 } else { 0 });
+    table.extend(0x8f92_eab1_u32.to_le_bytes());
+    all.extend(0x184d_2a5e_u32.to_le_bytes());
+    all.extend(u32::try_from(table.len()).unwrap().to_le_bytes());
+    all.extend(table);
+    all
+}
+
+#[test]
+fn seekable_files() {
+    need!(tool "zstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, SIZE, 24);
+    for (part, with_checksums) in [(1 << 20, true), (300_001, false), (4 << 20, true)] {
+        let image = scratch.join("seekable.zst");
+        std::fs::write(&image, seekable(&raw, part, with_checksums, &scratch)).unwrap();
+        super::compare(&super::disk(&image), &raw);
+    }
+}
+
+#[test]
+fn frames_one_after_another() {
+    need!(tool "zstd");
+    let scratch = Scratch::new();
+    let (mut all, mut expected) = (Vec::new(), Vec::new());
+    for (seed, options) in [(1, "-1"), (2, "-19"), (3, "-3 --no-check"), (4, "--fast")] {
+        let raw = guest::disk(&scratch, 1_000_000 + seed, seed);
+        all.extend(std::fs::read(packed(&raw, options, &scratch)).unwrap());
+        expected.extend(std::fs::read(&raw).unwrap());
+        all.extend([0x5a, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 9, 9]);
+    }
+    let (image, raw) = (scratch.join("several.zst"), scratch.join("raw"));
+    std::fs::write(&image, all).unwrap();
+    std::fs::write(&raw, expected).unwrap();
+    super::compare(&super::disk(&image), &raw);
+}
