@@ -52,6 +52,14 @@ fn a_disk_of_whole_blocks() {
 }
 
 #[test]
+fn linked_blocks() {
+    need!(tool "lz4");
+    for options in ["-BD -B4", "-9 -BD -B5 -BX", "-BD -B7 --content-size"] {
+        compare(options, 9 * 1024 * 1024 + 512);
+    }
+}
+
+#[test]
 fn legacy_frames() {
     need!(tool "lz4");
     compare("-l", 17 * 1024 * 1024 + 1024);

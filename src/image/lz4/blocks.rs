@@ -35,7 +35,7 @@ pub(super) struct Block {
     pub(super) stored: bool,
     /// Whether a checksum stands behind it.
     pub(super) checksum: bool,
-    /// Whether it refers to bytes before it.
+    /// Whether it may refer to the blocks before it.
     pub(super) linked: bool,
     /// Where the unpacked bytes start.
     pub(super) output: u64,
@@ -49,6 +49,8 @@ pub(super) struct Blocks {
     pub(super) size: u64,
     /// Where the last of them ends.
     pub(super) end: u64,
+    /// The content checksums: the number of blocks up to the end of a frame, and its own.
+    pub(super) checksums: Vec<(usize, u32)>,
     /// Where the file is cut off, if it is.
     pub(super) cut: Option<u64>,
     /// Where bytes start that are no frame.
@@ -80,9 +82,17 @@ impl Blocks {
         Ok(found)
     }
 
-    /// Whether a block refers to bytes before it.
+    /// Whether a block may refer to those before it.
     pub(super) fn are_linked(&self) -> bool {
         self.blocks.iter().any(|block| block.linked)
+    }
+
+    /// Block number `index`, and the bytes it unpacks to.
+    pub(super) fn get(&self, index: usize) -> Option<(&Block, u64)> {
+        let block = self.blocks.get(index)?;
+        let next = self.blocks.get(index.checked_add(1)?);
+        let end = next.map_or(self.end, |next| next.output);
+        Some((block, end.saturating_sub(block.output)))
     }
 
     /// Adds the blocks of the frame at `at` and gives where it ends.
@@ -97,8 +107,12 @@ impl Blocks {
             };
             next = next.saturating_add(4);
             if size == 0 {
-                let trailer = if header.content_checksum { 4 } else { 0 };
-                next = next.saturating_add(trailer);
+                if header.content_checksum {
+                    let ends = self.blocks.len();
+                    let checksum = number(source, next)?.filter(|_| ends > first);
+                    self.checksums.extend(checksum.map(|own| (ends, own)));
+                    next = next.saturating_add(4);
+                }
                 break;
             }
             let block = Block {
@@ -106,7 +120,7 @@ impl Blocks {
                 packed: size & !STORED,
                 stored: size & STORED != 0,
                 checksum: header.block_checksum,
-                linked: header.linked,
+                linked: header.linked && self.blocks.len() > first,
                 output: 0,
             };
             let behind = self.add(source, block, header.most_block)?;

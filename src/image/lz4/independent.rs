@@ -30,13 +30,8 @@ impl Independent {
     }
 
     fn block(&self, unit: u64) -> Result<(&Block, u64)> {
-        let blocks = &self.blocks.blocks;
-        let index = to_usize(unit);
         let missing = || Error::corrupt(format!("there is no block {unit}"));
-        let block = blocks.get(index).ok_or_else(missing)?;
-        let next = index.checked_add(1).and_then(|next| blocks.get(next));
-        let end = next.map_or(self.blocks.end, |next| next.output);
-        Ok((block, end.saturating_sub(block.output)))
+        self.blocks.get(to_usize(unit)).ok_or_else(missing)
     }
 
     fn is_zeros(&self, index: usize) -> bool {
@@ -86,7 +81,7 @@ impl Map for Independent {
         let (block, _) = self.block(unit)?;
         let named = |error: Error| error.context(format!("block {unit}"));
         let packed = read(&*self.source, block).map_err(named)?;
-        unpack(block, &packed, into).map_err(named)?;
+        unpack(block, &packed, into, &[]).map_err(named)?;
         if let Some(zeros) = self.zeros.get(to_usize(unit))
             && into.iter().all(|byte| *byte == 0)
         {
@@ -112,7 +107,8 @@ pub(super) fn read(source: &dyn Source, block: &Block) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unpack(block: &Block, packed: &[u8], into: &mut [u8]) -> Result<()> {
+/// Unpacks `block`, of which `packed` are the bytes, into all of `into`, behind `before`.
+pub(super) fn unpack(block: &Block, packed: &[u8], into: &mut [u8], before: &[u8]) -> Result<()> {
     let wanted = into.len();
     let wrong = |what: String| Err(Error::corrupt(what).at(block.input));
     if block.stored {
@@ -122,7 +118,7 @@ fn unpack(block: &Block, packed: &[u8], into: &mut [u8]) -> Result<()> {
         into.copy_from_slice(packed);
         return Ok(());
     }
-    match lz4_flex::block::decompress_into(packed, into) {
+    match lz4_flex::block::decompress_into_with_dict(packed, into, before) {
         Ok(len) if len == wanted => Ok(()),
         Ok(len) => wrong(format!("it unpacks to {len} bytes, not {wanted}")),
         Err(error) => wrong(error.to_string()),

@@ -1,13 +1,14 @@
 //! LZ4 files: an image in frames of blocks that are packed one by one.
 //!
-//! Independent blocks, which is what the `lz4` command makes unless told otherwise, are read
-//! directly.
+//! Independent blocks, which is what the `lz4` command makes unless told otherwise, are packed
+//! units of a map. Linked ones are a stream.
 
 mod blocks;
 mod header;
 mod independent;
 mod layout;
 mod length;
+mod linked;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +18,9 @@ use self::blocks::{Blocks, magic};
 use self::header::Header;
 use self::independent::Independent;
 use self::layout::{LEGACY, MAGIC, SKIPPABLE};
+use self::linked::Linked;
 use super::Open;
+use super::stream::{self, Size, Stream};
 use crate::error::{Error, Result};
 use crate::format::{Context, Description, Disk, Format, Set};
 use crate::source::mapped::Mapped;
@@ -29,6 +32,9 @@ pub(super) const FORMAT: Format<Open> = Format {
     describe,
     open,
 };
+
+/// What the name of the file ends in.
+const SUFFIXES: &[(&str, &str)] = &[(".lz4", "")];
 
 /// Skippable frames that may stand before the first real one.
 const MOST_SKIPPED: usize = 16;
@@ -87,8 +93,14 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         ));
     }
     if blocks.are_linked() {
-        return Err(Error::unsupported("linked blocks (lz4 -BD)")
-            .hint("lz4 -dc unpacks it, lz4 -BI packs it with independent blocks"));
+        let stream = Stream {
+            format: FORMAT.name,
+            known: linked::known(&blocks),
+            size: Size::Exact(blocks.size),
+            most: blocks.size,
+            codec: Box::new(Linked::new(source.clone(), blocks)),
+        };
+        return stream::open(stream, source, SUFFIXES, context);
     }
     let map = Independent::new(source.clone(), blocks);
     let unpacked = Mapped::new(map, vec![source.clone()], None, context.cache.clone());

@@ -151,18 +151,44 @@ fn flipped_bits_end_in_bytes_or_errors() {
         same(9, 65536),
         same(9, 500),
     ];
-    let good = frame(INDEPENDENT | 1 << 2, None, &blocks);
-    for bit in 32..good.len() * 8 {
-        let mut bytes = good.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        // The header's checksum must not keep everything else from being tried.
-        let [_, checksum, ..] = twox_hash::XxHash32::oneshot(0, &bytes[4..6]).to_le_bytes();
-        bytes[6] = checksum;
-        if let Ok(disk) = opened(&bytes) {
-            let mut buf = vec![0; 100];
-            for offset in (0..disk.size().saturating_sub(100)).step_by(997) {
-                let _ = disk.read_exact_at(&mut buf, offset);
+    for flags in [INDEPENDENT | 1 << 2, 1 << 2, 1 << 4] {
+        let good = frame(flags, None, &blocks);
+        for bit in 32..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // The header's checksum must not keep everything else from being tried.
+            let [_, checksum, ..] = twox_hash::XxHash32::oneshot(0, &bytes[4..6]).to_le_bytes();
+            bytes[6] = checksum;
+            if let Ok(disk) = opened(&bytes) {
+                let mut buf = vec![0; 100];
+                for offset in (0..disk.size().saturating_sub(100)).step_by(9973) {
+                    let _ = disk.read_exact_at(&mut buf, offset);
+                }
             }
         }
     }
+}
+
+#[test]
+fn linked_blocks_refer_to_those_before_them() {
+    // Six bytes from 40 KiB back, the last bytes of the window, then one literal.
+    let far = vec![5, 0, 0, 0, 0x02, 0x00, 0xa0, 0x10, 9];
+    let first: Vec<u8> = (0..65536_u32).map(|at| (at / 3) as u8).collect();
+    let mut expected = first.clone();
+    expected.extend_from_slice(&first[65536 - 40960..][..6]);
+    expected.push(9);
+    let disk = opened(&frame(0, None, &[stored(&first), far])).unwrap();
+    assert!(all(&disk).unwrap() == expected);
+}
+
+#[test]
+fn a_wrong_content_checksum_is_found_where_blocks_are_linked() {
+    let mut good = frame(1 << 2, None, &[same(7, 65536), same(8, 30)]);
+    let content = [vec![7; 65536], vec![8; 30]].concat();
+    good.extend(twox_hash::XxHash32::oneshot(0, &content).to_le_bytes());
+    assert!(all(&opened(&good).unwrap()).unwrap() == content);
+    let last = good.len() - 1;
+    good[last] ^= 1;
+    let error = all(&opened(&good).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("content checksum"), "{error}");
 }
