@@ -268,9 +268,8 @@ impl Supervisor {
     }
 
     fn finish(mut self, ending: Ending) -> Result<(), Failure> {
-        if let Some(Ok(_)) = self.said {
-            self.worker.kill(); // It has nothing to report any more.
-        }
+        // It has ended, or says what it has no reason to say any more.
+        self.worker.kill();
         let status = self.worker.wait();
         self.mount.clear();
         let well = status.is_some_and(|status| status.success());

@@ -273,3 +273,39 @@ fn u06_a_second_file_that_changes_is_told_by_its_name() {
         "{told:?}"
     );
 }
+
+#[test]
+fn q11_what_is_swapped_in_while_it_is_opened_is_never_followed() {
+    let tree = Tree::new();
+    let at = |name: &str| tree.at("vm").join(name);
+    symlink("../other/base", at("link")).unwrap();
+    let mode = rustix::fs::Mode::RUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), fifo, mode, 0).unwrap();
+    let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
+    let home = Arc::new(Home::of(&at("image")));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["link", "fifo", "base"] {
+                    // Over what is there, so that there always is something.
+                    std::fs::hard_link(at(name), at("next")).unwrap();
+                    std::fs::rename(at("next"), at("target")).unwrap();
+                }
+            }
+        });
+        let mut opened = 0;
+        for _ in 0..4000 {
+            let Ok(mut found) = policy.open(&home, b"target") else {
+                continue;
+            };
+            let mut text = String::new();
+            found.file.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "vm/base");
+            opened += 1;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(opened > 10, "{opened}");
+    });
+}

@@ -74,7 +74,9 @@ impl Directory {
         let name = format!("{name}{SUFFIX}");
         let file = rustix::fs::openat(&directory, name, flags, Mode::empty()).ok()?;
         let stat = rustix::fs::fstat(&file).ok()?;
-        let is_ours = is_ours(&stat) && is_regular(&stat) && size(&stat) <= MOST_BYTES;
+        if !is_ours(&stat) || !is_regular(&stat) || size(&stat) > MOST_BYTES {
+            return None;
+        }
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: UTIME_NOW,
@@ -84,7 +86,7 @@ impl Directory {
             last_modification: now,
         };
         let _ = rustix::fs::futimens(&file, &times); // It only is removed sooner without.
-        is_ours.then(|| file.into())
+        Some(file.into())
     }
 
     /// Writes `bytes` under `name`, in place of what was there.
