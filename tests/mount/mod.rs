@@ -2,6 +2,7 @@
 
 mod access;
 mod device;
+mod kept;
 mod life;
 mod limits;
 mod load;
