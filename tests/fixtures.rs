@@ -27,7 +27,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
         "qcow2" | "vdi" | "vmdk" => Some(converted(name, scratch)),
         "vhd" => Some(converted("vpc", scratch)),
-        "lz4" | "zstd" => Some(packed(name, scratch)),
+        "gzip" | "lz4" | "zstd" => Some(packed(name, scratch)),
         "mbr" => Some(partitioned(
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,

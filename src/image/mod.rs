@@ -2,6 +2,7 @@
 
 mod bits;
 mod declared;
+mod gzip;
 mod lz4;
 mod ova;
 mod parts;
@@ -29,6 +30,7 @@ pub const FORMATS: &[Format<Open>] = &[
     qcow2::FORMAT,
     vmdk::FORMAT,
     vdi::FORMAT,
+    gzip::FORMAT,
     lz4::FORMAT,
     ova::ARCHIVE,
     ova::DESCRIPTOR,

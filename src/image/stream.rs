@@ -4,7 +4,6 @@
 //! it unpacks to may (`size`); else the stream is decoded to its end, once, and what was learnt is
 //! kept. A stream that unpacks to hundreds of times its size, and of which nothing says how much
 //! that is, is opened all the same: as if it went on like that.
-#![allow(dead_code)] // until the first of them is registered
 
 mod size;
 

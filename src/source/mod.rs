@@ -124,8 +124,11 @@ pub fn read_vec(source: &dyn Source, offset: u64, len: usize) -> Result<Vec<u8>>
     Ok(buf)
 }
 
-/// `len` zeros. A failed allocation is an error of this request and no abort.
-fn zeroed(len: usize) -> Result<Vec<u8>> {
+/// `len` zeros.
+///
+/// # Errors
+/// `Io` where memory is short: a failed allocation is an error of this request and no abort.
+pub fn zeroed(len: usize) -> Result<Vec<u8>> {
     let mut zeros = Vec::new();
     zeros
         .try_reserve_exact(len)

@@ -4,6 +4,7 @@
 pub mod guest;
 
 mod collected;
+mod gzip;
 mod lz4;
 mod ova;
 mod qcow2;

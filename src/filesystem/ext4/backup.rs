@@ -54,12 +54,12 @@ pub(super) fn primary(source: &dyn Source) -> Result<Option<RawSuperblock>> {
 }
 
 /// The first copy of the superblock that what it describes bears out; `None` unless byte 1024 is
-/// blank.
+/// blank, and where it would take unpacking a stream of unknown length to look.
 ///
 /// # Errors
 /// As [`Source::read_exact_at`].
 pub(super) fn copy(source: &dyn Source) -> Result<Option<Superblock>> {
-    if !is_blank(source)? {
+    if source.end_is_far() || !is_blank(source)? {
         return Ok(None);
     }
     for block_bits in 10..=16 {

@@ -57,7 +57,8 @@ pub(super) fn of(
     if is_bomb(mapped.map()) {
         let text = "how much it unpacks to is not known before all is read";
         context.notices.add(text);
-        return Ok(largest(size, most));
+        // Nothing is lost so: what lies behind the end fails to be read.
+        return Ok(most & !511);
     }
     match mapped.map().find_end() {
         Ok(end) => Ok(end),
@@ -115,15 +116,6 @@ fn next_of(low: u32, from: u64) -> Option<u64> {
         true => Some(same),
         false => same.checked_add(1 << 32),
     }
-}
-
-/// The largest size that is possible.
-fn largest(size: Size, most: u64) -> u64 {
-    let Size::Low(low) = size else {
-        return most;
-    };
-    let from = most.saturating_sub(0xffff_ffff);
-    next_of(low, from).map_or(most, |size| size.min(most))
 }
 
 /// Whether what was decoded is out of proportion, and there is more.

@@ -41,7 +41,8 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
 fn has_header(source: &dyn Source) -> bool {
     SECTORS.iter().any(|sector| {
         let last = last_lba(source, *sector);
-        peek(source, *sector, 1).is_some() || peek(source, *sector, last).is_some()
+        peek(source, *sector, 1).is_some()
+            || !source.end_is_far() && peek(source, *sector, last).is_some()
     })
 }
 
@@ -142,7 +143,10 @@ impl Table {
         }
         let (sector, header) = (self.copy.sector, &self.copy.header);
         let alternate = header.AlternateLBA.get();
-        if let Err(error) = Copy::read(source, sector, alternate) {
+        // A good table is not worth unpacking a whole stream for.
+        if !source.end_is_far()
+            && let Err(error) = Copy::read(source, sector, alternate)
+        {
             return notices.add(format!("gpt: backup: {error}"));
         }
         if alternate != last_lba(source, sector) {

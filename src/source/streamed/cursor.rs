@@ -60,6 +60,17 @@ impl Cursor {
         self.used = self.used.saturating_add(len).min(self.filled);
     }
 
+    /// Goes on at byte `offset` of the source.
+    pub fn seek(&mut self, offset: u64) {
+        let inside = offset.checked_sub(self.start).map(to_usize);
+        if let Some(used) = inside.filter(|used| *used <= self.filled) {
+            self.used = used;
+        } else {
+            self.start = offset;
+            (self.filled, self.used) = (0, 0);
+        }
+    }
+
     /// Fills all of `into`.
     ///
     /// # Errors

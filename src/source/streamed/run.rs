@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
     /// Keeps the span that was decoded on the way, unless it is zeros; gives the memory for the
     /// next.
     fn pass(&mut self, span: u64, bytes: Vec<u8>) -> Vec<u8> {
-        let zeros = bytes.iter().all(|byte| *byte == 0);
+        let zeros = super::is_zeros(&bytes);
         let mut decoders = self.stream.lock();
         decoders.moved(self.number, self.at);
         self.stream.moved.notify_all();
