@@ -133,3 +133,107 @@ fn frames_one_after_another() {
     std::fs::write(&raw, expected).unwrap();
     super::compare(&super::disk(&image), &raw);
 }
+
+/// What opening `image` is refused for.
+fn refused(image: &Path) -> String {
+    let opened = imgmount::service::open::open(image, &imgmount::service::open::Options::default());
+    opened.err().expect("it is refused").to_string()
+}
+
+#[test]
+fn o06_windows() {
+    let scratch = Scratch::new();
+    let image = scratch.join("window.zst");
+    // Window_Descriptor: 2 GiB; and a content of 1 GiB in a single segment.
+    let blocks = [0x0b, 0, 0, 0x20];
+    let many = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3][..], &blocks].concat();
+    let single = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40][..], &blocks].concat();
+    for bytes in [many, single] {
+        std::fs::write(&image, bytes).unwrap();
+        let error = refused(&image);
+        assert!(error.contains("window"), "{error}");
+    }
+}
+
+#[test]
+fn o06_dictionaries() {
+    let scratch = Scratch::new();
+    let image = scratch.join("dictionary.zst");
+    // Frame_Header_Descriptor: a Dictionary_ID of one byte, which is 7.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x58, 7, 0x0b, 0, 0, 0x20];
+    std::fs::write(&image, frame).unwrap();
+    let error = refused(&image);
+    assert!(error.contains("dictionary 7"), "{error}");
+}
+
+#[test]
+fn o06_seek_tables() {
+    need!(tool "zstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, 3 << 20, 27);
+    let image = scratch.join("seekable.zst");
+    let good = seekable(&raw, 1 << 20, true, &scratch);
+    let try_with = |change: &dyn Fn(&mut Vec<u8>), word: &str| {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        std::fs::write(&image, bytes).unwrap();
+        let error = refused(&image);
+        assert!(error.contains(word), "{error}");
+    };
+    let footer = good.len() - 9;
+    let count = |number: u32| {
+        move |bytes: &mut Vec<u8>| bytes[footer..footer + 4].copy_from_slice(&number.to_le_bytes())
+    };
+    try_with(&count(1_000_000_000), "Number_Of_Frames 1000000000");
+    try_with(&count(u32::MAX), "Number_Of_Frames");
+    try_with(&count(2), "Number_Of_Frames 2");
+    try_with(&|bytes| bytes[footer + 4] |= 4, "Seek_Table_Descriptor");
+    // The first frame is one byte longer than it is.
+    let entry = footer - 36;
+    try_with(
+        &|bytes| bytes[entry] = bytes[entry].wrapping_add(1),
+        "seek table",
+    );
+}
+
+#[test]
+fn damage_costs_its_own_frames() {
+    need!(tool "zstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, 4 << 20, 28);
+    let image = scratch.join("damaged.zst");
+    let mut bytes = seekable(&raw, 1 << 20, true, &scratch);
+    let table = bytes.len() - 9 - 4 * 12;
+    let size = |frame: usize| {
+        let entry = table + frame * 12;
+        u32::from_le_bytes(bytes[entry..entry + 4].try_into().unwrap()) as usize
+    };
+    let second = size(0);
+    let middle = second + size(1) / 2;
+    bytes[middle..middle + 40].fill(0x55);
+    std::fs::write(&image, bytes).unwrap();
+    let disk = super::disk(&image);
+    let file = std::fs::File::open(&raw).unwrap();
+    super::compare_range(&disk, &file, 0, 1 << 20);
+    super::compare_range(&disk, &file, 2 << 20, 2 << 20);
+    let mut buf = vec![0; 1 << 20];
+    let error = disk.read_exact_at(&mut buf, 1 << 20).unwrap_err();
+    assert_eq!(error.kind(), imgmount::error::Kind::Corrupt, "{error}");
+    super::compare_range(&disk, &file, 3 << 20, 1 << 20);
+}
+
+#[test]
+fn what_is_cut_off_fails_and_what_is_before_does_not() {
+    need!(tool "zstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, 4 << 20, 29);
+    let image = scratch.join("cut.zst");
+    let whole = std::fs::read(packed(&raw, "-3", &scratch)).unwrap();
+    std::fs::write(&image, &whole[..whole.len() * 3 / 4]).unwrap();
+    let disk = super::disk(&image);
+    assert_eq!(disk.size(), 4 << 20);
+    let file = std::fs::File::open(&raw).unwrap();
+    super::compare_range(&disk, &file, 0, 1 << 20);
+    let mut buf = vec![0; 4096];
+    assert!(disk.read_exact_at(&mut buf, (4 << 20) - 4096).is_err());
+}

@@ -113,7 +113,9 @@ impl Unpacker {
 impl Decoder for Unpacker {
     fn decode(&mut self, buf: &mut [u8]) -> Result<usize> {
         while self.given >= self.block.len() {
-            if self.output >= self.shared.contents.output {
+            let contents = &self.shared.contents;
+            let is_behind = self.frame.is_none() && self.input >= contents.input;
+            if is_behind || self.output >= contents.output {
                 return Ok(0);
             }
             if buf.len() >= MOST_BLOCK {

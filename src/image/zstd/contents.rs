@@ -4,13 +4,16 @@
 //! does not state its content size is measured: blocks that are stored or one byte repeated say
 //! their size, and of the others the sequences are read ([`Entropy::pass`]) but nothing is unpacked.
 //! So the work is bounded by the size of the file, however much it unpacks to.
+//!
+//! Measuring costs about what unpacking does, and is of no other use. So of a file of one large frame
+//! only a bound is told, by full blocks: nothing but its size depends on it.
 
 use zerocopy::FromBytes;
 
 use super::entropy::Entropy;
 use super::frame::{Block, BlockType, Header};
 use super::layout::{BLOCK_HEADER, MAGIC, SKIPPABLE, Skippable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
@@ -19,6 +22,9 @@ const MOST_FRAMES: usize = 4 << 20;
 
 /// Output between two starts that are kept, at least: frames that are smaller are decoded together.
 const APART: u64 = 256 << 10;
+
+/// Bytes of compressed blocks that are measured before a file of one frame is left to a bound.
+const MEASURED: u64 = 32 << 20;
 
 /// Bytes that are read in one piece, unless a block has more.
 const PIECE: usize = 16 << 10;
@@ -41,7 +47,9 @@ pub(super) struct Contents {
     pub(super) input: u64,
     /// Bytes that they unpack to.
     pub(super) output: u64,
-    /// Where the file is cut off, if it is.
+    /// Whether it is only known that they unpack to no more.
+    pub(super) is_bound: bool,
+    /// Where the file is cut off, or damaged so that nothing behind is found.
     pub(super) cut: Option<u64>,
     /// Where bytes start that are no frame.
     pub(super) trailing: Option<u64>,
@@ -51,20 +59,42 @@ impl Contents {
     /// Those of `source`, by going over it.
     ///
     /// # Errors
-    /// As [`Header::read`]; `Corrupt` for a block that cannot be passed, `Unsupported` for too many
-    /// frames.
+    /// As [`Header::read`]; `Unsupported` for too many frames.
     pub(super) fn walk(source: &dyn Source) -> Result<Self> {
+        let bound = Self::walk_measuring(source, MEASURED)?;
+        match bound {
+            Some(contents) => Ok(contents),
+            None => {
+                let measured = Self::walk_measuring(source, u64::MAX)?;
+                measured.ok_or_else(|| Error::unsupported("too large to be measured"))
+            }
+        }
+    }
+
+    /// The same where `most` bytes of blocks are measured; `None` where that is not enough since
+    /// another frame follows.
+    pub(super) fn walk_measuring(source: &dyn Source, most: u64) -> Result<Option<Self>> {
         let mut found = Self::default();
         let mut at = 0_u64;
         while found.cut.is_none() && at < source.size() {
             at = match magic(source, at)? {
                 Some((MAGIC, _)) => {
+                    if found.is_bound {
+                        return Ok(None);
+                    }
                     let output = found.output;
+                    let mut walk = match Walk::new(source, at, most) {
+                        Err(error) if error.kind() == Kind::Corrupt && at > 0 => {
+                            found.trailing = Some(at);
+                            break;
+                        }
+                        walk => walk?,
+                    };
                     found.add(Start { input: at, output })?;
-                    let mut walk = Walk::new(source, at)?;
                     let end = walk.frame()?;
                     found.output = output.saturating_add(walk.output);
                     found.cut = walk.cut;
+                    found.is_bound = walk.is_bound;
                     end
                 }
                 Some((magic, size)) if magic & !0xf == SKIPPABLE => {
@@ -77,7 +107,7 @@ impl Contents {
             };
         }
         found.input = at.min(source.size());
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Adds a start behind the others, unless it is near the last one.
@@ -111,12 +141,15 @@ struct Walk<'source> {
     entropy: Option<Entropy>,
     /// Bytes of output so far; all where the header says it.
     output: u64,
+    /// Bytes of blocks that may still be measured.
+    most: u64,
+    is_bound: bool,
     cut: Option<u64>,
     block: Vec<u8>,
 }
 
 impl<'source> Walk<'source> {
-    fn new(source: &'source dyn Source, at: u64) -> Result<Self> {
+    fn new(source: &'source dyn Source, at: u64, most: u64) -> Result<Self> {
         let header = Header::read(source, at)?;
         let blocks = header.blocks(at);
         Ok(Self {
@@ -127,6 +160,8 @@ impl<'source> Walk<'source> {
             entropy: header.content_size.is_none().then(Entropy::start),
             output: header.content_size.unwrap_or(0),
             header,
+            most,
+            is_bound: false,
             cut: None,
             block: Vec::new(),
         })
@@ -141,7 +176,9 @@ impl<'source> Walk<'source> {
             }
             let mut bytes = [0; BLOCK_HEADER];
             self.fill_at(&mut bytes)?;
-            let block = Block::parse(bytes, most, self.at)?;
+            let Ok(block) = Block::parse(bytes, most, self.at) else {
+                return Ok(self.cut_off());
+            };
             self.at = self.at.saturating_add(to_u64(BLOCK_HEADER));
             if self.left() < to_u64(block.packed()) {
                 return Ok(self.cut_off());
@@ -172,7 +209,12 @@ impl<'source> Walk<'source> {
         };
         let len = match block.kind {
             BlockType::Raw | BlockType::Rle => to_u64(block.size),
+            BlockType::Compressed if self.is_bound || self.most < to_u64(block.size) => {
+                self.is_bound = true;
+                to_u64(self.header.most_block())
+            }
             BlockType::Compressed => {
+                self.most = self.most.saturating_sub(to_u64(block.size));
                 let mut bytes = std::mem::take(&mut self.block);
                 bytes.resize(block.size, 0);
                 self.fill_at(&mut bytes)?;

@@ -15,12 +15,13 @@ mod open_frame;
 mod predefined;
 mod sections;
 mod seek_table;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod trail;
 
 use self::codec::Frames;
-use self::contents::{Contents, magic};
+use self::contents::magic;
 use self::frame::Header;
 use self::layout::{MAGIC, SKIPPABLE};
 use super::Open;
@@ -76,10 +77,10 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
     let contents = match seek_table::read(&**source)? {
         Some(contents) => contents,
-        None => Contents::walk(&**source)?,
+        None => stored::walk(source, context)?,
     };
     if let Some(at) = contents.cut {
-        let text = format!("zstd: the file is cut off in the block at byte {at:#x}");
+        let text = format!("zstd: the file is cut off or damaged in the block at byte {at:#x}");
         context.notices.add(text);
     }
     if let Some(at) = contents.trailing {
@@ -94,7 +95,10 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let stream = Stream {
         format: FORMAT.name,
         known: known.collect(),
-        size: Size::Exact(contents.output),
+        size: match contents.is_bound {
+            true => Size::Unknown,
+            false => Size::Exact(contents.output),
+        },
         most: contents.output,
         codec: Box::new(Frames::new(source.clone(), contents)),
     };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use zstd::stream::Encoder;
 
+use super::contents::Contents;
 use super::*;
 use crate::source::Memory;
 use crate::source::streamed::{Codec, Decoder};
@@ -139,6 +140,21 @@ fn frames_without_their_size_are_measured() {
         assert_eq!(contents.output, 2 * bytes.len() as u64, "seed {seed}");
         assert_eq!((contents.cut, contents.trailing), (None, None));
     }
+}
+
+#[test]
+fn of_one_large_frame_without_its_size_a_bound_is_told() {
+    let bytes = content(700_000, 9);
+    let packed = pack(&bytes, 3, false);
+    let source: SharedSource = Arc::new(Memory(packed.clone()));
+    let contents = Contents::walk_measuring(&*source, 1000).unwrap().unwrap();
+    assert!(contents.is_bound && contents.output > bytes.len() as u64);
+    let frames = Frames::new(source, contents);
+    let mut decoder = frames.resume(&Point::start()).unwrap();
+    assert!(decode(&mut *decoder, 1 << 20).unwrap().0 == bytes);
+    let two = Memory(packed.repeat(2));
+    assert_eq!(Contents::walk_measuring(&two, 1000).unwrap(), None);
+    assert_eq!(Contents::walk(&two).unwrap().output, 1_400_000);
 }
 
 #[test]
