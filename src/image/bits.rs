@@ -6,7 +6,6 @@ pub(super) enum Order {
     /// The highest: VHD.
     HighFirst,
     /// The lowest: VHDX.
-    #[allow(dead_code)]
     LowFirst,
 }
 

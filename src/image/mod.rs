@@ -13,6 +13,7 @@ mod stream;
 mod tar;
 mod vdi;
 mod vhd;
+mod vhdx;
 mod vmdk;
 mod windows;
 mod xml;
@@ -36,6 +37,7 @@ pub const FORMATS: &[Format<Open>] = &[
     ova::DESCRIPTOR,
     tar::FORMAT,
     vhd::FORMAT,
+    vhdx::FORMAT,
     zstd::FORMAT,
     raw::FORMAT,
 ];

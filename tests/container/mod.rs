@@ -12,6 +12,7 @@ mod raw;
 mod tar;
 mod vdi;
 mod vhd;
+mod vhdx;
 mod vmdk;
 mod zstd;
 

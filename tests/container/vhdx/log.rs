@@ -1,0 +1,162 @@
+//! Logs: of machines that stopped at a write, compared with what qemu-img makes of a copy, which it
+//! may write to.
+
+use std::path::{Path, PathBuf};
+
+use super::{HEADERS, Vhdx, notices, refused};
+use crate::container::{compare, converted, disk};
+use crate::support::command::Run;
+use crate::support::images::{self, Scratch};
+
+/// The bytes of `image` after qemu-img has replayed its log.
+fn recovered(image: &Path, scratch: &Scratch) -> PathBuf {
+    let copy = scratch.join("copy.vhdx");
+    images::copy(image, &copy);
+    Run::new("qemu-img")
+        .words("check -q -r all -f vhdx")
+        .arg(&copy)
+        .run();
+    converted(&copy, "-f vhdx", scratch)
+}
+
+fn is_dirty(vhdx: &Vhdx) -> bool {
+    let number = |at: &usize| vhdx.get64(at + 8);
+    let at = HEADERS.into_iter().max_by_key(number).unwrap();
+    vhdx.0[at + 48..at + 64] != [0; 16]
+}
+
+/// Writes that allocate blocks, of which the `count`th write to the file is the last that is begun.
+fn killed(count: usize, scratch: &Scratch) -> PathBuf {
+    let image = scratch.join("disk.vhdx");
+    let mut create = Run::new("qemu-img").words("create -q -f vhdx -o block_size=1M,log_size=1M");
+    create = create.arg(&image).arg("64M");
+    create.run();
+    let calls = "pwrite64,pwritev,pwritev2";
+    let mut io = Run::new("strace")
+        .words("-f -qq -o /dev/null -e")
+        .arg(format!("trace={calls}"));
+    io = io.args(["-e", &format!("inject={calls}:signal=SIGKILL:when={count}")]);
+    io = io.words("qemu-io -f vhdx");
+    for write in ["1 1M 1M", "2 20M 64k", "3 5M 2M", "4 30M 3M", "5 50M 5k"] {
+        io = io.args(["-c", &format!("write -P {write}")]);
+    }
+    let _ = io.arg(&image).output();
+    image
+}
+
+#[test]
+fn cut_off_at_every_write() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let mut dirty = 0;
+    for count in 1..34 {
+        let scratch = Scratch::new();
+        let image = killed(count, &scratch);
+        let before = std::fs::read(&image).unwrap();
+        let expected = recovered(&image, &scratch);
+        compare(&disk(&image), &expected);
+        let vhdx = Vhdx::of(&image);
+        assert!(vhdx.0 == before, "nothing is written");
+        if is_dirty(&vhdx) {
+            dirty += 1;
+            assert_eq!(notices(&image).len(), 1, "{:?}", notices(&image));
+        }
+    }
+    assert!(dirty > 5, "{dirty}");
+}
+
+/// A dirty image whose table has lost what the log puts there.
+fn needed(scratch: &Scratch) -> (PathBuf, Vhdx) {
+    let counts = 1..60;
+    for count in counts.rev() {
+        let image = killed(count, scratch);
+        let mut vhdx = Vhdx::of(&image);
+        let first = vhdx.0[1 << 20..(1 << 20) + 4] == *b"loge";
+        if is_dirty(&vhdx) && first {
+            // The sector of the table that the last entry has.
+            let entry = last_entry(&vhdx);
+            let target = vhdx.get64(entry + 64 + 16) as usize;
+            vhdx.put(target, &[0; 4096]);
+            vhdx.write(&image);
+            return (image, vhdx);
+        }
+    }
+    panic!("no dirty image");
+}
+
+/// Where the entry with the highest sequence number is.
+fn last_entry(vhdx: &Vhdx) -> usize {
+    let sectors = (1 << 20..2 << 20).step_by(4096);
+    let entries = sectors.filter(|at| vhdx.0[*at..at + 4] == *b"loge");
+    entries.max_by_key(|at| vhdx.get64(at + 16)).unwrap()
+}
+
+#[test]
+fn h11_zero_descriptors_over_the_table() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let scratch = Scratch::new();
+    let (image, mut vhdx) = needed(&scratch);
+    let entry = last_entry(&vhdx);
+    let table = vhdx.bat() as u64;
+    vhdx.put(entry + 64, b"zero");
+    vhdx.put(entry + 72, &4096_u64.to_le_bytes());
+    vhdx.put(entry + 80, &table.to_le_bytes());
+    let len = vhdx.get32(entry + 8);
+    vhdx.mend(entry, len);
+    vhdx.write(&image);
+    compare(&disk(&image), &recovered(&image, &scratch));
+    // Zeros over everything, to the end of all offsets: what is left is no VHDX, and refused.
+    vhdx.put(entry + 72, &(u64::MAX - 4095).to_le_bytes());
+    vhdx.put(entry + 80, &0_u64.to_le_bytes());
+    vhdx.mend(entry, len);
+    vhdx.write(&image);
+    assert!(refused(&image).contains("region table"));
+}
+
+/// Every sector begins an entry as long as the log, which is none by its checksum: looking ends.
+#[test]
+fn h11_entries_without_end() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let scratch = Scratch::new();
+    let (image, mut vhdx) = needed(&scratch);
+    let entry = last_entry(&vhdx);
+    vhdx.put(entry + 8, &(1_u32 << 20).to_le_bytes());
+    let sector = vhdx.0[entry..entry + 4096].to_vec();
+    for at in (1 << 20..2 << 20).step_by(4096) {
+        vhdx.put(at, &sector);
+    }
+    vhdx.write(&image);
+    let start = std::time::Instant::now();
+    let why = refused(&image);
+    assert!(why.contains("again and again"), "{why}");
+    assert!(start.elapsed().as_secs() < 5);
+}
+
+/// QEMU's iotest 070: a pattern up to 18 MiB, of which the log has what says where it is.
+#[test]
+fn h12_dirty_log() {
+    need!(images, tool "qemu-img");
+    for name in ["iotest-dirtylog-10G-4M", "vhdx-log-replay"] {
+        let scratch = Scratch::new();
+        let image = images::unpack(&format!("container/vhdx/{name}.vhdx.xz"), &scratch);
+        let disk = disk(&image);
+        if name.starts_with("iotest") {
+            for at in (0..18_u64 << 20).step_by(1 << 20) {
+                let mut buf = vec![0; 1 << 20];
+                disk.read_exact_at(&mut buf, at).unwrap();
+                assert!(buf.iter().all(|byte| *byte == 0xa5), "{at:#x}");
+            }
+        }
+        compare_sparse(&disk, &recovered(&image, &scratch));
+        assert_eq!(notices(&image).len(), 1, "{:?}", notices(&image));
+    }
+}
+
+/// Whole disks of some GiB are hashed elsewhere; here random ranges of the first 64 MiB.
+fn compare_sparse(disk: &imgmount::source::SharedSource, expected: &Path) {
+    let file = std::fs::File::open(expected).unwrap();
+    assert_eq!(disk.size(), file.metadata().unwrap().len());
+    for at in (0..64_u64 << 20).step_by(1 << 20) {
+        crate::container::compare_range(disk, &file, at, 1 << 20);
+    }
+    crate::container::compare_random(disk, &file, 1, 100);
+}
