@@ -32,6 +32,25 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             "label: dos\nstart=2048, size=2048, type=83\n",
             scratch,
         )),
+        "parallels" => Some(converted(name, scratch)),
+        "split" => {
+            let split = Run::new("split").words("-b 1M -a 3 --numeric-suffixes=1");
+            split
+                .arg(demo(scratch))
+                .arg(scratch.join("demo.img."))
+                .run();
+            Some(scratch.join("demo.img.001"))
+        }
+        "android-sparse" => {
+            let bytes = std::fs::read(demo(scratch)).unwrap();
+            let blocks = u32::try_from(bytes.len() / 4096).unwrap();
+            let fields = [0xed26_ff3a, 1, 12 << 16 | 28, 4096, blocks, 1, 0];
+            let chunk = [0xcac1, blocks, blocks * 4096 + 12];
+            let words = fields.into_iter().chain(chunk).flat_map(u32::to_le_bytes);
+            let sparse = scratch.join("demo.simg");
+            std::fs::write(&sparse, words.chain(bytes).collect::<Vec<u8>>()).unwrap();
+            Some(sparse)
+        }
         "tar" => {
             demo(scratch);
             Some(archived("demo.tar", &["demo.img"], scratch))
@@ -158,7 +177,8 @@ fn add_formats(node: &Node, found: &mut BTreeSet<&'static str>) {
 #[test]
 fn every_tool_that_a_test_needs_is_installed_by_contrib_test() {
     /// What every system has, and what comes with another.
-    const ALWAYS: [&str; 20] = [
+    const ALWAYS: [&str; 21] = [
+        "split",
         "sh",
         "tar",
         "gzip",

@@ -1,14 +1,17 @@
 //! Files → disk: the registry of image formats.
 
+mod android;
 mod bits;
 mod declared;
 mod gzip;
 mod lz4;
 mod ova;
+mod parallels;
 mod parts;
 mod qcow2;
 mod raw;
 mod several;
+mod split;
 mod stream;
 mod tar;
 mod vdi;
@@ -30,6 +33,9 @@ pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 pub const FORMATS: &[Format<Open>] = &[
     qcow2::FORMAT,
     vmdk::FORMAT,
+    split::FORMAT,
+    parallels::FORMAT,
+    android::FORMAT,
     vdi::FORMAT,
     gzip::FORMAT,
     lz4::FORMAT,
@@ -41,3 +47,14 @@ pub const FORMATS: &[Format<Open>] = &[
     zstd::FORMAT,
     raw::FORMAT,
 ];
+
+/// The format that `context`'s image is of by its name alone, whatever is in it: the first of
+/// several parts.
+///
+/// # Errors
+/// `Unsupported` for a later part, `NotFound` where one is missing; each names the file.
+pub fn by_name(context: &Context) -> Result<Option<&'static Format<Open>>> {
+    let is_first = split::is_first(context)?;
+    let format = FORMATS.iter().find(|format| format.name == "split");
+    Ok(format.filter(|_| is_first))
+}

@@ -104,17 +104,17 @@ fn directory(path: &Path) -> Error {
             .iter()
             .any(|bundle| extension.eq_ignore_ascii_case(bundle))
     });
-    match is_bundle.then(|| largest_file(path)).flatten() {
-        Some(file) => error.hint(format!(
-            "its largest file is {}",
-            printable(std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()))
-        )),
+    let shown = |file: PathBuf| printable(std::os::unix::ffi::OsStrExt::as_bytes(file.as_os_str()));
+    match is_bundle.then(|| file_to_open(path)).flatten() {
+        Some((file, true)) => error.hint(format!("open {}", shown(file))),
+        Some((file, false)) => error.hint(format!("its largest file is {}", shown(file))),
         None => error,
     }
 }
 
-/// The largest regular file in the bundle or, for `X.hdd` inside `X.pvm`, one level down.
-fn largest_file(bundle: &Path) -> Option<PathBuf> {
+/// The descriptor of the bundle's disk and `true`, or the largest regular file; both in it or, for
+/// `X.hdd` inside `X.pvm`, one level down.
+fn file_to_open(bundle: &Path) -> Option<(PathBuf, bool)> {
     /// A bundle holds a handful.
     const MOST: usize = 1000;
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
@@ -123,8 +123,13 @@ fn largest_file(bundle: &Path) -> Option<PathBuf> {
     let deeper = inner.iter().flat_map(|entry| entries(&entry.path()));
     let files = files.into_iter().chain(deeper).take(MOST);
     let files = files.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-    let size = |entry: &DirEntry| entry.metadata().map_or(0, |found| found.len());
-    Some(files.max_by_key(size)?.path())
+    let files: Vec<_> = files.collect();
+    let describes = |entry: &&DirEntry| entry.file_name() == "DiskDescriptor.xml";
+    if let Some(descriptor) = files.iter().find(describes) {
+        return Some((descriptor.path(), true));
+    }
+    let size = |entry: &&DirEntry| entry.metadata().map_or(0, |found| found.len());
+    Some((files.iter().max_by_key(size)?.path(), false))
 }
 
 /// Says who uses the image in a way that changes it, as far as can be told without disturbing them.
@@ -215,6 +220,10 @@ mod tests {
         let message = message(bundle.path());
         assert!(message.starts_with("a directory, not an image"));
         assert!(message.contains("disk.hdd/disk.hds"), "{message}");
+        std::fs::write(inner.join("DiskDescriptor.xml"), "small").unwrap();
+        let message = self::message(bundle.path());
+        assert!(message.contains("open /"), "{message}");
+        assert!(message.contains("disk.hdd/DiskDescriptor.xml"), "{message}");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     ),
     Signature::new("aff", Image, &[(0, b"AFF10\x0d\x0a\0")]),
     Signature::new("cloop", Image, &[(0, b"#!/bin/sh\n#V2.0 Format\n")]),
-    Signature::new("android sparse", Image, &[(0, &[0x3a, 0xff, 0x26, 0xed])]),
+    Signature::new("android-sparse", Image, &[(0, &[0x3a, 0xff, 0x26, 0xed])]),
     Signature::new("wim", Image, &[(0, b"MSWIM\0\0\0")]),
     // Files that may hold an image.
     Signature::new("gzip", Image, &[(0, &[0x1f, 0x8b, 0x08])]),

@@ -69,6 +69,10 @@ impl Images for Opener {
         if image.size() == 0 {
             return Err(Error::unsupported("empty image"));
         }
+        // A part is not looked into: what is in the first says nothing of the whole.
+        if let Some(format) = crate::image::by_name(&context)? {
+            return open_as(format, &image, &context);
+        }
         let format = probe(&self.registries, &image)?;
         open_as(format, &image, &context)
     }

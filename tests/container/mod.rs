@@ -3,12 +3,15 @@
 
 pub mod guest;
 
+mod android;
 mod collected;
 mod gzip;
 mod lz4;
 mod ova;
+mod parallels;
 mod qcow2;
 mod raw;
+mod split;
 mod tar;
 mod vdi;
 mod vhd;
