@@ -19,6 +19,9 @@ const TASTE: u64 = 64 << 20;
 /// Disks with data in them get to 100.
 const MOST_RATIO: u64 = 200;
 
+/// A stream that can't unpack to more than this is decoded all the same.
+const LITTLE: u64 = 1 << 30;
+
 /// How far a disk may reach behind the last byte that its partition table or its file system
 /// names, if that is all that is known of its size.
 const MOST_BEHIND: u64 = 1 << 30;
@@ -54,7 +57,7 @@ pub(super) fn of(
         return Ok(size);
     }
     mapped.map().decode_to(TASTE.min(most)).or_else(damaged)?;
-    if is_bomb(mapped.map()) {
+    if most > LITTLE && is_bomb(mapped.map()) {
         let text = "how much it unpacks to is not known before all is read";
         context.notices.add(text);
         // Nothing is lost so: what lies behind the end fails to be read.
@@ -67,7 +70,7 @@ pub(super) fn of(
             context
                 .notices
                 .add(format!("{error}: what lies before is there"));
-            Ok(mapped.map().reached().1)
+            Ok(mapped.map().end_at_damage())
         }
         Err(error) => Err(error),
     }

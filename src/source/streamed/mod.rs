@@ -71,6 +71,26 @@ pub trait Codec: Send + Sync {
     fn input_bytes(&self, point: &Point) -> u64 {
         point.input
     }
+
+    /// Where the stream ends, found faster than by decoding it in order: on all processors, where
+    /// the format's blocks can be found. `None` where that is not possible.
+    ///
+    /// # Errors
+    /// `Io` where the stream cannot be read.
+    fn survey(&self, listener: &dyn Listener) -> Option<Result<Survey>> {
+        let _ = listener;
+        None
+    }
+}
+
+/// What [`Codec::survey`] found.
+pub struct Survey {
+    /// Points, in any order.
+    pub points: Vec<Point>,
+    /// Where the stream ends, or what is damaged begins.
+    pub reached: u64,
+    /// What is damaged.
+    pub damage: Option<Error>,
 }
 
 /// A decoder at some place in a stream. Only one thread at a time uses it.
@@ -144,6 +164,8 @@ pub struct Streamed {
     size: AtomicU64,
     /// The size was set.
     settled: AtomicBool,
+    /// The size is where it is damaged: nobody asks what follows.
+    damaged: AtomicBool,
     /// Bytes that the decoders gave, wanted or passed over.
     decoded: AtomicU64,
     /// What `decoded` was when the index was last saved.
@@ -182,6 +204,7 @@ impl Streamed {
             listener,
             size: AtomicU64::new(most),
             settled: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
             decoded: AtomicU64::new(0),
             saved: AtomicU64::new(0),
             decoders: Mutex::new(Decoders::new(index)),
@@ -195,6 +218,12 @@ impl Streamed {
     pub fn set_size(&self, size: u64) {
         self.size.store(size, Ordering::Relaxed);
         self.settled.store(true, Ordering::Release);
+    }
+
+    /// How far the stream was decoded, which is all of it that there is: behind that it is damaged.
+    pub fn end_at_damage(&self) -> u64 {
+        self.damaged.store(true, Ordering::Relaxed);
+        self.reached().1
     }
 
     /// Where the stream ends, where somebody was there, and how far it was decoded at least.
@@ -227,9 +256,34 @@ impl Streamed {
     /// # Errors
     /// As [`Decoder::decode`].
     pub fn find_end(&self) -> Result<u64> {
+        if let Some(survey) = self.codec.survey(&*self.listener) {
+            return self.take(survey?);
+        }
         self.decode_to(u64::MAX)?;
         let (end, reached) = self.reached();
         Ok(end.unwrap_or(reached))
+    }
+
+    fn take(&self, survey: Survey) -> Result<u64> {
+        let mut decoders = self.lock();
+        let index = &mut decoders.index;
+        for point in survey.points {
+            let kept = index::Kept {
+                input: point.input,
+                state: index::pack(&point.state)?,
+                known: false,
+            };
+            index.add(point.output, kept);
+        }
+        index.reached = survey.reached;
+        if let Some(damage) = survey.damage {
+            return Err(damage);
+        }
+        index.end = Some(survey.reached);
+        drop(decoders);
+        self.decoded.fetch_add(survey.reached, Ordering::Relaxed);
+        self.save();
+        Ok(survey.reached)
     }
 
     /// Decodes up to `output` or the end of the stream, and puts points on the way.
@@ -290,7 +344,8 @@ impl Streamed {
         }
         into.split_at_mut(len).1.fill(0);
         let end = start.saturating_add(to_u64(into.len()));
-        if is_settled && end >= self.size() && !run.is_end()? {
+        let is_last = is_settled && end >= self.size();
+        if is_last && !self.damaged.load(Ordering::Relaxed) && !run.is_end()? {
             return Err(self.longer());
         }
         if is_zeros(into) {
