@@ -20,6 +20,7 @@ mod vhdx;
 mod vmdk;
 mod windows;
 mod xml;
+mod xz;
 mod zstd;
 
 use crate::error::Result;
@@ -39,6 +40,7 @@ pub const FORMATS: &[Format<Open>] = &[
     vdi::FORMAT,
     gzip::FORMAT,
     lz4::FORMAT,
+    xz::FORMAT,
     ova::ARCHIVE,
     ova::DESCRIPTOR,
     tar::FORMAT,

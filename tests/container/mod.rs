@@ -17,6 +17,7 @@ mod vdi;
 mod vhd;
 mod vhdx;
 mod vmdk;
+mod xz;
 mod zstd;
 
 use std::os::unix::fs::FileExt;
