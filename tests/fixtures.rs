@@ -75,7 +75,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             parted.args(["mklabel", name]).run();
             Some(image)
         }
-        "xz" => Some(packed(name, scratch)),
+        "xz" | "bzip2" => Some(packed(name, scratch)),
         _ => None,
     }
 }
@@ -121,7 +121,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "gzip", tool "lz4", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

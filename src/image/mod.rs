@@ -2,6 +2,7 @@
 
 mod android;
 mod bits;
+mod bzip2;
 mod declared;
 mod gzip;
 mod lz4;
@@ -41,6 +42,7 @@ pub const FORMATS: &[Format<Open>] = &[
     gzip::FORMAT,
     lz4::FORMAT,
     xz::FORMAT,
+    bzip2::FORMAT,
     ova::ARCHIVE,
     ova::DESCRIPTOR,
     tar::FORMAT,

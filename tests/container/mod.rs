@@ -1,6 +1,7 @@
 //! Disk image containers, each against qemu-img or the format's own tools: every byte, at any
 //! offset and size, from several threads, and the map of holes.
 
+mod bzip2;
 pub mod guest;
 
 mod android;
