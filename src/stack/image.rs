@@ -11,6 +11,9 @@ use crate::source::SharedSource;
 /// The name of the format that claims everything, and that a container's magic must not fall to.
 const RAW: &str = "raw";
 
+/// What a container that is told by its trailer may begin with, since that is how it packs.
+const PACKERS: [&str; 5] = ["bzip2", "gzip", "lz4", "xz", "zstd"];
+
 type ImageFormat = Format<crate::image::Open>;
 
 /// Opens `image`, and with it whatever it wraps or stands on.
@@ -138,6 +141,9 @@ fn probe(registries: &Registries, image: &SharedSource) -> Result<&'static Image
     let names: Vec<_> = registries.names().collect();
     let signatures = signature::find(&**image)?;
     let containers = containers(&signatures, &names);
+    if containers.iter().any(|found| found.at_end.is_some()) {
+        claims.retain(|format| !PACKERS.contains(&format.name));
+    }
     let mut several: Vec<&str> = claims.iter().map(|format| format.name).collect();
     several.extend(containers.iter().map(|found| found.name));
     if containers.iter().any(|found| found.at_end.is_none()) || !claims.is_empty() {
