@@ -76,10 +76,10 @@ fn a_terminal_gets_the_disk_map_as_wide_as_it_is() {
     assert!(!imgmount().arg("info").arg(&disk).text().contains("[p1"));
 }
 
-/// imgmount with `arguments`, slowed down: each read of the image takes 120 ms longer.
+/// imgmount with `arguments`, slowed down: each read of the image takes 400 ms longer.
 fn slowly(arguments: &str) -> String {
     let program = env!("CARGO_BIN_EXE_imgmount");
-    let delay = "-e trace=pread64 -e inject=pread64:delay_enter=120000";
+    let delay = "-e trace=pread64 -e inject=pread64:delay_enter=400000";
     format!("strace -f -o /dev/null {delay} {program} {arguments}")
 }
 
