@@ -25,7 +25,7 @@ fn demo(scratch: &Scratch) -> PathBuf {
 fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
-        "qcow2" | "vdi" | "vhdx" | "vmdk" => Some(converted(name, scratch)),
+        "qcow" | "qcow2" | "qed" | "vdi" | "vhdx" | "vmdk" => Some(converted(name, scratch)),
         "vhd" => Some(converted("vpc", scratch)),
         "gzip" | "lz4" | "zstd" => Some(packed(name, scratch)),
         "mbr" => Some(partitioned(

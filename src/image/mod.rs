@@ -9,12 +9,15 @@ mod lz4;
 mod ova;
 mod parallels;
 mod parts;
+mod qcow;
 mod qcow2;
+mod qed;
 mod raw;
 mod several;
 mod split;
 mod stream;
 mod tar;
+mod two_levels;
 mod vdi;
 mod vhd;
 mod vhdx;
@@ -34,6 +37,8 @@ pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Disk>>;
 /// Every image format, in probe order. `raw` is last: it claims everything.
 pub const FORMATS: &[Format<Open>] = &[
     qcow2::FORMAT,
+    qcow::FORMAT,
+    qed::FORMAT,
     vmdk::FORMAT,
     split::FORMAT,
     parallels::FORMAT,

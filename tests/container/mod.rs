@@ -6,11 +6,14 @@ pub mod guest;
 
 mod android;
 mod collected;
+mod flips;
 mod gzip;
 mod lz4;
 mod ova;
 mod parallels;
+mod qcow;
 mod qcow2;
+mod qed;
 mod raw;
 mod split;
 mod tar;
