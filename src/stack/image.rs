@@ -1,6 +1,7 @@
 //! The image layer: which container a file is, and which disks are in it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Registries;
 use crate::error::{Error, Result, ResultExt, printable};
@@ -14,6 +15,9 @@ const RAW: &str = "raw";
 /// What a container that is told by its trailer may begin with, since that is how it packs.
 const PACKERS: [&str; 5] = ["bzip2", "gzip", "lz4", "xz", "zstd"];
 
+/// The formats that keep snapshots inside.
+const WITH_SNAPSHOTS: [&str; 1] = ["qcow2"];
+
 type ImageFormat = Format<crate::image::Open>;
 
 /// Opens `image`, and with it whatever it wraps or stands on.
@@ -26,13 +30,17 @@ pub(super) fn open(
     image: SharedSource,
     context: &Context,
 ) -> Result<Vec<Disk>> {
-    let opener = Arc::new(Opener { registries });
+    let opener = Arc::new(Opener {
+        registries,
+        takes_snapshot: AtomicBool::new(false),
+    });
     let context = Context {
         images: opener.clone(),
         ..context.clone()
     };
     let disks = opener.open(image, None, &context)?;
     opener.check_all_used(&context)?;
+    opener.check_snapshot(&context)?;
     choose(disks, context.options.disk.as_deref())
 }
 
@@ -55,6 +63,8 @@ fn choose(disks: Vec<Disk>, wanted: Option<&str>) -> Result<Vec<Disk>> {
 
 struct Opener {
     registries: Registries,
+    /// Whether the user's snapshot was for an image that was met.
+    takes_snapshot: AtomicBool,
 }
 
 impl Images for Opener {
@@ -67,21 +77,46 @@ impl Images for Opener {
         let declared = declared.map(|name| self.declared(name)).transpose()?;
         let (named, context) = self.named(context);
         if let Some(format) = declared.or(named) {
-            return open_as(format, &image, &context);
+            return self.open_as(format, &image, &context);
         }
         if image.size() == 0 {
             return Err(Error::unsupported("empty image"));
         }
         // A part is not looked into: what is in the first says nothing of the whole.
         if let Some(format) = crate::image::by_name(&context)? {
-            return open_as(format, &image, &context);
+            return self.open_as(format, &image, &context);
         }
         let format = probe(&self.registries, &image)?;
-        open_as(format, &image, &context)
+        self.open_as(format, &image, &context)
     }
 }
 
 impl Opener {
+    fn open_as(
+        &self,
+        format: &ImageFormat,
+        image: &SharedSource,
+        context: &Context,
+    ) -> Result<Vec<Disk>> {
+        // A backing file's context has none: the snapshot is one of the image above it.
+        if context.options.snapshot.is_some() && WITH_SNAPSHOTS.contains(&format.name) {
+            self.takes_snapshot.store(true, Ordering::Relaxed);
+        }
+        open_as(format, image, context)
+    }
+
+    /// That a snapshot was not named of an image that can have none.
+    fn check_snapshot(&self, context: &Context) -> Result<()> {
+        match &context.options.snapshot {
+            Some(wanted) if !self.takes_snapshot.load(Ordering::Relaxed) => {
+                let wanted = printable(wanted.as_bytes());
+                let text = format!("--snapshot {wanted}: the image's format keeps no snapshots");
+                Err(Error::invalid(text).hint("qcow2 images do"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn format(&self, name: &str) -> Option<&'static ImageFormat> {
         let mut formats = self.registries.image.iter();
         formats.find(|format| format.name == name)

@@ -13,6 +13,7 @@ mod ova;
 mod parallels;
 mod qcow;
 mod qcow2;
+mod qcow2_damaged;
 mod qed;
 mod raw;
 mod split;
