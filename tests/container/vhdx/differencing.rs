@@ -1,5 +1,5 @@
-//! Chains, which qemu-img neither makes nor follows: made here from what it writes, and compared with
-//! the sectors that were put into them.
+//! Chains, which qemu-img neither makes nor follows: made here from what it writes, and read as
+//! libvhdi reads them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use imgmount::error::Kind;
 use super::{FILE_PARAMETERS, HEADERS, Vhdx, convert, error, notices, options, refused};
 use crate::container::guest::{self, Random};
 use crate::container::{compare, disk, disk_with};
+use crate::support::command::Run;
 use crate::support::images::Scratch;
 
 const SIZE: u64 = 9 << 20;
@@ -66,7 +67,7 @@ fn bitmaps(seed: u64) -> Vec<Option<Vec<u8>>> {
         .collect()
 }
 
-/// `DataWriteGuid` of the disk, as text.
+/// `DataWriteGuid` of the disk, as text. libvhdi reads no upper-case one.
 fn linkage(image: &Path) -> String {
     let vhdx = Vhdx::of(image);
     let at = HEADERS
@@ -82,7 +83,7 @@ fn linkage(image: &Path) -> String {
         } else {
             ""
         };
-        text += &format!("{dash}{:02X}", guid[index]);
+        text += &format!("{dash}{:02x}", guid[index]);
     }
     text + "}"
 }
@@ -144,6 +145,18 @@ fn expected(below: &Path, raw: &Path, seed: u64, image: &Path, scratch: &Scratch
     path
 }
 
+/// The disk of `image` as libvhdi reads it: the last of the chain that it shows.
+fn by_libvhdi(image: &Path, number: usize, scratch: &Scratch) -> PathBuf {
+    let at = scratch.folder("libvhdi");
+    Run::new("vhdimount").arg(image).arg(&at).run();
+    let copy = scratch.join(&format!("libvhdi{number}"));
+    let read = std::fs::copy(at.join(format!("vhdi{number}")), &copy);
+    Run::new("fusermount3").arg("-u").arg(&at).run();
+    std::fs::remove_dir(&at).unwrap();
+    read.unwrap();
+    copy
+}
+
 fn raw(scratch: &Scratch, name: &str, seed: u64) -> PathBuf {
     let raw = guest::disk(scratch, SIZE, seed);
     let own = scratch.join(name);
@@ -173,6 +186,15 @@ fn chains_of_sectors() {
         compare(&disk(&image), &expected);
         assert_eq!(notices(&image), [""; 0]);
     }
+}
+
+#[test]
+fn chains_are_as_libvhdi_reads_them() {
+    need!(root, tool "qemu-img", tool "vhdimount", tool "fusermount3");
+    let scratch = Scratch::new();
+    let [(middle, _), (top, _)] = chain(&scratch);
+    compare(&disk(&middle), &by_libvhdi(&middle, 2, &scratch));
+    compare(&disk(&top), &by_libvhdi(&top, 3, &scratch));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{HEADERS, Vhdx, notices, refused};
-use crate::container::{compare, converted, disk};
+use super::{HEADERS, Vhdx, notices, options, refused};
+use crate::container::{compare, converted, disk, disk_with};
 use crate::support::command::Run;
 use crate::support::images::{self, Scratch};
 
@@ -64,15 +64,13 @@ fn cut_off_at_every_write() {
     assert!(dirty > 5, "{dirty}");
 }
 
-/// A dirty image whose table has lost what the log puts there.
+/// A dirty image whose table has lost what its log, of one whole entry, puts there.
 fn needed(scratch: &Scratch) -> (PathBuf, Vhdx) {
-    let counts = 1..60;
-    for count in counts.rev() {
+    for count in (1..60).rev() {
         let image = killed(count, scratch);
         let mut vhdx = Vhdx::of(&image);
-        let first = vhdx.0[1 << 20..(1 << 20) + 4] == *b"loge";
-        if is_dirty(&vhdx) && first {
-            // The sector of the table that the last entry has.
+        // QEMU gives each entry a GUID of its own, and the headers that of the one not yet done.
+        if is_dirty(&vhdx) && is_last_of_headers(&vhdx) {
             let entry = last_entry(&vhdx);
             let target = vhdx.get64(entry + 64 + 16) as usize;
             vhdx.put(target, &[0; 4096]);
@@ -83,11 +81,83 @@ fn needed(scratch: &Scratch) -> (PathBuf, Vhdx) {
     panic!("no dirty image");
 }
 
+/// Whether the last entry is whole, and the one that the headers have to be replayed.
+fn is_last_of_headers(vhdx: &Vhdx) -> bool {
+    let sectors = (1 << 20..2 << 20).step_by(4096);
+    if !sectors.clone().any(|at| vhdx.0[at..at + 4] == *b"loge") {
+        return false;
+    }
+    let entry = last_entry(vhdx);
+    let len = vhdx.get32(entry + 8);
+    let mut mended = Vhdx(vhdx.0.clone());
+    mended.mend(entry, len);
+    let number = |at: &usize| vhdx.get64(at + 8);
+    let header = HEADERS.into_iter().max_by_key(number).unwrap();
+    mended.0 == vhdx.0 && vhdx.0[entry + 32..entry + 48] == vhdx.0[header + 48..header + 64]
+}
+
+/// The bytes of `vhdx` as it lies: qemu-img replays nothing where the headers name no log.
+fn without_log(vhdx: &Vhdx, scratch: &Scratch) -> PathBuf {
+    let mut bare = Vhdx(vhdx.0.clone());
+    bare.put_headers(48, &[0; 16]);
+    let copy = scratch.join("bare.vhdx");
+    bare.write(&copy);
+    converted(&copy, "-f vhdx", scratch)
+}
+
 /// Where the entry with the highest sequence number is.
 fn last_entry(vhdx: &Vhdx) -> usize {
     let sectors = (1 << 20..2 << 20).step_by(4096);
     let entries = sectors.filter(|at| vhdx.0[*at..at + 4] == *b"loge");
     entries.max_by_key(|at| vhdx.get64(at + 16)).unwrap()
+}
+
+#[test]
+fn h11_logs() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let scratch = Scratch::new();
+    let (image, whole) = needed(&scratch);
+    let with_log = recovered(&image, &scratch);
+    let with_log = {
+        let kept = scratch.join("with-log");
+        std::fs::rename(with_log, &kept).unwrap();
+        kept
+    };
+    compare(&disk(&image), &with_log);
+    let lying = disk_with(&image, &options(false, true));
+    compare(&lying, &without_log(&whole, &scratch));
+    let replayed = std::fs::read(&with_log).unwrap();
+    let bare = std::fs::read(without_log(&whole, &scratch)).unwrap();
+    assert!(replayed != bare, "the log is needed");
+    let entry = last_entry(&whole);
+    let at = |field: usize| entry + field;
+    type Change = fn(&mut Vhdx, usize);
+    // What makes the last entry no valid one: torn, or not what it says.
+    let invalid: [(usize, Change); 9] = [
+        (at(4), |vhdx, at| vhdx.0[at] ^= 1),           // Checksum
+        (at(8), |vhdx, at| vhdx.0[at + 1] ^= 0x80),    // EntryLength
+        (at(12), |vhdx, at| vhdx.0[at] ^= 1),          // Tail
+        (at(16), |vhdx, at| vhdx.put(at, &[0; 8])),    // SequenceNumber
+        (at(24), |vhdx, at| vhdx.put(at, &[0xff; 4])), // DescriptorCount
+        (at(64), |vhdx, at| vhdx.0[at] = b'x'),        // a descriptor
+        (at(4096), |vhdx, at| vhdx.0[at] = b'x'),      // a data sector
+        (at(4096), |vhdx, at| vhdx.put(at, &[0; 4096])),
+        (at(8191), |vhdx, at| vhdx.0[at] ^= 1),
+    ];
+    // qemu-img refuses some of them, and takes a wrong Tail; none is valid by the specification.
+    let expected = without_log(&whole, &scratch);
+    for (place, change) in invalid {
+        let mut vhdx = Vhdx(whole.0.clone());
+        change(&mut vhdx, place);
+        vhdx.write(&image);
+        compare(&disk(&image), &expected);
+        assert!(
+            vhdx.0 == std::fs::read(&image).unwrap(),
+            "nothing is written"
+        );
+        let notices = notices(&image);
+        assert!(notices[0].contains("no valid entry"), "{notices:?}");
+    }
 }
 
 #[test]
@@ -110,6 +180,48 @@ fn h11_zero_descriptors_over_the_table() {
     vhdx.mend(entry, len);
     vhdx.write(&image);
     assert!(refused(&image).contains("region table"));
+}
+
+#[test]
+fn h11_log_that_is_not_there() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let scratch = Scratch::new();
+    let (image, whole) = needed(&scratch);
+    let expected = {
+        let disk = recovered(&image, &scratch);
+        let kept = scratch.join("with-log");
+        std::fs::rename(disk, &kept).unwrap();
+        kept
+    };
+    // Lengths that are not whole MiB: read as far as they go.
+    let mut vhdx = Vhdx(whole.0.clone());
+    vhdx.put_headers(68, &((1_u32 << 20) - 4096).to_le_bytes());
+    vhdx.write(&image);
+    compare(&disk(&image), &expected);
+    for (field, bytes) in [
+        (68, &[0, 0, 0, 0][..]),
+        (68, &[0, 0, 0xf0, 0xff]),
+        (72, &[0, 0, 0, 0, 0xff, 0, 0, 0]),
+        (72, &[0xff; 8]),
+        (64, &[1, 0]),
+    ] {
+        let mut vhdx = Vhdx(whole.0.clone());
+        vhdx.put_headers(field, bytes);
+        vhdx.write(&image);
+        let why = refused(&image);
+        assert!(why.contains("Log"), "{why}");
+    }
+    // A file that was cut after the entry was written.
+    let entry = last_entry(&whole);
+    let mut vhdx = Vhdx(whole.0.clone());
+    vhdx.put(entry + 48, &(1_u64 << 40).to_le_bytes());
+    let len = vhdx.get32(entry + 8);
+    vhdx.mend(entry, len);
+    vhdx.write(&image);
+    assert!(refused(&image).contains("FlushedFileOffset"));
+    let start = std::time::Instant::now();
+    disk_with(&image, &options(false, true));
+    assert!(start.elapsed().as_secs() < 5);
 }
 
 /// Every sector begins an entry as long as the log, which is none by its checksum: looking ends.

@@ -96,8 +96,9 @@ fn large_and_sparse() {
             at += extent.len.get();
             pieces += 1;
         }
-        assert!(data >= 256 << 10, "{data}");
-        assert!(pieces < 30_000, "{pieces}");
+        assert!((256 << 10..2 << 20).contains(&data), "{data}");
+        // A piece ends with its chunk, which is of 4 GiB, or with 64 blocks.
+        assert!(pieces < 17_000, "{pieces}");
     }
 }
 
