@@ -8,9 +8,10 @@ use super::arguments::{Opening, Showing};
 use super::entries::{Files, request};
 use super::exit::Failure;
 use super::messages::say;
+use super::progress::Bars;
 use crate::error::{Error, printable};
 use crate::filesystem::Inode;
-use crate::format::Notices;
+use crate::format::{self, Notices};
 use crate::service::open::{self, Image, Seen};
 use crate::tree::{self, Tree};
 
@@ -47,12 +48,20 @@ impl Drop for Late {
 
 /// Opens `path`.
 pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
-    Ok(open::open(path, &opening.options())?)
+    seen(path, opening, &Seen::default())
 }
 
 /// Opens `path` and notes in `seen` what is known of it, also where it is refused.
 pub(crate) fn seen(path: &Path, opening: &Opening, seen: &Seen) -> Result<Image, Failure> {
-    Ok(open::open_seen(path, &opening.options(), seen)?)
+    let bars = Arc::new(Bars::new());
+    let progress: Arc<dyn format::Progress> = bars.clone();
+    let seen = Seen {
+        progress: Some(progress),
+        ..seen.clone()
+    };
+    let opened = open::open_seen(path, &opening.options(), &seen);
+    bars.close();
+    Ok(opened?)
 }
 
 /// Opens `path` and composes the tree of names that its mount would have.

@@ -13,7 +13,7 @@ use super::watched::{Tell, Watched};
 use super::{image_file, memory, neighbours, wire};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Layers, Neighbours, Nobody, Notices, Origin, Stored};
+use crate::format::{self, Context, Layers, Neighbours, Nobody, Notices, Origin, Progress, Stored};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
@@ -97,6 +97,8 @@ pub struct Seen {
     pub layers: Arc<Layers>,
     /// What was odd.
     pub notices: Arc<Notices>,
+    /// Who shows how far work is that lasts; nobody without it.
+    pub progress: Option<Arc<dyn Progress>>,
 }
 
 /// Opens the image at `path`, in this process.
@@ -183,6 +185,7 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
     let window = Arc::new(Window::new(file, options.offset, length)?);
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
     let context = Context {
+        progress: around.seen.progress.unwrap_or_else(|| Arc::new(Nobody)),
         options: options.format.clone(),
         neighbours: around.neighbours,
         origin: Origin::new(around.name, identity),
