@@ -22,6 +22,17 @@ impl Drop for Loop {
     }
 }
 
+/// The size in a line of a disk, without what is allocated of it: `8.0 MiB  1.9 MiB`.
+fn whole_size(line: &str) -> String {
+    match line.strip_prefix("└─ disk  ") {
+        Some(sizes) => {
+            let size = sizes.split("  ").next().unwrap();
+            format!("└─ disk  {size}")
+        }
+        None => line.to_owned(),
+    }
+}
+
 #[test]
 fn a_block_device_gives_the_same_answers_as_the_file_on_it() {
     need!(root, fuse, loop, tool "mke2fs");
@@ -40,6 +51,12 @@ fn a_block_device_gives_the_same_answers_as_the_file_on_it() {
         let lines = lines.filter(|line| !line.contains("in use"));
         let file: Vec<_> = lines
             .map(|line| line.replace("disk.img", &device.0))
+            // A device does not say how much of the file behind it is there.
+            .map(|line| {
+                line.split(" allocated")
+                    .next()
+                    .map_or(String::new(), whole_size)
+            })
             .collect();
         assert_eq!(of(&device.0).lines().collect::<Vec<_>>(), file, "{words}");
     }

@@ -102,9 +102,11 @@ pub(super) fn is_at_start(source: &dyn Source) -> Result<bool> {
     Ok(Footer::at_start(source)?.is_some())
 }
 
-/// Whether the footer's magic stands at the end of `source`.
+/// Whether the footer's magic stands at the end of `source`, and can be that of what is before it: a
+/// volume cut out of a disk may end in the footer of the whole.
 pub(super) fn is_at_end(source: &dyn Source) -> Result<bool> {
-    Ok(Footer::at_end(source)?.is_some())
+    let end = Footer::at_end(source)?;
+    Ok(end.is_some_and(|end| !end.is_of_a_longer_disk()))
 }
 
 impl Footer {
@@ -173,6 +175,11 @@ impl Footer {
             return Err(Error::unsupported(text).at(self.offset));
         }
         Kind::of(self.raw.disk_type.get()).map_err(|error| error.at(self.offset))
+    }
+
+    fn is_of_a_longer_disk(&self) -> bool {
+        let is_fixed = self.is_intact() && self.raw.disk_type.get() == FIXED;
+        is_fixed && self.size().is_ok_and(|size| size > self.offset)
     }
 
     /// Where it is in the file.

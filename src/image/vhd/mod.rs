@@ -32,7 +32,8 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
     if footer::is_at_start(source)? {
         return Ok(Some(Set::Alone));
     }
-    let is_trailer = !source.end_is_far() && footer::is_at_end(source)?;
+    // An end that cannot be read says nothing about the rest.
+    let is_trailer = !source.end_is_far() && matches!(footer::is_at_end(source), Ok(true));
     Ok(is_trailer.then_some(Set::Trailer))
 }
 

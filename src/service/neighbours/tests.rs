@@ -282,6 +282,7 @@ fn q11_what_is_swapped_in_while_it_is_opened_is_never_followed() {
     let mode = rustix::fs::Mode::RUSR;
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), fifo, mode, 0).unwrap();
+    std::fs::hard_link(at("base"), at("target")).unwrap();
     let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
     let home = Arc::new(Home::of(&at("image")));
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -306,6 +307,6 @@ fn q11_what_is_swapped_in_while_it_is_opened_is_never_followed() {
             opened += 1;
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(opened > 10, "{opened}");
+        assert!(opened >= 10, "{opened}");
     });
 }
