@@ -86,6 +86,18 @@ pub struct Disk {
     pub sector_size: u32,
 }
 
+impl Disk {
+    /// The only disk of its image, with sectors of 512 bytes.
+    #[must_use]
+    pub fn alone(source: SharedSource) -> Self {
+        Self {
+            name: "disk".to_owned(),
+            source,
+            sector_size: 512,
+        }
+    }
+}
+
 /// A partition or a logical volume.
 pub struct Volume {
     /// Its path in the tree of names: `p1`, `vg0/root`.

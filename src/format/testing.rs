@@ -46,11 +46,7 @@ pub struct RawOnly;
 
 impl Images for RawOnly {
     fn open(&self, image: SharedSource, _: Option<&str>, _: &Context) -> Result<Vec<Disk>> {
-        Ok(vec![Disk {
-            name: "disk".to_owned(),
-            source: image,
-            sector_size: 512,
-        }])
+        Ok(vec![Disk::alone(image)])
     }
 }
 

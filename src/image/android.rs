@@ -109,11 +109,12 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let header = read_header(&**source)?;
     let map = read_chunks(&**source, &header, context)?;
     let members = vec![source.clone()];
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: Arc::new(Mapped::new(map, members, None, context.cache.clone())),
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(Arc::new(Mapped::new(
+        map,
+        members,
+        None,
+        context.cache.clone(),
+    )))])
 }
 
 fn read_struct<T: FromBytes>(source: &dyn Source, offset: u64, what: &str) -> Result<T> {

@@ -120,11 +120,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         has_backing: backing.is_some(),
     };
     let mapped = Mapped::new(map, vec![image.clone()], backing, context.cache.clone());
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: Arc::new(mapped),
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(Arc::new(mapped))])
 }
 
 fn read(source: &dyn Source) -> Result<Header> {

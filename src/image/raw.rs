@@ -22,9 +22,5 @@ fn describe(_source: &dyn Source) -> Result<Description> {
 
 fn open(members: &[SharedSource], _context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: source.clone(),
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(source.clone())])
 }

@@ -153,11 +153,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         header,
     };
     let mapped = Mapped::new(map, members, backing, context.cache.clone());
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: Arc::new(mapped),
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(Arc::new(mapped))])
 }
 
 /// The first-level table and the size: the disk's own, or those of the snapshot that is wanted.

@@ -71,9 +71,5 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         source: source.clone(),
     };
     let mapped = Mapped::new(map, vec![source.clone()], parent, context.cache.clone());
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: Arc::new(mapped),
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(Arc::new(mapped))])
 }

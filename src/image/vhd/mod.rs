@@ -53,11 +53,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         Kind::Fixed => open_fixed(source, &footer)?,
         kind => open_dynamic(source, &footer, kind, context)?,
     };
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: disk,
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(disk)])
 }
 
 fn open_fixed(source: &SharedSource, footer: &Footer) -> Result<SharedSource> {

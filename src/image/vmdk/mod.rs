@@ -89,11 +89,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         Some(Head::ChangeTracking) => return Err(owner::refuse_change_tracking(context)),
         None => return Err(Error::corrupt("no magic of a VMDK")),
     };
-    Ok(vec![Disk {
-        name: "disk".to_owned(),
-        source: disk,
-        sector_size: 512,
-    }])
+    Ok(vec![Disk::alone(disk)])
 }
 
 fn open_hosted(source: &SharedSource, context: &Context) -> Result<SharedSource> {
