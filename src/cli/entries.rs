@@ -70,6 +70,30 @@ fn impossible_name(name: &[u8]) -> Error {
     Error::corrupt(format!("the name \"{name}\" is none that a file can have"))
 }
 
+/// Names and values of extended attributes.
+pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The extended attributes of `inode`, all namespaces.
+///
+/// # Errors
+/// As [`FileSystem::xattr_names`] and [`FileSystem::xattr`].
+pub(crate) fn xattrs(files: &dyn Files, inode: Inode) -> Result<Xattrs, Error> {
+    let mut names = Vec::new();
+    files.xattr_names(&request(), inode, &mut |name| names.push(name.to_vec()))?;
+    let mut xattrs = Vec::new();
+    for name in names {
+        if let Some(value) = files.xattr(&request(), inode, &name)? {
+            xattrs.push((name, value));
+        }
+    }
+    Ok(xattrs)
+}
+
+/// A path of the image in a message.
+pub(crate) fn shown(path: &[u8]) -> String {
+    crate::error::printable(if path.is_empty() { b"/" } else { path })
+}
+
 /// A request on behalf of the user who runs the program.
 pub(crate) fn request() -> Request {
     Request::new(rustix::process::geteuid().as_raw())

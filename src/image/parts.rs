@@ -45,12 +45,4 @@ impl Map for Parts {
             len: len.ok_or_else(|| Error::invalid("past the end").at(offset))?,
         })
     }
-
-    fn unit(&self, unit: u64) -> Result<usize> {
-        Err(Error::corrupt(format!("no unit {unit}: nothing is packed")))
-    }
-
-    fn unpack(&self, unit: u64, _into: &mut [u8]) -> Result<()> {
-        self.unit(unit).map(|_| ())
-    }
 }

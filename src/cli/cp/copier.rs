@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 
-use super::super::entries::{self, Files, Named, request};
+use super::super::entries::{self, Files, Named, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::progress::Progress;
 use super::destination::Directory;
 use super::metadata::Metadata;
-use super::{Fault, LeftOut, content, shown};
+use super::{Fault, LeftOut, content};
 use crate::error::Error;
 use crate::filesystem::{FileType, Inode};
 
@@ -257,17 +257,7 @@ impl<'a> Copier<'a> {
 
     fn metadata(&self, item: &Item<'_>) -> Result<Metadata, Fault> {
         let attributes = self.filesystem.attributes(&request(), item.inode)?;
-        let mut names = Vec::new();
-        self.filesystem
-            .xattr_names(&request(), item.inode, &mut |name| {
-                names.push(name.to_vec())
-            })?;
-        let mut xattrs = Vec::new();
-        for name in names {
-            if let Some(value) = self.filesystem.xattr(&request(), item.inode, &name)? {
-                xattrs.push((name, value));
-            }
-        }
+        let xattrs = entries::xattrs(self.filesystem, item.inode)?;
         Ok(Metadata { attributes, xattrs })
     }
 

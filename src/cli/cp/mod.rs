@@ -15,7 +15,7 @@ use super::entries::Files;
 use super::entries::request;
 use super::exit::{Failure, Outcome};
 use super::open;
-use crate::error::{Error, printable};
+use crate::error::Error;
 use crate::filesystem::{FileType, Inode};
 use copier::Copier;
 use destination::Directory;
@@ -174,11 +174,6 @@ fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     let _ = setrlimit(Resource::Nofile, limit);
-}
-
-/// A path of the image in a message.
-fn shown(path: &[u8]) -> String {
-    printable(if path.is_empty() { b"/" } else { path })
 }
 
 #[cfg(test)]

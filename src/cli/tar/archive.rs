@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
-use super::super::entries::{self, Files, Named, request};
+use super::super::entries::{self, Files, Named, Xattrs, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::progress::Progress;
 use super::entry::{self, Entry};
 use super::sparse::{self, BLOCK};
-use crate::error::{Error, Result, printable};
+use crate::error::{Error, Result};
 use crate::filesystem::{Attributes, FileType, Inode};
 use crate::number::{to_u64, to_usize};
 
@@ -32,9 +32,6 @@ pub(super) struct Archive<'a, W> {
     progress: Progress,
     outcome: Outcome,
 }
-
-/// Names and values of extended attributes.
-type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A directory that is being added.
 struct Frame {
@@ -319,15 +316,7 @@ impl<'a, W: Write> Archive<'a, W> {
 
     fn examine(&self, inode: Inode) -> Result<(Attributes, Xattrs)> {
         let attributes = self.filesystem.attributes(&request(), inode)?;
-        let mut names = Vec::new();
-        let mut each = |name: &[u8]| names.push(name.to_vec());
-        self.filesystem.xattr_names(&request(), inode, &mut each)?;
-        let mut xattrs = Vec::new();
-        for name in names {
-            if let Some(value) = self.filesystem.xattr(&request(), inode, &name)? {
-                xattrs.push((name, value));
-            }
-        }
+        let xattrs = entries::xattrs(self.filesystem, inode)?;
         Ok((attributes, xattrs))
     }
 
@@ -336,9 +325,4 @@ impl<'a, W: Write> Archive<'a, W> {
         self.progress.say(&format!("imgmount: {error}"));
         self.outcome = Outcome::PartlyDamaged;
     }
-}
-
-/// A path of the image in a message.
-fn shown(path: &[u8]) -> String {
-    printable(if path.is_empty() { b"/" } else { path })
 }

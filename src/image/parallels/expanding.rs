@@ -183,12 +183,4 @@ impl Map for Clusters {
             len: NonZeroU64::new(len).ok_or_else(past)?,
         })
     }
-
-    fn unit(&self, unit: u64) -> Result<usize> {
-        Err(Error::corrupt(format!("no unit {unit}: nothing is packed")))
-    }
-
-    fn unpack(&self, unit: u64, _into: &mut [u8]) -> Result<()> {
-        self.unit(unit).map(|_| ())
-    }
 }

@@ -174,14 +174,6 @@ impl Map for Pieces {
             len: len.ok_or_else(|| Error::invalid("past the end").at(offset))?,
         })
     }
-
-    fn unit(&self, unit: u64) -> Result<usize> {
-        Err(Error::corrupt(format!("no unit {unit}: nothing is packed")))
-    }
-
-    fn unpack(&self, unit: u64, _into: &mut [u8]) -> Result<()> {
-        self.unit(unit).map(|_| ())
-    }
 }
 
 #[cfg(test)]

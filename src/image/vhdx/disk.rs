@@ -195,12 +195,4 @@ impl Map for Disk {
             len: NonZeroU64::new(len).unwrap_or(NonZeroU64::MIN),
         })
     }
-
-    fn unit(&self, unit: u64) -> Result<usize> {
-        Err(Error::corrupt(format!("no packed unit {unit}")))
-    }
-
-    fn unpack(&self, unit: u64, _into: &mut [u8]) -> Result<()> {
-        Err(Error::corrupt(format!("no packed unit {unit}")))
-    }
 }

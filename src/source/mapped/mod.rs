@@ -73,17 +73,22 @@ pub trait Map: Send + Sync {
     fn run_at(&self, offset: u64, attempt: u8) -> Result<Run>;
 
     /// Size in bytes of unit `unit` unpacked: bounded before anything is allocated, and over
-    /// [`MOST_UNIT`] refused.
+    /// [`MOST_UNIT`] refused. A map that packs nothing leaves this and [`Map::unpack`] out.
     ///
     /// # Errors
     /// `Corrupt` for a unit that no run names.
-    fn unit(&self, unit: u64) -> Result<usize>;
+    fn unit(&self, unit: u64) -> Result<usize> {
+        Err(Error::corrupt(format!("no unit {unit}: nothing is packed")))
+    }
 
     /// Unpacks `unit` into all of `into`, which is [`Map::unit`] long.
     ///
     /// # Errors
     /// As the format's decoder says.
-    fn unpack(&self, unit: u64, into: &mut [u8]) -> Result<()>;
+    fn unpack(&self, unit: u64, into: &mut [u8]) -> Result<()> {
+        let _ = into;
+        self.unit(unit).map(|_| ())
+    }
 
     /// As [`Source::end_is_far`], by what the map itself knows.
     fn end_is_far(&self) -> bool {
