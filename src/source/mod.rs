@@ -1,6 +1,8 @@
 //! Readable bytes: an image, a disk, a partition, a volume are all a [`Source`].
 
+mod ahead;
 pub mod cached;
+pub mod decoded;
 pub mod file;
 pub mod mapped;
 pub mod streamed;

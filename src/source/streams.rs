@@ -41,10 +41,11 @@ struct Stream {
 
 /// Whose read it is, and whether it may read ahead.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Read {
-    pub(super) visit: Visit,
+pub struct Read {
+    /// The visit of its stream.
+    pub visit: Visit,
     /// It goes on exactly where its stream was.
-    pub(super) continues: bool,
+    pub continues: bool,
 }
 
 impl Streams {

@@ -4,17 +4,18 @@
 //! map is asked for the next copy, run by run, and in ever smaller parts if no copy is whole: so
 //! that of two mirrors with different bad sectors everything is read.
 
-mod ahead;
 mod copies;
+mod packed;
 #[cfg(test)]
 mod tests;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use super::streams::Streams;
-use super::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to, head, zeroed};
-use crate::cache::{Block, Cache, Layer};
+use self::packed::Packed;
+use super::decoded::Decoded;
+use super::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to, head};
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 
@@ -108,9 +109,7 @@ pub struct Mapped<M> {
     map: Arc<M>,
     members: Vec<SharedSource>,
     backing: Option<SharedSource>,
-    cache: Arc<Cache>,
-    layer: Layer,
-    streams: Streams,
+    units: Decoded<Packed<M>>,
 }
 
 impl<M: Map + 'static> Mapped<M> {
@@ -123,14 +122,13 @@ impl<M: Map + 'static> Mapped<M> {
         backing: Option<SharedSource>,
         cache: Arc<Cache>,
     ) -> Self {
-        let layer = cache.layer();
+        let map = Arc::new(map);
+        let packed = Arc::new(Packed(map.clone()));
         Self {
-            map: Arc::new(map),
+            map,
             members,
             backing,
-            cache,
-            layer,
-            streams: Streams::new(),
+            units: Decoded::new(packed, cache),
         }
     }
 
@@ -250,30 +248,6 @@ impl<M: Map + 'static> Mapped<M> {
         size.saturating_sub(at)
     }
 
-    fn read_packed(&self, unit: u64, skip: usize, buf: &mut [u8], at: u64) -> Result<usize> {
-        let size = self.map.unit(unit)?;
-        let wrong = |what: String| Error::corrupt(format!("packed unit {unit} {what}")).at(at);
-        if size > MOST_UNIT {
-            return Err(wrong(format!("of {size} bytes is over {MOST_UNIT}")));
-        }
-        if skip >= size {
-            return Err(wrong(format!("of {size} bytes has no byte {skip}")));
-        }
-        let rest = size.saturating_sub(skip);
-        let read = self.streams.note(&self.cache, at, buf.len().min(rest));
-        if read.continues {
-            self.unpack_ahead(at.saturating_add(to_u64(rest)), size, read);
-        }
-        let unpack = || unpacked(&*self.map, unit, size);
-        let block = self
-            .cache
-            .visit_or_read(self.layer, unit, read.visit, unpack)?;
-        let from = block.get(skip..).unwrap_or(&[]);
-        let len = from.len().min(buf.len());
-        head(buf, len).copy_from_slice(from.split_at(len).0);
-        Ok(len)
-    }
-
     fn backing_extent(&self, offset: u64) -> Result<Extent> {
         match &self.backing {
             None => extent_to(ExtentKind::Absent, offset, self.size()),
@@ -349,13 +323,6 @@ impl Place {
             _ => false,
         }
     }
-}
-
-/// Unit `unit` of `map`, which is `size` bytes long.
-fn unpacked<M: Map>(map: &M, unit: u64, size: usize) -> Result<Block> {
-    let mut into = zeroed(size)?;
-    map.unpack(unit, &mut into)?;
-    Ok(Block::from(into))
 }
 
 /// A run's length, cut to `limit` bytes.
