@@ -149,6 +149,60 @@ pub struct Options {
     pub snapshot: Option<String>,
     /// The disk to show of an image that holds several.
     pub disk: Option<String>,
+    /// What files have in a file system that keeps no owners and permissions.
+    pub owner: Owner,
+    /// The code page of FAT's short names, by its number; 437 without it.
+    pub codepage: Option<String>,
+    /// Minutes that the local time of FAT's and exFAT's timestamps is ahead of UTC; none without it.
+    pub time_offset: Option<i32>,
+    /// The session of a disc to show, from 1; the last without it.
+    pub session: Option<u32>,
+    /// What becomes of plain ISO 9660 names.
+    pub map: NameMap,
+    /// Leave ISO 9660's Rock Ridge extensions aside.
+    pub no_rock_ridge: bool,
+    /// Leave ISO 9660's Joliet tree aside.
+    pub no_joliet: bool,
+    /// Show ISO 9660's associated files.
+    pub show_associated: bool,
+}
+
+/// Owner and permissions of files where the file system keeps none: those of who mounts it, as the
+/// kernel's drivers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits that no file but a directory has.
+    pub fmask: u16,
+    /// Permission bits that no directory has.
+    pub dmask: u16,
+}
+
+impl Default for Owner {
+    /// Root, with the usual umask.
+    fn default() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            fmask: 0o022,
+            dmask: 0o022,
+        }
+    }
+}
+
+/// What becomes of plain ISO 9660 names, as with isofs's `map=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NameMap {
+    /// Shown as they are on the disc.
+    Off,
+    /// Lower case, without the version `;1` and the dot of an empty extension.
+    #[default]
+    Normal,
+    /// The same, with Acorn's extensions.
+    Acorn,
 }
 
 impl Options {

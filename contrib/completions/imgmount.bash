@@ -53,16 +53,12 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-o -f -p -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
+            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -115,6 +111,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -130,7 +134,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,6 +195,14 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -199,7 +211,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -245,6 +257,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -256,7 +276,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-o -v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -305,6 +325,14 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -313,7 +341,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -378,6 +406,14 @@ _imgmount() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -386,7 +422,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -432,6 +468,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -443,7 +487,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -501,6 +545,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -512,16 +564,12 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-o -f -p -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -574,6 +622,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -585,16 +641,12 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-o -p -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -647,6 +699,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -658,7 +718,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__tar)
-            opts="-p -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --verbose --help"
+            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -716,6 +776,14 @@ _imgmount() {
                     return 0
                     ;;
                 --cache-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n o= f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay v/verbose completions= manual h/help V/version
+    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= o= v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -24,7 +24,6 @@ function __fish_imgmount_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c imgmount -n "__fish_imgmount_needs_command" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
@@ -37,6 +36,8 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in t
 complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l completions -d 'Write the completions of this shell to standard output' -r -f -a "bash\t''
 zsh\t''
 fish\t''"
@@ -59,7 +60,6 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -a "tar" -d 'Write files
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "check" -d 'Read everything and report what is damaged'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
-complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
@@ -72,6 +72,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'W
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s f -l foreground -d 'Stay in the foreground'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-index -d 'Neither use nor keep the index of a compressed image'
@@ -87,6 +89,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Wh
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l json -d 'As JSON, for programs'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l ignore-checksums -d 'Read structures whose checksum is wrong'
@@ -105,6 +109,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Wher
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s l -d 'One line each with mode, links, owner, group, size and time (UTC)'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s a -d 'Names that start with a dot as well'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s R -l recursive -d 'Directories within directories as well'
@@ -127,6 +133,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Whe
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l ignore-checksums -d 'Read structures whose checksum is wrong'
@@ -146,6 +154,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Wher
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksums -d 'Read structures whose checksum is wrong'
@@ -160,6 +170,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l force -d 'Overwrite OUT'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-checksums -d 'Read structures whose checksum is wrong'
@@ -178,6 +190,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l offset -d 'Whe
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l zstd -d 'Pack the archive with zstd, on all cores'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-index -d 'Neither use nor keep the index of a compressed image'
@@ -193,13 +207,14 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'W
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l json -d 'As JSON, for programs'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l ignore-checksums -d 'Read structures whose checksum is wrong'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s h -l help -d 'Print help'
-complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s o -d 'Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
@@ -212,6 +227,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Whe
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l cache-size -d 'Memory for cached blocks [default: 64M]' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l session -d 'This session of a disc with several, from 1; without it, the last' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s o -d 'Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-raw -d 'Leave out the raw .img files'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-index -d 'Neither use nor keep the index of a compressed image'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l ignore-checksums -d 'Read structures whose checksum is wrong'

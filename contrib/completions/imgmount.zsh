@@ -15,7 +15,6 @@ _imgmount() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
-'*-o+[Mount options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, noexec, ...]:OPTION,...:_default' \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
@@ -27,6 +26,8 @@ _imgmount() {
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--completions=[Write the completions of this shell to standard output]:SHELL:(bash zsh fish)' \
 '-f[Stay in the foreground]' \
 '--foreground[Stay in the foreground]' \
@@ -54,7 +55,6 @@ _imgmount() {
         case $line[3] in
             (mount)
 _arguments "${_arguments_options[@]}" : \
-'*-o+[Mount options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, noexec, ...]:OPTION,...:_default' \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
@@ -66,6 +66,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '-f[Stay in the foreground]' \
 '--foreground[Stay in the foreground]' \
 '--no-raw[Leave out the raw .img files]' \
@@ -90,6 +92,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--json[As JSON, for programs]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
@@ -114,6 +118,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '-l[One line each with mode, links, owner, group, size and time (UTC)]' \
 '-a[Names that start with a dot as well]' \
 '-R[Directories within directories as well]' \
@@ -144,6 +150,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
@@ -170,6 +178,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
@@ -192,6 +202,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--force[Overwrite OUT]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
@@ -217,6 +229,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--zstd[Pack the archive with zstd, on all cores]' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
@@ -240,6 +254,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--json[As JSON, for programs]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
@@ -253,7 +269,6 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (run)
 _arguments "${_arguments_options[@]}" : \
-'*-o+[Mount options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, noexec, ...]:OPTION,...:_default' \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
@@ -265,6 +280,8 @@ _arguments "${_arguments_options[@]}" : \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
+'--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \

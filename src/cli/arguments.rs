@@ -88,9 +88,6 @@ pub struct Mount {
     /// Where to mount; without it ./NAME is made, and removed again on unmount
     #[arg(value_hint = ValueHint::DirPath)]
     pub mountpoint: Option<PathBuf>,
-    /// What is mounted and how.
-    #[command(flatten)]
-    pub mounting: Mounting,
     /// Stay in the foreground
     #[arg(short, long, help_heading = "Mounting")]
     pub foreground: bool,
@@ -100,15 +97,6 @@ pub struct Mount {
     /// How the image is opened.
     #[command(flatten)]
     pub opening: Opening,
-}
-
-/// Options of a mount.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Mounting")]
-pub struct Mounting {
-    /// Mount options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, noexec, ...
-    #[arg(short = 'o', value_name = "OPTION,...")]
-    pub options: Vec<OsString>,
 }
 
 /// What of the image is shown.
@@ -173,6 +161,12 @@ pub struct Opening {
     /// Show the disk as it lies, without what is in its journal
     #[arg(long)]
     pub no_replay: bool,
+    /// This session of a disc with several, from 1; without it, the last
+    #[arg(long, value_name = "NUMBER")]
+    pub session: Option<u32>,
+    /// Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...
+    #[arg(short = 'o', value_name = "OPTION,...")]
+    pub options: Vec<OsString>,
     /// Say more on standard error; twice: still more
     #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
     pub verbose: u8,
@@ -328,9 +322,6 @@ pub struct Run {
     /// The command; {} in it, and $IMGMOUNT, are the mount point
     #[arg(last = true, required = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
-    /// What is mounted and how.
-    #[command(flatten)]
-    pub mounting: Mounting,
     /// What the tree shows.
     #[command(flatten)]
     pub showing: Showing,
@@ -393,7 +384,7 @@ impl Arguments {
 }
 
 impl Opening {
-    /// As the service wants it.
+    /// As the service wants it, without what `-o` says.
     #[must_use]
     pub fn options(&self) -> open::Options {
         let usual = open::Options::default();
@@ -406,6 +397,9 @@ impl Opening {
                 sector_size: self.sector_size,
                 snapshot: self.snapshot.clone(),
                 disk: self.disk.clone(),
+                session: self.session,
+                owner: open::owner(),
+                ..format::Options::default()
             },
             offset: self.offset.unwrap_or(usual.offset),
             length: self.length.or(usual.length),

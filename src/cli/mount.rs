@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal;
 
-use super::arguments::{Mount, Mounting, Opening, Run, Showing, Umount};
+use super::arguments::{Mount, Run, Umount};
 use super::exit::{Failure, Outcome};
-use super::messages::{log_filter, say};
-use super::open::name_of;
+use super::messages::say;
+use super::open::{name_of, wanted};
 use super::output::Output;
 use crate::error::Error;
 use crate::service::mount::{self as service, Mounted, Request};
@@ -15,7 +15,6 @@ pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
     let Mount {
         image,
         mountpoint,
-        mounting,
         foreground,
         showing,
         opening,
@@ -23,7 +22,7 @@ pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
     let Some(image) = image else {
         return Err(Failure::Usage(Error::invalid("no IMAGE")));
     };
-    let mut request = request(image, mounting, showing, opening)?;
+    let mut request = wanted(image, showing, opening)?;
     request.mountpoint.clone_from(mountpoint);
     request.foreground = *foreground;
     let mut announced = Ok(());
@@ -41,11 +40,10 @@ pub(crate) fn run(arguments: &Run) -> Result<Outcome, Failure> {
     let Run {
         image,
         command,
-        mounting,
         showing,
         opening,
     } = arguments;
-    let request = request(image, mounting, showing, opening)?;
+    let request = wanted(image, showing, opening)?;
     let code = service::run(&request, command, &mut |mounted| notices(&request, mounted))?;
     Ok(Outcome::Command(code))
 }
@@ -54,23 +52,6 @@ pub(crate) fn run(arguments: &Run) -> Result<Outcome, Failure> {
 pub(crate) fn umount(arguments: &Umount) -> Result<Outcome, Failure> {
     service::unmount(&arguments.mountpoint, arguments.lazy)?;
     Ok(Outcome::Done)
-}
-
-/// What the command line asks for. `-o` comes last: an fstab line has nothing else.
-fn request(
-    image: &std::path::Path,
-    mounting: &Mounting,
-    showing: &Showing,
-    opening: &Opening,
-) -> Result<Request, Failure> {
-    let mut request = Request::new(image);
-    request.open = opening.options();
-    request.tree = showing.options();
-    request.log = log_filter(opening.verbose);
-    for options in &mounting.options {
-        request.set_options(options)?;
-    }
-    Ok(request)
 }
 
 fn notices(request: &Request, mounted: &Mounted) {

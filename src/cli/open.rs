@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::arguments::{Opening, Showing};
 use super::entries::{Files, request};
 use super::exit::Failure;
-use super::messages::say;
+use super::messages::{log_filter, say};
 use super::progress::Bars;
 use crate::error::{Error, printable};
 use crate::filesystem::Inode;
 use crate::format::{self, Notices};
+use crate::service::mount::Request;
 use crate::service::open::{self, Image, Seen};
 use crate::tree::{self, Tree};
 
@@ -53,22 +54,44 @@ pub(crate) fn image(path: &Path, opening: &Opening) -> Result<Image, Failure> {
 
 /// Opens `path` and notes in `seen` what is known of it, also where it is refused.
 pub(crate) fn seen(path: &Path, opening: &Opening, seen: &Seen) -> Result<Image, Failure> {
+    let request = wanted(path, &Showing::default(), opening)?;
+    open_request(&request, seen)
+}
+
+/// What the command line asks for. `-o` comes last: an fstab line has nothing else.
+pub(crate) fn wanted(
+    image: &Path,
+    showing: &Showing,
+    opening: &Opening,
+) -> Result<Request, Failure> {
+    let mut request = Request::new(image);
+    request.open = opening.options();
+    request.tree = showing.options();
+    request.log = log_filter(opening.verbose);
+    for options in &opening.options {
+        request.set_options(options)?;
+    }
+    Ok(request)
+}
+
+fn open_request(request: &Request, seen: &Seen) -> Result<Image, Failure> {
     let bars = Arc::new(Bars::new());
     let progress: Arc<dyn format::Progress> = bars.clone();
     let seen = Seen {
         progress: Some(progress),
         ..seen.clone()
     };
-    let opened = open::open_seen(path, &opening.options(), &seen);
+    let opened = open::open_seen(&request.image, &request.open, &seen);
     bars.close();
     Ok(opened?)
 }
 
 /// Opens `path` and composes the tree of names that its mount would have.
 pub(crate) fn tree(path: &Path, opening: &Opening, showing: &Showing) -> Result<Opened, Failure> {
-    let image = image(path, opening)?;
+    let request = wanted(path, showing, opening)?;
+    let image = open_request(&request, &Seen::default())?;
     let late = notices(path, &image);
-    let mut options = showing.options();
+    let mut options = request.tree;
     options.owner = (
         rustix::process::geteuid().as_raw(),
         rustix::process::getegid().as_raw(),

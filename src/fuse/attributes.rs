@@ -9,6 +9,10 @@ use crate::filesystem::{Attributes, FileType, Inode, Timestamp};
 
 /// The attributes of `node`, with what the user overrides.
 pub(super) fn kernel(node: Inode, found: &Attributes, options: &Options) -> FileAttr {
+    let mask = match found.kind {
+        FileType::Directory => options.dmask,
+        _ => options.fmask,
+    };
     FileAttr {
         ino: INodeNo(node.0),
         size: found.size,
@@ -18,7 +22,7 @@ pub(super) fn kernel(node: Inode, found: &Attributes, options: &Options) -> File
         ctime: moment(found.ctime),
         crtime: SystemTime::UNIX_EPOCH, // Sent to macOS alone.
         kind: kind(found.kind),
-        perm: found.mode & !options.umask.unwrap_or(0),
+        perm: found.mode & !mask.unwrap_or(0),
         nlink: found.nlink,
         uid: options.uid.unwrap_or(found.uid),
         gid: options.gid.unwrap_or(found.gid),
@@ -121,12 +125,19 @@ mod tests {
         let options = Options {
             uid: Some(1000),
             gid: Some(100),
-            umask: Some(0o022),
+            fmask: Some(0o022),
+            dmask: Some(0o007),
             ..Options::default()
         };
         let overridden = kernel(Inode(12), &sample(), &options);
         assert_eq!((overridden.uid, overridden.gid), (1000, 100));
         assert_eq!(overridden.perm, 0o4755 & !0o022);
+        let directory = Attributes {
+            kind: FileType::Directory,
+            ..sample()
+        };
+        let overridden = kernel(Inode(12), &directory, &options);
+        assert_eq!(overridden.perm, 0o4755 & !0o007);
     }
 
     #[test]

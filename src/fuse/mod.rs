@@ -29,8 +29,10 @@ pub struct Options {
     pub uid: Option<u32>,
     /// Every file belongs to this group.
     pub gid: Option<u32>,
-    /// Permission bits that no file has.
-    pub umask: Option<u16>,
+    /// Permission bits that no file but a directory has.
+    pub fmask: Option<u16>,
+    /// Permission bits that no directory has.
+    pub dmask: Option<u16>,
 }
 
 /// How many threads answer, and whether each can have a descriptor of its own.

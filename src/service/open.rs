@@ -101,6 +101,22 @@ pub struct Seen {
     pub progress: Option<Arc<dyn Progress>>,
 }
 
+/// What files have where their file system keeps no owners: this process's user and umask.
+#[must_use]
+pub fn owner() -> format::Owner {
+    const USUAL: u16 = 0o022;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let umask = line.and_then(|octal| u16::from_str_radix(octal.trim(), 8).ok());
+    let umask = umask.unwrap_or(USUAL);
+    format::Owner {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        fmask: umask,
+        dmask: umask,
+    }
+}
+
 /// Opens the image at `path`, in this process.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::failure::Failure;
 use super::mount::Request;
 use crate::error::{Error, printable};
+use crate::format::NameMap;
 use crate::tree::Layout;
 
 /// What mount(8) and fstab(5) pass whatever is mounted, and what holds for every mount of ours
@@ -57,24 +58,33 @@ const OWN: &[&str] = &[
     "allow_file",
     "allow_other",
     "cache_size",
+    "codepage",
     "disk",
+    "dmask",
     "exec",
+    "fmask",
     "format",
     "gid",
     "ignore_checksums",
     "layout",
     "length",
+    "map",
     "no_index",
     "no_raw",
     "no_replay",
     "noexec",
+    "nojoliet",
     "noload",
     "nonempty",
     "norecovery",
+    "norock",
     "offset",
     "partition",
     "rw",
+    "session",
+    "showassoc",
     "snapshot",
+    "time_offset",
     "uid",
     "umask",
 ];
@@ -113,9 +123,21 @@ impl Request {
             "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
             "snapshot" => self.open.format.snapshot = Some(text(option, value)?.to_owned()),
             "disk" => self.open.format.disk = Some(text(option, value)?.to_owned()),
-            "uid" => self.fuse.uid = Some(number(option, value)?),
-            "gid" => self.fuse.gid = Some(number(option, value)?),
-            "umask" => self.fuse.umask = Some(mode(option, value)?),
+            "uid" => self.set_uid(number(option, value)?),
+            "gid" => self.set_gid(number(option, value)?),
+            "umask" => {
+                self.set_fmask(mode(option, value)?);
+                self.set_dmask(mode(option, value)?);
+            }
+            "fmask" => self.set_fmask(mode(option, value)?),
+            "dmask" => self.set_dmask(mode(option, value)?),
+            "codepage" => self.open.format.codepage = Some(text(option, value)?.to_owned()),
+            "time_offset" => self.open.format.time_offset = Some(minutes(option, value)?),
+            "session" => self.open.format.session = Some(number(option, value)?),
+            "map" => self.open.format.map = name_map(option, value)?,
+            "norock" => self.open.format.no_rock_ridge = true,
+            "nojoliet" => self.open.format.no_joliet = true,
+            "showassoc" => self.open.format.show_associated = true,
             "offset" => self.open.offset = number(option, value)?,
             "length" => self.open.length = Some(number(option, value)?),
             "cache_size" => self.open.cache_size = number(option, value)?,
@@ -128,6 +150,26 @@ impl Request {
             _ => return Err(unknown(name)),
         }
         Ok(())
+    }
+
+    fn set_uid(&mut self, uid: u32) {
+        self.fuse.uid = Some(uid);
+        self.open.format.owner.uid = uid;
+    }
+
+    fn set_gid(&mut self, gid: u32) {
+        self.fuse.gid = Some(gid);
+        self.open.format.owner.gid = gid;
+    }
+
+    fn set_fmask(&mut self, mask: u16) {
+        self.fuse.fmask = Some(mask);
+        self.open.format.owner.fmask = mask;
+    }
+
+    fn set_dmask(&mut self, mask: u16) {
+        self.fuse.dmask = Some(mask);
+        self.open.format.owner.dmask = mask;
     }
 }
 
@@ -148,6 +190,24 @@ fn mode(option: &str, value: Option<&str>) -> Result<u16, Failure> {
     match u16::from_str_radix(text(option, value)?, 8) {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
         _ => Err(wrong(option, "needs permission bits in octal, as 022")),
+    }
+}
+
+/// As vfat's: local time is that many minutes ahead of UTC.
+fn minutes(option: &str, value: Option<&str>) -> Result<i32, Failure> {
+    const DAY: i32 = 24 * 60;
+    match text(option, value)?.parse() {
+        Ok(minutes) if (-DAY..=DAY).contains(&minutes) => Ok(minutes),
+        _ => Err(wrong(option, "needs minutes, -1440 to 1440")),
+    }
+}
+
+fn name_map(option: &str, value: Option<&str>) -> Result<NameMap, Failure> {
+    match text(option, value)? {
+        "off" | "o" => Ok(NameMap::Off),
+        "normal" | "n" => Ok(NameMap::Normal),
+        "acorn" | "a" => Ok(NameMap::Acorn),
+        _ => Err(wrong(option, "is off, normal or acorn")),
     }
 }
 
@@ -238,7 +298,23 @@ mod tests {
             (request.fuse.uid, request.fuse.gid),
             (Some(1000), Some(100))
         );
-        assert_eq!(request.fuse.umask, Some(0o022));
+        assert_eq!(
+            (request.fuse.fmask, request.fuse.dmask),
+            (Some(0o022), Some(0o022))
+        );
+        let owner = &request.open.format.owner;
+        assert_eq!((owner.uid, owner.gid, owner.fmask), (1000, 100, 0o022));
+        let request = set("umask=077,fmask=133,dmask=022,time_offset=-90,codepage=850").unwrap();
+        let format = &request.open.format;
+        assert_eq!((format.owner.fmask, format.owner.dmask), (0o133, 0o022));
+        assert_eq!(
+            (format.time_offset, format.codepage.as_deref()),
+            (Some(-90), Some("850"))
+        );
+        let request = set("session=2,map=off,norock,nojoliet,showassoc").unwrap();
+        let format = &request.open.format;
+        assert_eq!((format.session, format.map), (Some(2), NameMap::Off));
+        assert!(format.no_rock_ridge && format.no_joliet && format.show_associated);
         let request = set("partition=LABEL=root,offset=1048576,length=512,layout=direct").unwrap();
         assert_eq!(request.tree.volume.as_deref(), Some("LABEL=root"));
         assert_eq!(
@@ -280,6 +356,8 @@ mod tests {
         );
         assert!(message("ro,remount").contains("unmount, and mount again"));
         assert!(message("umask=999").contains("octal"));
+        assert!(message("time_offset=1441").contains("-1440 to 1440"));
+        assert!(message("map=upper").contains("off, normal or acorn"));
         assert!(message("uid=root").contains("decimal"));
         assert!(message("partition").contains("needs a value"));
         assert!(message("a\x1b").contains("a\\x1b"));
