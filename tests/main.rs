@@ -20,6 +20,7 @@ mod cli;
 mod compare;
 mod container;
 mod ext4_journal;
+mod filesystem;
 mod fixtures;
 mod hostile;
 mod mount;

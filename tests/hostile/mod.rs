@@ -8,6 +8,7 @@ mod extents;
 pub mod flips;
 mod journals;
 mod memory;
+mod mutants;
 mod names;
 mod odd;
 mod superblock;

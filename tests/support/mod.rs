@@ -10,6 +10,7 @@ pub mod skip;
 
 pub mod command;
 pub mod debugfs;
+pub mod expected;
 pub mod images;
 pub mod kernel;
 pub mod library;
