@@ -340,6 +340,14 @@ mod tests {
     }
 
     #[test]
+    fn every_option_of_ours_is_in_the_manual() {
+        let manual = include_str!("../../man/imgmount.1");
+        for option in OWN.iter().filter(|option| **option != "rw") {
+            assert!(manual.contains(&format!("\\fB{option}")), "{option}");
+        }
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_with_the_nearest_that_is() {
         let message = |options: &str| {
             let failure = set(options).unwrap_err();
