@@ -1,5 +1,9 @@
 //! Volume → inodes: what every file system reader offers, and the registry of the readers.
 
+#[allow(dead_code)] // Until the first reader uses it.
+mod chain;
+#[allow(dead_code)] // Until the first reader uses it.
+mod dos_time;
 mod ext4;
 #[allow(dead_code)] // Until the first reader uses it.
 mod index;
