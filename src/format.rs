@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use self::digest::{Algorithm, Digest};
-pub use self::layers::{Layer, Layers};
+pub use self::layers::{Later, Layer, Layers};
 pub use self::progress::Progress;
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
 pub use self::stored::Stored;

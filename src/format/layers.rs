@@ -1,11 +1,15 @@
 //! The record of what was opened, from the file that the user named to the last backing file.
 
-use std::sync::Mutex;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use super::{Description, Digest};
 
+/// What an image says of itself, read when somebody asks for it: to count what is allocated, tables
+/// are read that a mount does not need.
+pub type Later = LazyLock<Description, Box<dyn FnOnce() -> Description + Send>>;
+
 /// One image that was opened: the file itself, what it wraps, what backs it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Layer {
     /// How many images lead to this one; 0 for the file that the user named.
     pub depth: usize,
@@ -14,7 +18,25 @@ pub struct Layer {
     /// The format's name: `qcow2`.
     pub format: &'static str,
     /// What it says of itself.
-    pub description: Description,
+    pub description: Arc<Later>,
+}
+
+impl Layer {
+    /// The image `name` at `depth`, of the format `format`, which `describe` describes.
+    #[must_use]
+    pub fn new(
+        depth: usize,
+        name: Vec<u8>,
+        format: &'static str,
+        describe: impl FnOnce() -> Description + Send + 'static,
+    ) -> Self {
+        Self {
+            depth,
+            name,
+            format,
+            description: Arc::new(LazyLock::new(Box::new(describe))),
+        }
+    }
 }
 
 /// The images in the order in which they were opened: each before what it wraps or stands on; and

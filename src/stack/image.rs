@@ -246,12 +246,14 @@ fn open_as(format: &ImageFormat, image: &SharedSource, context: &Context) -> Res
         return Err(Error::unsupported("empty image"));
     }
     // Noted before it is opened: what is refused is known as far as it says what it is.
-    context.layers.add(Opened {
-        depth: context.origin.depth(),
-        name: context.origin.name.clone(),
-        format: format.name,
-        description: (format.describe)(&**image).context(|| format.name)?,
-    });
+    let (describe, described) = (format.describe, image.clone());
+    context.layers.add(Opened::new(
+        context.origin.depth(),
+        context.origin.name.clone(),
+        format.name,
+        // Where that fails, opening it says why.
+        move || describe(&*described).unwrap_or_default(),
+    ));
     (format.open)(std::slice::from_ref(image), context).context(|| format.name)
 }
 

@@ -260,3 +260,16 @@ fn what_is_cached_costs_few_allocations() {
     // One for each of 102 entries, and the directory's own.
     assert!(listing <= 102 + 4, "{listing}");
 }
+
+/// Counting what is allocated would read all of the second-level tables: 8 MiB here. That is for
+/// `info` alone; what is read is the start of the disk, to see what it is.
+#[test]
+fn opening_a_container_reads_few_of_its_tables() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let image = scratch.join("disk.qcow2");
+    let create = Run::new("qemu-img").words("create -q -f qcow2 -o preallocation=metadata");
+    create.arg(&image).arg("64G").run();
+    let read = bytes_of(&Opened::new(&image).opening);
+    assert!(read < 4 * MIB, "{read} bytes were read");
+}

@@ -385,15 +385,13 @@ notices:
     #[test]
     fn every_layer_of_a_refused_image_says_which_files_it_needs() {
         let seen = Seen::default();
-        let layer = |depth, name: &[u8], second_files: Vec<Vec<u8>>| Layer {
-            depth,
-            name: name.to_vec(),
-            format: "vmdk",
-            description: Description {
+        let layer = |depth, name: &[u8], second_files: Vec<Vec<u8>>| {
+            let description = move || Description {
                 second_files,
-                allocated: Some(1024 << depth),
+                allocated: Some(1024_u64 << depth),
                 ..Description::default()
-            },
+            };
+            Layer::new(depth, name.to_vec(), "vmdk", description)
         };
         let pieces = (0..12).map(|number| format!("piece{number}").into_bytes());
         seen.layers.add(layer(0, b"top", vec![b"a\x1b".to_vec()]));
