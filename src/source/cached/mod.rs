@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::streams::{Read, Streams};
-use super::{Extent, SharedSource, Source, check_range};
+use super::{Extent, ExtentKind, SharedSource, Source, check_range};
 use crate::cache::{Cache, Found, Layer, Ticket, Waiter};
 use crate::error::Result;
 use crate::number::{to_u64, to_usize};
@@ -27,6 +27,11 @@ const BLOCK: u64 = 16 << 10;
 
 /// Bytes that are read, and looked up, in one piece at most.
 const PIECE: usize = 1 << 20;
+
+/// A request from this size on, of which nothing is cached, is read straight to where it is wanted:
+/// who asks for so much at once is a copy of all there is, which would go through the cache for
+/// nothing. The kernel's requests are smaller.
+const PAST_THE_CACHE: usize = 256 << 10;
 
 /// `inner`, its blocks kept in the cache.
 pub struct Cached {
@@ -62,6 +67,16 @@ impl Cached {
             layer,
             streams: Streams::new(),
         }
+    }
+
+    /// Whether a range is all data, and none of its blocks is there or being read.
+    fn is_all_to_be_read(&self, offset: u64, len: usize) -> bool {
+        let end = offset.saturating_add(to_u64(len));
+        let mut blocks = offset / BLOCK..end.div_ceil(BLOCK);
+        let is_data =
+            |extent: Extent| extent.kind == ExtentKind::Data && extent.len.get() >= to_u64(len);
+        !blocks.any(|number| self.cache.knows(self.layer, number))
+            && self.inner.extent_at(offset).is_ok_and(is_data)
     }
 
     /// Reads one piece; `last` is the last of its request, which alone reads ahead.
@@ -164,6 +179,12 @@ impl Source for Cached {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         check_range(self, offset, buf.len())?;
+        if buf.len() >= PAST_THE_CACHE && self.is_all_to_be_read(offset, buf.len()) {
+            // What fails is read again in blocks, so that the error is that of the bad one.
+            if let Ok(()) = self.inner.read_exact_at(buf, offset) {
+                return Ok(());
+            }
+        }
         let read = self.streams.note(&self.cache, offset, buf.len());
         let mut rest = buf;
         let mut at = offset;

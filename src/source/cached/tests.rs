@@ -130,9 +130,19 @@ fn missing_neighbours_are_read_in_one_piece() {
     spy.take_reads();
     check(&spy, &cached, 100 * KIB, 200 * KIB);
     assert_eq!(spy.take_reads(), kib(&[96..160, 176..304]));
+    check(&spy, &cached, 4000 * KIB, KIB);
+    spy.take_reads();
     check(&spy, &cached, 4000 * KIB, 2500 * KIB);
-    let pieces = kib(&[4000..5024, 5024..6048, 6048..6512]);
+    let pieces = kib(&[4016..5024, 5024..6048, 6048..6512]);
     assert_eq!(spy.take_reads(), pieces);
+}
+
+#[test]
+fn a_large_read_of_what_nobody_has_goes_past_the_cache() {
+    let (spy, cached) = cached(spy(8 * MIB));
+    check(&spy, &cached, 100, 2 * MIB);
+    assert_eq!(spy.take_reads(), [100..2 * MIB + 100]);
+    assert_eq!(cached.cache.statistics().blocks, 0);
 }
 
 #[test]
