@@ -1,135 +1,13 @@
 //! What an operation costs, in bytes read of the image, in reads and in allocations: counted
 //! where the bytes leave the image, below the cache.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
 
-use imgmount::cache::Cache;
-use imgmount::error::Result;
-use imgmount::filesystem::{FileSystem, Inode, Request};
-use imgmount::format::Context;
-use imgmount::source::cached::Cached;
-use imgmount::source::file::File;
-use imgmount::source::{Extent, Source};
-use imgmount::stack::Stack;
-use imgmount::tree::{self, Tree};
+use imgmount::filesystem::FileSystem;
 
 use crate::support::command::Run;
+use crate::support::counted::{MIB, Opened, blocks_of, bytes_of, request};
 use crate::support::images::Scratch;
-
-/// The cache's block: the least that is read.
-const BLOCK: u64 = 16 << 10;
-const MIB: u64 = 1 << 20;
-
-/// An image that keeps a record of what is read of it.
-struct Counted {
-    file: File,
-    reads: Mutex<Vec<Range<u64>>>,
-}
-
-impl Source for Counted {
-    fn size(&self) -> u64 {
-        self.file.size()
-    }
-
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        let range = offset..offset + buf.len() as u64;
-        self.reads.lock().unwrap().push(range);
-        self.file.read_exact_at(buf, offset)
-    }
-
-    fn extent_at(&self, offset: u64) -> Result<Extent> {
-        self.file.extent_at(offset)
-    }
-}
-
-/// An open image, and the record of its reads.
-struct Opened {
-    counted: Arc<Counted>,
-    tree: Tree,
-    /// What opening it read.
-    opening: Vec<Range<u64>>,
-}
-
-impl Opened {
-    fn new(image: &Path) -> Self {
-        let file = File::new(std::fs::File::open(image).unwrap()).unwrap();
-        let reads = Mutex::default();
-        let counted = Arc::new(Counted { file, reads });
-        let cache = Cache::new(64 * MIB);
-        let context = Context {
-            ..Context::new(cache.clone())
-        };
-        let source = Arc::new(Cached::new(counted.clone(), cache));
-        let stack = Arc::new(Stack::open(source, &context).unwrap());
-        let tree = Tree::compose(stack, &tree::Options::default()).unwrap();
-        let mut opened = Self {
-            counted,
-            tree,
-            opening: Vec::new(),
-        };
-        opened.opening = opened.take();
-        opened
-    }
-
-    /// What was read since the last call.
-    fn take(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.counted.reads.lock().unwrap())
-    }
-
-    fn find(&self, path: &str) -> Inode {
-        self.tree
-            .resolve(&request(), path.as_bytes(), true)
-            .unwrap()
-    }
-
-    /// All bytes of a file, read as the kernel does it: 128 KiB at a time.
-    fn read(&self, file: Inode) -> Vec<u8> {
-        let size = self.tree.attributes(&request(), file).unwrap().size;
-        let mut bytes = vec![0; usize::try_from(size).unwrap()];
-        let pieces = bytes.chunks_mut(128 << 10);
-        for (index, piece) in pieces.enumerate() {
-            let offset = (index as u64) << 17;
-            let got = self.tree.read(&request(), file, piece, offset).unwrap();
-            assert_eq!(got, piece.len());
-        }
-        bytes
-    }
-
-    /// The names in a directory, with their attributes.
-    fn list(&self, folder: Inode) -> BTreeSet<Vec<u8>> {
-        let mut names = BTreeSet::new();
-        let mut each = |entry: imgmount::filesystem::Entry<'_>, attributes: Option<&_>| {
-            assert!(attributes.is_some());
-            names.insert(entry.name.to_vec());
-            true
-        };
-        self.tree
-            .read_dir_plus(&request(), folder, 0, &mut each)
-            .unwrap();
-        names
-    }
-}
-
-fn request() -> Request {
-    Request::new(0)
-}
-
-fn bytes_of(reads: &[Range<u64>]) -> u64 {
-    reads.iter().map(|read| read.end - read.start).sum()
-}
-
-/// How many of the cache's blocks were read; fails where one was read twice.
-fn blocks_of(reads: &[Range<u64>]) -> u64 {
-    let mut seen = BTreeSet::new();
-    for read in reads {
-        let blocks = read.start / BLOCK..read.end.div_ceil(BLOCK);
-        assert!(blocks.clone().all(|block| seen.insert(block)), "{reads:?}");
-    }
-    seen.len() as u64
-}
 
 /// `many/file-N` 100 times, `large` of 1 MiB in one piece, `sparse` of 1 GiB with a byte in its
 /// middle, in an ext4 of `size` bytes with blocks of 4 KiB.

@@ -9,6 +9,7 @@
 pub mod skip;
 
 pub mod command;
+pub mod counted;
 pub mod debugfs;
 pub mod expected;
 pub mod images;
