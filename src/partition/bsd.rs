@@ -18,6 +18,7 @@ pub(super) const FORMAT: Format<Open> = Format {
     open,
 };
 
+/// A label; its partitions are behind it.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct DiskLabel {
@@ -34,6 +35,14 @@ struct DiskLabel {
     d_bbsize: U32,
     d_sbsize: U32,
     d_partitions: [LabelPartition; MOST],
+}
+
+/// What a label in a slice says.
+pub(super) struct Label {
+    /// As many partitions as it counts, at most [`MOST_NESTED`].
+    pub(super) partitions: Vec<LabelPartition>,
+    /// The third, which stands for the whole, starts at sector 0.
+    pub(super) is_relative: bool,
 }
 
 /// One partition of a label.
@@ -54,17 +63,24 @@ pub(super) struct LabelPartition {
 /// Both magics of a label.
 const MAGIC: u32 = 0x8256_4557;
 
-/// How many partitions a label has room for.
-const MOST: usize = 16;
+/// How many partitions a label has room for, on the machines with the most of them (Alpha).
+const MOST: usize = 18;
 
-/// Where a label is looked for: sector 1 on PCs, the first sector on others.
-const PLACES: [u64; 3] = [512, 64, 0];
+/// How many the kernel takes from a label in a slice.
+const MOST_NESTED: usize = 16;
 
-/// The partitions of the label at byte `at`, at most as many as it counts; `None` for no label.
-pub(super) fn label(source: &dyn Source, at: u64) -> Option<Vec<LabelPartition>> {
+/// Where a label is looked for: sector 1 on PCs, the first sector on Alpha, VAX, SPARC and others.
+const PLACES: [u64; 4] = [512, 64, 128, 0];
+
+/// The label at byte `at` of `source`; `None` for no label.
+pub(super) fn label(source: &dyn Source, at: u64) -> Option<Label> {
     let label = read(source, at)?;
-    let count = usize::from(label.d_npartitions.get()).min(MOST);
-    Some(label.d_partitions.into_iter().take(count).collect())
+    let count = usize::from(label.d_npartitions.get()).min(MOST_NESTED);
+    let third = label.d_partitions.get(2);
+    Some(Label {
+        is_relative: third.is_some_and(|third| third.p_offset.get() == 0),
+        partitions: label.d_partitions.into_iter().take(count).collect(),
+    })
 }
 
 /// What a type of partition is called, as fdisk(8) prints it.

@@ -46,6 +46,16 @@ struct MapEntry {
     pmPartStatus: U32,
 }
 
+impl MapEntry {
+    /// Whether it stands for the map, which begins at its own block.
+    fn is_of_the_map(&self) -> bool {
+        self.pmPyPartStart.get() == 1 && text(&self.pmParType) == MAP
+    }
+}
+
+/// `MapEntry::pmParType` of the map itself.
+const MAP: &str = "Apple_partition_map";
+
 /// `DriverDescriptor::sbSig`.
 const DESCRIPTOR: [u8; 2] = *b"ER";
 
@@ -55,8 +65,9 @@ const ENTRY: [u8; 2] = *b"PM";
 /// Bit of `MapEntry::pmPartStatus`: the firmware may start from it.
 const BOOTABLE: u32 = 0x08;
 
-/// Bytes of a block of the map. A CD for both kinds of reader has a map in blocks of 512 bytes and
-/// says 2048: the blocks in which the entries are found count, the descriptor's first.
+/// Bytes of a block of the map. A CD for both kinds of reader may say 2048 and have a map in blocks
+/// of 512 bytes, or both maps: the blocks count in which the first entry is the map's own, the
+/// descriptor's first; else those in which there is an entry at all.
 fn block_size(source: &dyn Source) -> Result<Option<u64>> {
     let Ok(first) = read_vec(source, 0, size_of::<DriverDescriptor>()) else {
         return Ok(None);
@@ -68,9 +79,12 @@ fn block_size(source: &dyn Source) -> Result<Option<u64>> {
         return Ok(None);
     }
     let said = u64::from(descriptor.sbBlkSize.get());
-    let sizes = [said, 512, 1024, 2048];
-    let mut sizes = sizes.into_iter().filter(|size| *size >= 512);
-    Ok(sizes.find(|size| entry(source, *size, 1).is_ok()))
+    let sizes = [said, 512, 1024, 2048].into_iter();
+    let sizes = sizes.filter(|size| *size >= 512);
+    let first = |size: u64| Some((size, entry(source, size, 1).ok()?));
+    let found: Vec<(u64, MapEntry)> = sizes.filter_map(first).collect();
+    let own = found.iter().find(|(_, entry)| entry.is_of_the_map());
+    Ok(own.or(found.first()).map(|(size, _)| *size))
 }
 
 /// Entry `number`, from 1.
@@ -133,7 +147,7 @@ fn volume(
     let partition = Partition {
         number,
         type_name: kind.clone(),
-        container: kind == "Apple_partition_map",
+        container: kind == MAP,
         type_id: kind,
         label: (!name.is_empty()).then_some(name),
         uuid: None,

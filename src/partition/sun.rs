@@ -103,8 +103,9 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Volume>> {
     let disk = members.first().ok_or_else(|| Error::invalid("no disk"))?;
     let label = read(&**disk).ok_or_else(|| Error::corrupt("no label").at(508))?;
     let cylinder = u64::from(label.ntrks.get()).saturating_mul(u64::from(label.nsect.get()));
-    let has_types = label.vtoc_sanity.get() == SANITY;
+    let (count, has_types) = contents(&label);
     let slots = (1_u32..).zip(label.partitions.iter().zip(&label.vtoc_infos));
+    let slots = slots.take(count);
     let used = slots.filter(|(_, (partition, _))| partition.num_sectors.get() != 0);
     let volume = |(number, (it, info)): (u32, (&LabelPartition, &VtocInfo))| {
         let start = u64::from(it.start_cylinder.get()).saturating_mul(cylinder);
@@ -121,6 +122,19 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Volume>> {
         range::volume(disk, place, partition, FORMAT.name, &context.notices)
     };
     Ok(used.map(volume).collect())
+}
+
+/// How many partitions there are, and whether they have types: as a good table of contents says,
+/// else as in the time before there was one, when Linux put its types there all the same.
+fn contents(label: &DiskLabel) -> (usize, bool) {
+    let sanity = label.vtoc_sanity.get();
+    let version = label.vtoc_version.get();
+    let count = label.vtoc_nparts.get();
+    match (sanity, version, count) {
+        (SANITY, 1, 0..=8) => (usize::from(count), true),
+        (0, 0, 0) => (8, true),
+        _ => (8, false),
+    }
 }
 
 /// What a type of partition is called, as fdisk(8) prints it.

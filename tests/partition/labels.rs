@@ -2,7 +2,9 @@
 //! parted and libblkid (partx) say.
 
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use imgmount::stack::Node;
 
 use super::disk::{self, MIB};
 use crate::support::command::Run;
@@ -11,17 +13,27 @@ use crate::support::images::{self, Scratch};
 /// Number, first sector and sectors.
 type Place = (u32, u64, u64);
 
+/// The partitions of the table `format` in `bytes`, whatever else is there.
+fn forced(bytes: &[u8], format: &str) -> Vec<Place> {
+    let (stack, _) = disk::open_as(bytes.to_vec(), Some(format));
+    places(disk::table(&stack).1)
+}
+
 /// The format's name, and what imgmount sees.
 fn ours(path: &Path) -> (&'static str, Vec<Place>) {
     let (stack, _) = disk::open_file(path);
     let (format, nodes) = disk::table(&stack);
-    let place = |node: &imgmount::stack::Node| {
+    (format, places(nodes))
+}
+
+fn places(nodes: &[Node]) -> Vec<Place> {
+    let place = |node: &Node| {
         let (start, len) = node.location.unwrap();
         (disk::partition(node).number, start / 512, len / 512)
     };
     let mut places: Vec<Place> = nodes.iter().map(place).collect();
     places.sort_unstable();
-    (format, places)
+    places
 }
 
 fn partx(path: &Path) -> Vec<Place> {
@@ -123,7 +135,7 @@ fn labels_that_parted_writes() {
 }
 
 /// An MBR with one slice of `kind` from sector 2048 on, 16 MiB long, and `write` writes into it.
-fn sliced(scratch: &Scratch, kind: &str, write: impl FnOnce(&std::fs::File)) -> std::path::PathBuf {
+fn sliced(scratch: &Scratch, kind: &str, write: impl FnOnce(&std::fs::File)) -> PathBuf {
     let script = format!(
         "label: dos\n1: start=2048,size=32768,type={kind}\n2: start=40960,size=20480,type=5\n\
          5: start=43008,size=2048,type=83\n"
@@ -203,23 +215,100 @@ fn a_solaris_table_in_a_slice() {
     compare_with_partx(&path, &places);
 }
 
+/// A slice with Minix's table: type, first sector and sectors of each entry.
+fn minix(scratch: &Scratch, entries: &[(u8, u32, u32)]) -> PathBuf {
+    sliced(scratch, "81", |file| {
+        let mut sector = vec![0; 512];
+        for (slot, (kind, start, size)) in entries.iter().enumerate() {
+            let at = 446 + slot * 16;
+            sector[at + 4] = *kind;
+            sector[at + 8..at + 16].copy_from_slice(&words(&[*start, *size]));
+        }
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        file.write_all_at(&sector, 2048 * 512).unwrap();
+    })
+}
+
 #[test]
 fn minix_subpartitions_in_a_slice() {
     need!(tool "sfdisk", tool "partx");
     let scratch = Scratch::new();
-    let path = sliced(&scratch, "81", |file| {
-        let mut sector = vec![0; 512];
-        for (slot, (start, size)) in [(2100_u32, 500), (3000, 700)].into_iter().enumerate() {
-            let at = 446 + slot * 16;
-            sector[at + 4] = 0x81;
-            sector[at + 8..at + 16].copy_from_slice(&words(&[start, size]));
-        }
-        sector[510..].copy_from_slice(&[0x55, 0xaa]);
-        file.write_all_at(&sector, 2048 * 512).unwrap();
-    });
+    let path = minix(&scratch, &[(0x81, 2100, 500), (0x81, 3000, 700)]);
     let (_, places) = ours(&path);
     assert_eq!(places.len(), 5);
     compare_with_partx(&path, &places);
+}
+
+#[test]
+fn minix_subpartitions_are_numbered_as_the_kernel_numbers_them() {
+    need!(tool "sfdisk");
+    let scratch = Scratch::new();
+    // An entry of another type takes no number, one of no size does.
+    let entries = [
+        (0x81, 2100, 500),
+        (0x83, 2600, 100),
+        (0x81, 2700, 0),
+        (0x81, 3000, 700),
+    ];
+    let path = minix(&scratch, &entries);
+    let nested: Vec<Place> = ours(&path).1.into_iter().filter(|it| it.0 > 5).collect();
+    assert_eq!(nested, [(6, 2100, 500), (8, 3000, 700)]);
+    std::fs::remove_file(path).unwrap();
+    // A slice that holds a file system, whose boot code has something there: no table.
+    let path = minix(&scratch, &[(0x20, 0, 0), (0x81, 3000, 700)]);
+    assert!(ours(&path).1.iter().all(|place| place.0 <= 5));
+}
+
+#[test]
+fn an_apple_map_in_blocks_of_2048_bytes() {
+    need!(tool "xorriso", tool "partx");
+    let scratch = Scratch::new();
+    let folder = scratch.folder("folder");
+    std::fs::write(folder.join("file"), "contents").unwrap();
+    let path = scratch.join("disc.iso");
+    let mut maps = Vec::new();
+    for block in ["512", "2048"] {
+        let xorriso = Run::new("xorriso").words("-as mkisofs -quiet -hfsplus -apm-block-size");
+        xorriso.arg(block).arg("-o").arg(&path).arg(&folder).run();
+        let bytes = std::fs::read(&path).unwrap();
+        let places = forced(&bytes, "mac");
+        assert_eq!(places, partx(&path), "{block}");
+        maps.push(bytes);
+    }
+    // A disc that says 2048 and has the map in blocks of 512 bytes: four entries of it end where
+    // one of the other kind would begin.
+    let bytes = disk::changed(&maps[0], |bytes| bytes[2] = 8);
+    assert_eq!(forced(&bytes, "mac"), forced(&maps[0], "mac"));
+    // One with both.
+    let bytes = disk::changed(&maps[1], |bytes| {
+        bytes[512..2048].copy_from_slice(&maps[0][512..2048]);
+    });
+    assert_eq!(forced(&bytes, "mac"), forced(&maps[1], "mac"));
+}
+
+#[test]
+fn a_sun_label_shows_as_many_as_its_table_of_contents_counts() {
+    need!(tool "sfdisk", tool "partx");
+    let scratch = Scratch::new();
+    let script = "label: sun\n1: start=0,size=32130,type=83\n2: start=32130,size=16065,type=82\n";
+    let path = disk::sfdisk(&scratch, 64 * MIB, script);
+    let good = std::fs::read(&path).unwrap();
+    for (count, expected) in [(1_u16, 1), (2, 2), (0, 0), (9, 2), (u16::MAX, 2)] {
+        let bytes = disk::changed(&good, |bytes| {
+            let mut sum = bytes[510..512].to_vec();
+            for (at, byte) in count.to_be_bytes().into_iter().enumerate() {
+                sum[at] ^= bytes[140 + at] ^ byte;
+                bytes[140 + at] = byte;
+            }
+            bytes[510..512].copy_from_slice(&sum);
+        });
+        std::fs::write(&path, bytes).unwrap();
+        let (format, places) = ours(&path);
+        assert_eq!((format, places.len()), ("sun", expected), "{count}");
+        if expected > 0 {
+            assert_eq!(places, partx(&path), "{count}");
+        }
+    }
 }
 
 #[test]

@@ -48,11 +48,31 @@ pub(super) fn primary_types(sector: &[u8]) -> Option<Vec<u8>> {
     Some(used.map(|it| it.OSType).collect())
 }
 
-/// An MBR with a partition that does more than protect a GPT.
+/// An MBR with a partition that does more than protect a GPT, and of which no other table makes
+/// another use.
 fn claim(source: &dyn Source) -> Result<Option<Set>> {
-    let types = first_sector(source).and_then(|sector| primary_types(&sector));
-    let real = types.is_some_and(|types| types.iter().any(|kind| *kind != PROTECTIVE));
-    Ok(real.then_some(Set::Alone))
+    let Some(sector) = first_sector(source) else {
+        return Ok(None);
+    };
+    let types = primary_types(&sector).unwrap_or_default();
+    let real = types.iter().any(|kind| *kind != PROTECTIVE);
+    let is_ours = real && !is_dynamic(source, &types) && !is_aix(source, &sector, &types);
+    Ok(is_ours.then_some(Set::Alone))
+}
+
+/// A dynamic disk of Windows: its volumes are in the database at its end, and what the MBR has is a
+/// placeholder. The kernel asks its reader of them first.
+fn is_dynamic(source: &dyn Source, types: &[u8]) -> bool {
+    let header = || read_vec(source, 6 * 512, 8).is_ok_and(|bytes| bytes == b"PRIVHEAD");
+    types.contains(&0x42) && header()
+}
+
+/// A physical volume of AIX, unless there are partitions of Linux: the kernel's rule.
+fn is_aix(source: &dyn Source, sector: &[u8], types: &[u8]) -> bool {
+    let linux = [0x05, 0x0f, 0x82, 0x83, 0x85, 0x8e, 0xfd];
+    let is_volume = || read_vec(source, 7 * 512, 4).is_ok_and(|bytes| bytes == b"_LVM");
+    let magic = sector.starts_with(&[0xc9, 0xc2, 0xd4, 0xc1]);
+    magic && !types.iter().any(|kind| linux.contains(kind)) && is_volume()
 }
 
 fn describe(source: &dyn Source) -> Result<Description> {
@@ -139,11 +159,14 @@ impl Table<'_> {
                 len,
             };
             let nested = slice.partitions();
-            let is_slot = |it: &&mut Partition| it.number == slot && !nested.is_empty();
+            let is_table = nested.iter().any(|it| it.len > 0);
+            let is_slot = |it: &&mut Partition| it.number == slot && is_table;
             let slots = volumes.iter_mut().filter_map(|it| it.partition.as_mut());
             slots.filter(is_slot).for_each(|it| it.container = true);
-            let numbered = nested.into_iter().zip(numbers.by_ref());
-            all.extend(numbered.map(|(it, number)| self.nested(number, it)));
+            for (it, number) in nested.into_iter().zip(numbers.by_ref()) {
+                let volume = (it.len > 0).then(|| self.nested(number, it));
+                all.extend(volume);
+            }
         }
         volumes.append(&mut all);
     }

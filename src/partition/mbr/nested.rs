@@ -10,7 +10,8 @@ use super::super::{bsd, sun};
 use super::{parse, read_vec};
 use crate::source::Source;
 
-/// A partition in a slice: place in bytes from the start of the disk.
+/// A partition in a slice: place in bytes from the start of the disk. One of no bytes has a number
+/// all the same.
 pub(super) struct Nested {
     pub(super) start: u64,
     pub(super) len: u64,
@@ -87,7 +88,8 @@ struct UnixWareSlice {
 const UNIXWARE: u32 = 0xca5e_600d;
 
 impl Slice<'_> {
-    /// The partitions in it; none where there is no such table.
+    /// The partitions in it, empty ones among them where they take a number; none where there is no
+    /// such table.
     pub(super) fn partitions(&self) -> Vec<Nested> {
         let found = match self.kind {
             0xa5 | 0xa6 | 0xa9 => self.bsd(),
@@ -101,13 +103,12 @@ impl Slice<'_> {
 
     fn bsd(&self) -> Option<Vec<Nested>> {
         let label = bsd::label(self.source, self.start.checked_add(SECTOR)?)?;
-        let whole = label.get(2).map(|third| third.p_offset.get());
         // FreeBSD's numbers may count from the slice: then its third partition starts at 0.
-        let base = match (self.kind, whole) {
-            (0xa5, Some(0)) => self.start,
+        let base = match (self.kind, label.is_relative) {
+            (0xa5, true) => self.start,
             _ => 0,
         };
-        let used = label.iter().filter(|it| it.p_fstype != 0);
+        let used = label.partitions.iter().filter(|it| it.p_fstype != 0);
         let nested = |it: &bsd::LabelPartition| {
             let start = base.saturating_add(bytes(it.p_offset));
             self.inside(Nested {
@@ -142,9 +143,10 @@ impl Slice<'_> {
     fn minix(&self) -> Option<Vec<Nested>> {
         let sector = read_vec(self.source, self.start, 512).ok()?;
         let record = parse(&sector)?;
-        // The first sector of a file system is none of Minix's tables.
+        // The first sector of a file system is none of Minix's tables: the first entry decides.
         let records = record.PartitionRecord.iter();
-        let used = records.filter(|it| it.OSType == MINIX && it.is_used());
+        let is_table = records.clone().next()?.OSType == MINIX;
+        let used = records.filter(|it| is_table && it.OSType == MINIX);
         let nested = |it: &super::layout::PartitionRecord| Nested {
             start: bytes(it.StartingLBA),
             len: bytes(it.SizeInLBA),
@@ -178,7 +180,7 @@ impl Slice<'_> {
         let end = it.start.checked_add(it.len)?;
         let is_whole = (it.start, it.len) == (self.start, self.len);
         let fits = it.start >= self.start && end <= self.start.saturating_add(self.len);
-        (fits && !is_whole && it.len > 0).then_some(it)
+        (fits && !is_whole).then_some(it)
     }
 }
 
