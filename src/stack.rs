@@ -91,6 +91,8 @@ pub enum Content {
     Recognised {
         /// What it is.
         name: String,
+        /// What cannot be had of it: `its files cannot be shown`.
+        lacks: &'static str,
     },
     /// Something claimed it and could not open it.
     Damaged {

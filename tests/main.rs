@@ -25,4 +25,5 @@ mod fixtures;
 mod hostile;
 mod mount;
 mod partition;
+mod signature;
 mod stack;

@@ -1,4 +1,6 @@
-//! File systems, and swap.
+//! File systems of today's systems, and swap. Those of clusters and of older systems are in [`other`].
+//!
+//! [`other`]: super::other
 
 use super::Layer::FileSystem;
 use super::volume::BCACHE;
@@ -36,7 +38,6 @@ pub(super) const SIGNATURES: &[Signature] = &[
         is_fat(view) && !begins_like_fat(view)
     })
     .weak(),
-    Signature::new("hpfs", FileSystem, &[(8192, &[0x49, 0xe8, 0x95, 0xf9])]),
     // ECMA-119 and ECMA-167: a disc with both is named by the younger, which such discs are made for.
     Signature::checked("iso9660", FileSystem, |view| {
         (view.has(32769, b"CD001") || view.has(32777, b"CDROM")) && !is_udf(view)
@@ -61,59 +62,18 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (65536 + 52, b"ReIsEr2Fs"),
             (65536 + 52, b"ReIsEr3Fs"),
             (8192 + 52, b"ReIsErFs"),
+            (8192 + 20, b"ReIsErFs"),
         ],
     ),
     Signature::new("reiser4", FileSystem, &[(65536, b"ReIsEr4")]),
     Signature::checked("nilfs2", FileSystem, |view| {
         view.has(1024, &[2, 0, 0, 0, 0, 0, 0x34, 0x34])
     }),
-    Signature::new(
-        "ocfs2",
-        FileSystem,
-        &[
-            (1024, b"OCFSV2"),
-            (2048, b"OCFSV2"),
-            (4096, b"OCFSV2"),
-            (8192, b"OCFSV2"),
-        ],
-    ),
-    Signature::new(
-        "gfs2",
-        FileSystem,
-        &[(65536, &[0x01, 0x16, 0x19, 0x70, 0, 0, 0, 1])],
-    ),
-    Signature::checked("ufs", FileSystem, is_ufs),
-    Signature::new(
-        "befs",
-        FileSystem,
-        &[(32, b"1SFB"), (32, b"BFS1"), (544, b"1SFB"), (544, b"BFS1")],
-    ),
-    Signature::new("bfs", FileSystem, &[(0, &[0xce, 0xfa, 0xad, 0x1b])]),
-    Signature::new(
-        "efs",
-        FileSystem,
-        &[
-            (512 + 28, &[0, 0x07, 0x29, 0x59]),
-            (512 + 28, &[0, 0x07, 0x29, 0x5a]),
-        ],
-    ),
-    Signature::new(
-        "vxfs",
-        FileSystem,
-        &[
-            (1024, &[0xf5, 0xfc, 0x01, 0xa5]),
-            (8192, &[0xa5, 0x01, 0xfc, 0xf5]),
-        ],
-    ),
-    Signature::new(
-        "VMFS",
-        FileSystem,
-        &[(0x20_0000, &[0x5e, 0xf1, 0xab, 0x2f])],
-    ),
     Signature::new("zonefs", FileSystem, &[(0, b"SFOZ")]),
     Signature::new("ubifs", FileSystem, &[(0, &[0x31, 0x18, 0x10, 0x06])]),
-    Signature::checked("minix", FileSystem, is_minix).weak(),
-    Signature::checked("jbd", FileSystem, is_journal).weak(),
+    Signature::checked("jbd", FileSystem, is_journal)
+        .weak()
+        .without_files(),
     Signature::new(
         "xfs_external_log",
         FileSystem,
@@ -122,11 +82,13 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (512, &[0xfe, 0xed, 0xba, 0xbe]),
         ],
     )
-    .weak(),
+    .weak()
+    .without_files(),
     Signature::checked("swap", FileSystem, |view| {
         !is_suspended(view) && at_page_end(view, &[b"SWAPSPACE2", b"SWAP-SPACE"])
-    }),
-    Signature::checked("swsuspend", FileSystem, is_suspended),
+    })
+    .without_files(),
+    Signature::checked("swsuspend", FileSystem, is_suspended).without_files(),
 ];
 
 const BCACHEFS: &[u8] = &[
@@ -180,28 +142,6 @@ fn is_udf(view: &View<'_>) -> bool {
 fn is_hfsplus(view: &View<'_>) -> bool {
     let alone = view.has(1024, b"H+\0\x04") || view.has(1024, b"HX\0\x05");
     alone || view.has(1024, b"BD") && (view.has(1148, b"H+") || view.has(1148, b"HX"))
-}
-
-/// The magic near the end of a superblock, at any of its usual places, in either byte order.
-fn is_ufs(view: &View<'_>) -> bool {
-    let magics =
-        [0x0001_1954_u32, 0x1954_0119].map(|magic| [magic.to_le_bytes(), magic.to_be_bytes()]);
-    let places = [0, 8192, 65536, 262_144].map(|at: u64| at.saturating_add(1372));
-    places
-        .iter()
-        .any(|at| magics.iter().flatten().any(|magic| view.has(*at, magic)))
-}
-
-/// Two bytes, and the log of the zone size, which nobody ever made other than zero.
-fn is_minix(view: &View<'_>) -> bool {
-    let plain: [[u8; 2]; 4] = [[0x7f, 0x13], [0x8f, 0x13], [0x68, 0x24], [0x78, 0x24]];
-    let swapped = plain.map(|[low, high]| [high, low]);
-    let old = plain
-        .iter()
-        .chain(&swapped)
-        .any(|magic| view.has(1024 + 16, magic));
-    let third = view.has(1024 + 24, &[0x5a, 0x4d]);
-    old && view.le16(1024 + 10) == 0 && view.le16(1024) > 0 || third && view.le32(1024) > 0
 }
 
 /// An ext file system that is a journal for another one (JOURNAL_DEV).

@@ -6,7 +6,9 @@
 
 mod filesystem;
 mod image;
+mod other;
 mod partition;
+mod raid;
 mod view;
 mod volume;
 
@@ -40,6 +42,8 @@ pub struct Signature {
     /// Where it lies in the last bytes instead of the first: how many of them it may take. What it
     /// wraps has its own magic at the start.
     pub at_end: Option<u64>,
+    /// What cannot be had of it as long as nothing reads it.
+    pub lacks: &'static str,
     /// How it is told.
     test: Test,
 }
@@ -56,24 +60,25 @@ enum Test {
 impl Signature {
     /// The magic `any`, bytes at an offset, of a format of `layer`.
     const fn new(name: &'static str, layer: Layer, any: &'static [(u64, &'static [u8])]) -> Self {
-        let test = Test::Any(any);
-        Self {
-            name,
-            layer,
-            weak: false,
-            at_end: None,
-            test,
-        }
+        Self::told_by(name, layer, Test::Any(any))
     }
 
     /// A format of `layer` that `check` tells.
     const fn checked(name: &'static str, layer: Layer, check: fn(&View<'_>) -> bool) -> Self {
-        let test = Test::Check(check);
+        Self::told_by(name, layer, Test::Check(check))
+    }
+
+    const fn told_by(name: &'static str, layer: Layer, test: Test) -> Self {
+        let lacks = match layer {
+            Layer::Partition => "its partitions cannot be shown",
+            _ => "its files cannot be shown",
+        };
         Self {
             name,
             layer,
             weak: false,
             at_end: None,
+            lacks,
             test,
         }
     }
@@ -81,6 +86,12 @@ impl Signature {
     /// The same, too short or loose to contradict anything.
     const fn weak(self) -> Self {
         Self { weak: true, ..self }
+    }
+
+    /// The same, of what has no files: swap, a log.
+    const fn without_files(self) -> Self {
+        let lacks = "it holds no files";
+        Self { lacks, ..self }
     }
 
     /// The same, in the last `reach` bytes.
@@ -106,11 +117,13 @@ impl Signature {
 }
 
 /// Every signature, by layer.
-const TABLES: [&[Signature]; 4] = [
+const TABLES: [&[Signature]; 6] = [
     image::SIGNATURES,
     partition::SIGNATURES,
+    raid::SIGNATURES,
     volume::SIGNATURES,
     filesystem::SIGNATURES,
+    other::SIGNATURES,
 ];
 
 /// Every signature.

@@ -46,6 +46,16 @@ impl<'a> View<'a> {
         out
     }
 
+    /// The `len` bytes at `offset`; none where they cannot be read.
+    pub(super) fn read(&self, offset: u64, len: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.with(offset, len, |bytes| {
+            out.extend_from_slice(bytes);
+            true
+        });
+        out
+    }
+
     /// The little-endian 16-bit number at `offset`.
     pub(super) fn le16(&self, offset: u64) -> u16 {
         u16::from_le_bytes(self.bytes(offset))
@@ -54,6 +64,11 @@ impl<'a> View<'a> {
     /// The little-endian 32-bit number at `offset`.
     pub(super) fn le32(&self, offset: u64) -> u32 {
         u32::from_le_bytes(self.bytes(offset))
+    }
+
+    /// The big-endian 32-bit number at `offset`.
+    pub(super) fn be32(&self, offset: u64) -> u32 {
+        u32::from_be_bytes(self.bytes(offset))
     }
 
     fn with(&self, offset: u64, len: usize, mut test: impl FnMut(&[u8]) -> bool) -> bool {

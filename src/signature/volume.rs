@@ -1,4 +1,4 @@
-//! Members of volume groups and arrays, and encrypted volumes.
+//! Members of volume groups, encrypted volumes, and what else device mapper and its like stand on.
 
 use super::Layer::Volume;
 use super::{Signature, View};
@@ -6,55 +6,31 @@ use super::{Signature, View};
 const KIB: u64 = 1024;
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature::checked("linux_raid_member", Volume, is_md_at_end).at_end(128 * KIB),
-    Signature::checked("linux_raid_member", Volume, |view| {
-        is_md_1(view, 0) || is_md_1(view, 4096)
-    }),
-    // SNIA Common RAID Disk Data Format 2.0, anchor header.
-    Signature::checked("ddf_raid_member", Volume, |view| {
-        [512, 257 * 512]
-            .iter()
-            .any(|it| view.has_before_end(*it, &[0xde, 0x11, 0xde, 0x11]))
-    })
-    .at_end(129 * KIB),
-    Signature::checked("isw_raid_member", Volume, |view| {
-        view.has_before_end(KIB, b"Intel Raid ISM Cfg Sig. ")
-    })
-    .at_end(KIB),
-    Signature::checked("nvidia_raid_member", Volume, |view| {
-        view.has_before_end(KIB, b"NVIDIA")
-    })
-    .at_end(KIB),
-    Signature::checked("lsi_mega_raid_member", Volume, |view| {
-        view.has_before_end(512, b"$XIDE$")
-    })
-    .at_end(512),
-    Signature::checked("hpt45x_raid_member", Volume, |view| {
-        [[0xf3, 0x16, 0x78, 0x5a], [0xfd, 0x16, 0x78, 0x5a]]
-            .iter()
-            .any(|magic| view.has_before_end(11 * 512, magic))
-    })
-    .at_end(11 * 512),
-    Signature::checked("jmicron_raid_member", Volume, is_jmicron).at_end(512),
-    Signature::checked("via_raid_member", Volume, is_via).at_end(512),
-    Signature::checked("silicon_medley_raid_member", Volume, is_silicon).at_end(512),
     Signature::checked("drbd", Volume, is_drbd).at_end(4 * KIB),
+    Signature::new("drbdmanage_control_volume", Volume, &[(0, b"$DRBDmgr=q")]),
+    Signature::new("drbdproxy_datalog", Volume, &[(0, b"DRBDdlh*")]),
     Signature::checked("LVM2_member", Volume, is_lvm2),
     Signature::new("LVM1_member", Volume, &[(0, b"HM\x01\0"), (0, b"HM\x02\0")]).weak(),
     Signature::checked("crypto_LUKS", Volume, is_luks),
     Signature::checked("BitLocker", Volume, is_bitlocker),
+    Signature::checked("cs_fvault2", Volume, is_core_storage),
     Signature::checked("bcache", Volume, |view| {
         view.has(4096 + 24, BCACHE) && view.le32(4096 + 8) == 8
     }),
     Signature::new(
         "stratis",
         Volume,
-        &[(512 + 4, b"!Stra0tis\x86\xff\x02^\x41rh")],
+        &[(512 + 4, STRATIS), (9 * 512 + 4, STRATIS)],
     ),
     Signature::new("vdo", Volume, &[(0, b"dmvdo001")]),
     Signature::new("DM_integrity", Volume, &[(0, b"integrt\0")]),
     Signature::new("DM_verity_hash", Volume, &[(0, b"verity\0\0\x01\0\0\0")]),
-    Signature::new("DM_snapshot_cow", Volume, &[(0, b"SnAp\x01\0\0\0")]),
+    // A snapshot that ran full is marked invalid, and still one.
+    Signature::new(
+        "DM_snapshot_cow",
+        Volume,
+        &[(0, b"SnAp\x01\0\0\0"), (0, b"SnAp\0\0\0\0")],
+    ),
     Signature::new(
         "VMFS_volume_member",
         Volume,
@@ -67,30 +43,19 @@ pub(super) const SIGNATURES: &[Signature] = &[
         Volume,
         &[(0, b"bluestore block device\n")],
     ),
+    Signature::new("mpool", Volume, &[(0, b"mpoolDev")]),
+    Signature::checked("opensvc_hb", Volume, |view| {
+        view.has(4, &[0x3d, 0xc1, 0x3c, 0x87, 0xc0, 0x5b, 0xe3, 0xb6]) && view.le32(12) == 1
+    }),
 ];
+
+/// Either of the two copies of the static header.
+const STRATIS: &[u8] = b"!Stra0tis\x86\xff\x02^\x41rh";
 
 /// Old bcachefs has it too, and a checksum where bcache says that its superblock is in sector 8.
 pub(super) const BCACHE: &[u8] = &[
     0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca, 0x82, 0x65, 0xf5, 0x7f, 0x48, 0xba, 0x6d, 0x81,
 ];
-
-const MD_MAGIC: [u8; 4] = [0xfc, 0x4e, 0x2b, 0xa9];
-
-/// Version 0.90 in the last whole 64 KiB but one, in either byte order; version 1.0 8 KiB before
-/// the end, on 4 KiB (linux/raid/md_p.h).
-fn is_md_at_end(view: &View<'_>) -> bool {
-    let mut swapped = MD_MAGIC;
-    swapped.reverse();
-    let old = (view.size() & !0xffff).checked_sub(64 * KIB);
-    let is_old = |at| view.has(at, &MD_MAGIC) || view.has(at, &swapped);
-    let new = view.size().checked_sub(8 * KIB).map(|at| at & !0xfff);
-    old.is_some_and(is_old) || new.is_some_and(|at| is_md_1(view, at))
-}
-
-/// Magic and major version 1.
-fn is_md_1(view: &View<'_>, at: u64) -> bool {
-    view.has(at, &MD_MAGIC) && view.le32(at.saturating_add(4)) == 1
-}
 
 /// The header, or where something wrote over it LUKS2's second one, at any of its places.
 fn is_luks(view: &View<'_>) -> bool {
@@ -114,55 +79,34 @@ fn is_bitlocker(view: &View<'_>) -> bool {
     view.has(3, b"-FVE-FS-") || view.has(424, TO_GO)
 }
 
-/// The magic of an uberblock, in either byte order, among the first label's 128.
+/// A physical volume of Apple's Core Storage that FileVault 2 encrypts (libfvde, "FileVault Drive
+/// Encryption"): version, checksum method, block type, key length and cipher.
+fn is_core_storage(view: &View<'_>) -> bool {
+    let versions = view.has(8, &[1, 0, 0x10, 0]) && view.le32(90) == 1;
+    view.has(88, b"CS") && versions && view.le32(168) == 16 && view.le32(172) == 2
+}
+
+/// The magic of an uberblock, in either byte order, in any of the four labels: two at the start, two
+/// at the end, in each of them behind 128 KiB.
 fn is_zfs(view: &View<'_>) -> bool {
     let little = [0x0c, 0xb1, 0xba, 0, 0, 0, 0, 0];
     let big = [0, 0, 0, 0, 0, 0xba, 0xb1, 0x0c];
-    let slot = |slot: u64| slot.saturating_mul(KIB).saturating_add(128 * KIB);
-    (0..128)
-        .map(slot)
-        .any(|at| view.has(at, &little) || view.has(at, &big))
+    let end = view.size() & !(256 * KIB).wrapping_sub(1);
+    let last = [512, 256].map(|before: u64| end.saturating_sub(before.saturating_mul(KIB)));
+    [0, 256 * KIB].into_iter().chain(last).any(|label| {
+        let ring = view.read(label.saturating_add(128 * KIB), 128 * 1024);
+        let slots = ring.chunks_exact(1024);
+        slots
+            .filter_map(|slot| slot.first_chunk())
+            .any(|magic| *magic == little || *magic == big)
+    })
 }
 
+/// The last 4 KiB, by versions 0.7, 8, 8.4 while it is in use, and 9.
 fn is_drbd(view: &View<'_>) -> bool {
-    let Some(at) = view.size().checked_sub(4 * KIB) else {
+    let Some(at) = view.size().checked_sub(4 * KIB - 60) else {
         return false;
     };
-    let magics = [0x67, 0x6a, 0x6b, 0x6d].map(|last| [0x83, 0x74, 0x02, last]);
-    let has = |offset: u64| {
-        magics
-            .iter()
-            .any(|it| view.has(at.saturating_add(offset), it))
-    };
-    has(60) || has(64)
-}
-
-/// The last sector, of which 16-bit words sum up to zero or one.
-fn is_jmicron(view: &View<'_>) -> bool {
-    let Some(at) = view.size().checked_sub(512) else {
-        return false;
-    };
-    let sector: [u8; 128] = view.bytes(at);
-    let (words, _) = sector.as_chunks::<2>();
-    let sum = words.iter().fold(0_u16, |sum, word| {
-        sum.wrapping_add(u16::from_le_bytes(*word))
-    });
-    view.has(at, b"JM") && sum <= 1
-}
-
-/// The last sector, whose first 50 bytes sum up to the next.
-fn is_via(view: &View<'_>) -> bool {
-    let Some(at) = view.size().checked_sub(512) else {
-        return false;
-    };
-    let sector: [u8; 51] = view.bytes(at);
-    let [magic_low, magic_high, version, ..] = sector;
-    let (body, sum) = sector.split_at(50);
-    let found = body.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
-    (magic_low, magic_high) == (0x55, 0xaa) && version <= 2 && [found] == *sum
-}
-
-/// The last sector: its magic, and a disk number under eight.
-fn is_silicon(view: &View<'_>) -> bool {
-    view.has_before_end(512 - 0x60, &[0, 0, 0, 0x2f])
+    let magics = [0x6a, 0x6b, 0x6c, 0x6d].map(|last| [0x83, 0x74, 0x02, last]);
+    magics.iter().any(|magic| view.has(at, magic))
 }

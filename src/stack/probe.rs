@@ -387,6 +387,7 @@ fn array_at_end(
 fn recognised(found: &Signature) -> Found {
     Found::Leaf(Content::Recognised {
         name: found.name.to_owned(),
+        lacks: found.lacks,
     })
 }
 

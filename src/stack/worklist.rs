@@ -45,6 +45,18 @@ fn container(partition: Option<&Partition>) -> &'static str {
     }
 }
 
+/// The volume manager whose pieces of volumes lie in a partition of this type. They may look like
+/// the start of a file system, of which the rest is elsewhere.
+fn manager(partition: Option<&Partition>) -> Option<&'static str> {
+    match partition?.type_id.as_str() {
+        // Microsoft's Logical Disk Manager: data and metadata.
+        "af9b60a0-1431-4f62-bc68-3311714a69ad" | "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3" => {
+            Some("ldm")
+        }
+        _ => None,
+    }
+}
+
 /// A node before its place in the tree is settled.
 struct Draft {
     node: Node,
@@ -123,13 +135,20 @@ impl Worklist<'_> {
             return;
         };
         let partition = draft.node.partition.as_ref();
+        let free = draft.context.options.format.is_some();
+        let manager = manager(partition).filter(|_| !free);
         let found = match &draft.node.source {
             Err(error) => probe::damaged(scheme(partition), <_>::default(), error.clone()),
             Ok(_) if partition.is_some_and(|partition| partition.container) => {
                 Found::Leaf(Content::Recognised {
                     name: container(partition).to_owned(),
+                    lacks: "what it holds is listed by itself",
                 })
             }
+            Ok(_) if let Some(manager) = manager => Found::Leaf(Content::Recognised {
+                name: manager.to_owned(),
+                lacks: "its volumes cannot be shown",
+            }),
             Ok(source) => probe::examine(&Subject {
                 registries: self.registries,
                 context: &draft.context,

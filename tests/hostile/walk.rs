@@ -149,7 +149,7 @@ fn walk_node(node: &stack::Node, prefix: &str, walk: &mut Walk) {
         }
         Content::Damaged { error, .. } => refuse(error.clone()),
         Content::Unknown { what, .. } => refuse(Error::unsupported(what.clone())),
-        Content::Recognised { name } => refuse(Error::unsupported(name.clone())),
+        Content::Recognised { name, .. } => refuse(Error::unsupported(name.clone())),
         Content::Member { .. } => refuse(Error::unsupported("a member of a set")),
     }
 }

@@ -149,7 +149,7 @@ fn name_of(stack: &Stack) -> String {
                 .find(|it| matches!(*it, "ext2" | "ext3" | "ext4"));
             found.unwrap_or(format).to_owned()
         }
-        Content::Recognised { name } => name.clone(),
+        Content::Recognised { name, .. } => name.clone(),
         Content::Damaged { format, .. } => (*format).to_owned(),
         Content::Table { format, .. } | Content::Member { format, .. } => (*format).to_owned(),
         Content::Unknown { .. } => "unknown".to_owned(),
@@ -175,6 +175,9 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("negative/util-linux-bcachefs.img.zst", "bcachefs"),
     // The first 35 KB of a hybrid ISO: its MBR is shown as long as ISO 9660 has no reader.
     ("negative/file-tests-x.iso.img.zst", "mbr"),
+    ("negative/util-linux-cs_fvault2.img.zst", "cs_fvault2"),
+    ("negative/util-linux-dasd-cdl.img.zst", "dasd"),
+    ("negative/util-linux-scoutfs_meta.img.zst", "scoutfs_meta"),
     // Only ext4's own reader can say what a journal device is.
     ("negative/util-linux-jbd.img.zst", "ext4"),
 ];

@@ -68,7 +68,7 @@ pub fn kind(content: &Content) -> String {
         Content::FileSystem { format, .. } => format!("file system {format}"),
         Content::Table { format, .. } => format!("table {format}"),
         Content::Member { format, .. } => format!("member {format}"),
-        Content::Recognised { name } => format!("recognised {name}"),
+        Content::Recognised { name, .. } => format!("recognised {name}"),
         Content::Damaged { error, .. } => format!("damaged {error}"),
         Content::Unknown { what, .. } => format!("unknown {what}"),
     }

@@ -51,6 +51,7 @@ fn damaged() -> Content {
 fn recognised() -> Content {
     Content::Recognised {
         name: "vfat".to_owned(),
+        lacks: "its files cannot be shown",
     }
 }
 

@@ -129,8 +129,9 @@ fn content(content: &Content) -> Value {
             add("set", set.as_str().into());
             "member"
         }
-        Content::Recognised { name } => {
+        Content::Recognised { name, lacks } => {
             add("format", name.as_str().into());
+            add("lacks", (*lacks).into());
             "recognised"
         }
         Content::Damaged { error, .. } => {
@@ -187,7 +188,9 @@ mod tests {
         assert_eq!(volumes[0]["partition"]["label"], "E\x1b[31mSP");
         assert_eq!(
             volumes[0]["content"],
-            json!({"kind": "recognised", "format": "FAT"})
+            json!({
+                "kind": "recognised", "format": "FAT", "lacks": "its files cannot be shown",
+            })
         );
         let root = &volumes[1]["content"];
         assert_eq!(root["kind"], "filesystem");

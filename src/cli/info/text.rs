@@ -224,10 +224,9 @@ fn title(content: &Content) -> String {
     title.push_str(&match content {
         Content::FileSystem { .. } | Content::Table { .. } => String::new(),
         Content::Member { set, .. } => format!(": member of {}", cut(set.as_bytes())),
-        Content::Recognised { name } => format!(
-            "{} (recognised; its files cannot be shown)",
-            cut(name.as_bytes())
-        ),
+        Content::Recognised { name, lacks } => {
+            format!("{} (recognised; {lacks})", cut(name.as_bytes()))
+        }
         Content::Damaged { format, error, .. } => {
             // The error begins with the format too, which is said already.
             let error = error.to_string();
@@ -304,7 +303,10 @@ pub(super) mod tests {
             bootable: true,
             container: false,
         });
-        esp.content = Content::Recognised { name: "FAT".into() };
+        esp.content = Content::Recognised {
+            name: "FAT".into(),
+            lacks: "its files cannot be shown",
+        };
         let mut root = volume("p2", 1024, 1024);
         root.content = Content::FileSystem {
             format: "ext4",
