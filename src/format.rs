@@ -56,6 +56,14 @@ pub enum Set {
         expected: u32,
         /// Newer members have the higher number.
         event: u64,
+        /// The members that it names, each by an identifier of its own: for those that do not say
+        /// themselves which set they are of.
+        names: Vec<String>,
+    },
+    /// It is one member of a set that only the others name.
+    Stray {
+        /// What they name it by.
+        id: String,
     },
 }
 

@@ -5,11 +5,12 @@ mod image;
 mod names;
 mod probe;
 mod unknown;
+mod waiting;
 mod worklist;
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Digest, Format, Layer, Partition};
 use crate::source::SharedSource;
@@ -193,20 +194,26 @@ impl Stack {
     /// What the image layer refuses, and `Invalid` for a `--format` that nothing is called. What is
     /// wrong further down is in the nodes instead.
     pub fn open(image: SharedSource, context: &Context) -> Result<Self> {
-        Self::open_with(Registries::BUILT_IN, image, context)
+        Self::open_with(Registries::BUILT_IN, image, Vec::new(), context)
     }
 
-    /// [`Stack::open`] with other formats than the program's own.
+    /// [`Stack::open`] of an image and the `others` that the user added to it, each with its own
+    /// context, by the formats of `registries`. Their disks stand behind the image's own.
     ///
     /// # Errors
-    /// As there.
+    /// As there, for each of the images.
     pub fn open_with(
         registries: Registries,
         image: SharedSource,
+        others: Vec<(SharedSource, Context)>,
         context: &Context,
     ) -> Result<Self> {
         check_format_name(&registries, context)?;
-        let disks = image::open(registries, image, context)?;
+        let mut disks = vec![image::open(registries, image, context)?];
+        for (other, context) in others {
+            let name = || crate::error::printable(&context.origin.name);
+            disks.push(image::open(registries, other, &context).context(name)?);
+        }
         let mut inside = context.clone();
         inside.options.format = context.options.formats().next_back().map(str::to_owned);
         let (disks, sets) = worklist::run(&registries, disks, &inside);

@@ -307,7 +307,7 @@ mod tests {
         let mut context = Context::new(Cache::new(1 << 20));
         context.options.format = format.map(str::to_owned);
         let image = Arc::new(Memory(image.to_vec()));
-        let stack = Stack::open_with(registries, image, &context)?;
+        let stack = Stack::open_with(registries, image, Vec::new(), &context)?;
         let formats = stack.layers.iter().map(|layer| layer.format).collect();
         let disk = stack.disks.first().unwrap();
         Ok((formats, disk.source.as_ref().unwrap().size()))

@@ -7,11 +7,20 @@ use crate::error::printable;
 /// The directories of links that the tree adds.
 const RESERVED: [&str; 4] = ["by-label", "by-uuid", "by-partlabel", "by-partuuid"];
 
+/// Whose volumes share their directories: those of one table, or of one set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// The volumes in a node, by its number.
+    Node(usize),
+    /// The volumes of a set, by its number.
+    Set(usize),
+}
+
 /// What stands at a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
-    /// A directory of volumes, which more volumes may join.
-    Directory,
+    /// A directory of volumes, which more volumes of the same group may join.
+    Directory(Group),
     /// A volume, or its raw file.
     Volume,
 }
@@ -29,11 +38,13 @@ impl Names {
         }
     }
 
-    /// A path of its own for the volume that its format calls `name`, below the volume `parent`.
-    pub(super) fn give(&mut self, parent: Option<&str>, name: &str) -> String {
+    /// A path of its own for the volume of `group` that its format calls `name`, below the volume
+    /// `parent`. Two groups have two directories, also where both call theirs the same.
+    pub(super) fn give(&mut self, parent: Option<&str>, group: Group, name: &str) -> String {
         let mut path = String::new();
         if let Some(parent) = parent {
-            self.taken.insert(parent.to_owned(), Taken::Directory);
+            let directory = Taken::Directory(group);
+            self.taken.insert(parent.to_owned(), directory);
             path.push_str(parent);
         }
         let mut components = name.split('/').filter(|part| !part.is_empty()).peekable();
@@ -45,7 +56,7 @@ impl Names {
             let kind = if last {
                 Taken::Volume
             } else {
-                Taken::Directory
+                Taken::Directory(group)
             };
             path = self.take(&path, component, kind);
         }
@@ -77,7 +88,7 @@ impl Names {
 
     fn is_free(&self, path: &str, kind: Taken) -> bool {
         match kind {
-            Taken::Directory => self.taken.get(path).is_none_or(|taken| *taken == kind),
+            Taken::Directory(_) => self.taken.get(path).is_none_or(|taken| *taken == kind),
             Taken::Volume => {
                 !self.taken.contains_key(path) && !self.taken.contains_key(&raw_name(path))
             }
@@ -110,32 +121,45 @@ fn safe(component: &str) -> String {
 mod tests {
     use super::*;
 
+    const VG: Group = Group::Set(0);
+
     #[test]
     fn a_taken_name_gets_a_suffix_and_so_does_one_that_is_anothers_raw_file() {
         let mut names = Names::new();
-        assert_eq!(names.give(None, "p1"), "p1");
-        assert_eq!(names.give(None, "p1"), "p1~2");
-        assert_eq!(names.give(None, "p1.img"), "p1.img~2");
-        assert_eq!(names.give(None, "by-label"), "by-label~2");
+        assert_eq!(names.give(None, VG, "p1"), "p1");
+        assert_eq!(names.give(None, VG, "p1"), "p1~2");
+        assert_eq!(names.give(None, VG, "p1.img"), "p1.img~2");
+        assert_eq!(names.give(None, VG, "by-label"), "by-label~2");
     }
 
     #[test]
     fn a_volume_group_called_like_a_partition_keeps_its_volumes_together() {
         let mut names = Names::new();
-        assert_eq!(names.give(None, "p1"), "p1");
-        assert_eq!(names.give(None, "p1/root"), "p1~2/root");
-        assert_eq!(names.give(None, "p1/home"), "p1~2/home");
-        assert_eq!(names.give(None, "vg0/root"), "vg0/root");
-        assert_eq!(names.give(None, "vg0"), "vg0~2");
+        assert_eq!(names.give(None, VG, "p1"), "p1");
+        assert_eq!(names.give(None, VG, "p1/root"), "p1~2/root");
+        assert_eq!(names.give(None, VG, "p1/home"), "p1~2/home");
+        assert_eq!(names.give(None, VG, "vg0/root"), "vg0/root");
+        assert_eq!(names.give(None, VG, "vg0"), "vg0~2");
     }
 
     #[test]
     fn a_name_is_a_path_of_plain_components() {
         let mut names = Names::new();
-        assert_eq!(names.give(None, "../etc"), "\\x2e\\x2e/etc");
-        assert_eq!(names.give(None, "/"), "volume");
-        assert_eq!(names.give(None, "a\x1bb"), "a\\x1bb");
-        assert_eq!(names.give(None, &"ä".repeat(400)), "ä".repeat(100));
-        assert_eq!(names.give(Some("p1"), "p2"), "p1/p2");
+        assert_eq!(names.give(None, VG, "../etc"), "\\x2e\\x2e/etc");
+        assert_eq!(names.give(None, VG, "/"), "volume");
+        assert_eq!(names.give(None, VG, "a\x1bb"), "a\\x1bb");
+        assert_eq!(names.give(None, VG, &"ä".repeat(400)), "ä".repeat(100));
+        assert_eq!(names.give(Some("p1"), VG, "p2"), "p1/p2");
+    }
+
+    #[test]
+    fn two_groups_of_one_name_have_two_directories() {
+        let mut names = Names::new();
+        let mut give = |set, name| names.give(None, Group::Set(set), name);
+        assert_eq!(give(0, "vg0/root"), "vg0/root");
+        assert_eq!(give(1, "vg0/root"), "vg0~2/root");
+        assert_eq!(give(1, "vg0/home"), "vg0~2/home");
+        assert_eq!(give(0, "vg0/home"), "vg0/home");
+        assert_eq!(give(2, "vg0/home"), "vg0~3/home");
     }
 }

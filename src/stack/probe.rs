@@ -102,10 +102,10 @@ impl Reader {
             .map(|first| self.describe(&**first))
             .unwrap_or_default();
         let opened = match self {
-            Self::Volume(format) => (format.open)(members, context).map(|volumes| Found::Table {
+            Self::Volume(format) => (format.open)(members, context).map(|opened| Found::Table {
                 format: format.name,
-                description: description.clone(),
-                volumes,
+                description: opened.description.unwrap_or_else(|| description.clone()),
+                volumes: opened.volumes,
             }),
             Self::FileSystem(format) => {
                 (format.open)(members, context).map(|opened| Found::FileSystem {
@@ -192,7 +192,7 @@ impl Subject<'_> {
             Set::Alone | Set::Trailer => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
-            member @ Set::Member { .. } => Found::Member {
+            member @ (Set::Member { .. } | Set::Stray { .. }) => Found::Member {
                 reader: claim.reader,
                 description: claim.reader.describe(&**self.source),
                 set: member.clone(),

@@ -2,22 +2,23 @@
 //! turn up; members of sets wait until nothing else is left to do, since the others may turn up
 //! deeper down.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::names::Names;
+use super::names::{Group, Names};
 use super::probe::{self, Found, Reader, Subject};
+use super::waiting::{Due, Member, Waiting};
 use super::{Assembly, Content, Node, Registries};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::format::{Context, Disk, Partition, Set, Volume};
 use crate::source::SharedSource;
 
 /// How many nodes there may be: overlapping partitions that hold tables multiply without end.
 const MOST_NODES: usize = 4096;
 
-/// What is in `disks`, and what their members hold together.
+/// What is in the disks of each of the `images`, and what their members hold together.
 pub(super) fn run(
     registries: &Registries,
-    disks: Vec<Disk>,
+    images: Vec<Vec<Disk>>,
     context: &Context,
 ) -> (Vec<Node>, Vec<Assembly>) {
     let mut worklist = Worklist {
@@ -25,15 +26,29 @@ pub(super) fn run(
         names: Names::new(),
         drafts: Vec::new(),
         queue: VecDeque::new(),
-        waiting: BTreeMap::new(),
+        waiting: Waiting::default(),
         sets: Vec::new(),
     };
-    let single = disks.len() == 1;
-    for disk in disks {
-        worklist.add_disk(disk, single, context);
+    for (index, disks) in images.into_iter().enumerate() {
+        let single = disks.len() == 1;
+        for mut disk in disks {
+            if index > 0 {
+                disk.name = name_of_other(index, &disk.name, single);
+            }
+            worklist.add_disk(disk, single && index == 0, context);
+        }
     }
     worklist.work();
     worklist.finish()
+}
+
+/// What a disk is called that its own image, the one number `index` from 0, calls `name`.
+fn name_of_other(index: usize, name: &str, single: bool) -> String {
+    let number = index.saturating_add(1);
+    match single {
+        true => format!("disk{number}"),
+        false => format!("disk{number}-{name}"),
+    }
 }
 
 /// What a partition that holds others, or the table itself, is called.
@@ -75,21 +90,12 @@ enum Home {
     Set(usize),
 }
 
-/// A member that waits for the others.
-struct Waiting {
-    draft: usize,
-    reader: Reader,
-    role: u32,
-    expected: u32,
-    event: u64,
-}
-
 struct Worklist<'a> {
     registries: &'a Registries,
     names: Names,
     drafts: Vec<Draft>,
     queue: VecDeque<usize>,
-    waiting: BTreeMap<(&'static str, String), Vec<Waiting>>,
+    waiting: Waiting,
     sets: Vec<Assembly>,
 }
 
@@ -98,7 +104,9 @@ impl Worklist<'_> {
         let mut context = context.clone();
         context.options.sector_size.get_or_insert(disk.sector_size);
         let node = Node {
-            name: self.names.give(None, &disk.name),
+            name: self
+                .names
+                .give(None, Group::Node(self.drafts.len()), &disk.name),
             source: Ok(disk.source),
             location: None,
             partition: None,
@@ -123,10 +131,13 @@ impl Worklist<'_> {
             while let Some(index) = self.queue.pop_front() {
                 self.examine(index);
             }
-            let Some(members) = self.next_set() else {
-                return;
-            };
-            self.assemble(members);
+            match self.waiting.next() {
+                Some(due) => self.assemble(due),
+                None => match self.waiting.next_stray() {
+                    Some((draft, reader)) => self.open_alone(draft, reader),
+                    None => return,
+                },
+            }
         }
     }
 
@@ -216,6 +227,11 @@ impl Worklist<'_> {
         };
         let parent = holder.filter(|draft| !draft.is_top);
         let parent = parent.map(|draft| draft.node.name.clone());
+        let group = match home {
+            Home::Set(index) => Group::Set(index),
+            Home::Draft(index) => Group::Node(index),
+            Home::Stack => return,
+        };
         let depth = match home {
             Home::Set(index) => self.depth_of_set(index),
             Home::Draft(_) | Home::Stack => holder.map_or(0, |draft| draft.depth),
@@ -232,7 +248,7 @@ impl Worklist<'_> {
                 return context.notices.add(text);
             }
             let node = Node {
-                name: self.names.give(parent.as_deref(), &volume.name),
+                name: self.names.give(parent.as_deref(), group, &volume.name),
                 source: volume.source,
                 location: volume.location,
                 partition: volume.partition,
@@ -252,79 +268,55 @@ impl Worklist<'_> {
         depths.map(|draft| draft.depth).max().unwrap_or(0)
     }
 
-    /// Notes the member; gives the set's name.
+    /// Notes the member; gives the set's name, none for a stray.
     fn wait(&mut self, reader: Reader, set: Set, index: Option<usize>) -> String {
-        let (
-            Set::Member {
-                set,
-                role,
-                expected,
-                event,
-            },
-            Some(draft),
-        ) = (set, index)
-        else {
-            return String::new();
+        let name = match &set {
+            Set::Member { set, .. } => set.clone(),
+            _ => String::new(),
         };
-        let key = (reader.name(), set.clone());
-        self.waiting.entry(key).or_default().push(Waiting {
-            draft,
+        if let Some(draft) = index {
+            self.waiting.add(draft, reader, set);
+        }
+        name
+    }
+
+    fn assemble(&mut self, due: Due) {
+        let Due {
             reader,
-            role,
+            set,
+            members,
             expected,
-            event,
+        } = due;
+        let found = self.check_places(&set, &members);
+        let found = found.and_then(|members| {
+            self.check_depth(&members)?;
+            Ok(members)
         });
-        set
-    }
-
-    /// A set to open: one whose members are all there before one that lacks some, which another
-    /// set's volumes may still bring.
-    fn next_set(&mut self) -> Option<((&'static str, String), Vec<Waiting>)> {
-        let complete = |members: &Vec<Waiting>| {
-            let roles: std::collections::BTreeSet<u32> =
-                members.iter().map(|member| member.role).collect();
-            let expected = members.iter().map(|member| member.expected).max();
-            u32::try_from(roles.len()).ok() >= expected
+        let (members, refused) = match found {
+            Ok(members) => (members, None),
+            Err(error) => (
+                members.iter().map(|member| member.draft).collect(),
+                Some(error),
+            ),
         };
-        let found = self.waiting.iter().find(|(_, members)| complete(members));
-        let key = found.or(self.waiting.iter().next())?.0.clone();
-        self.waiting.remove_entry(&key)
-    }
-
-    fn assemble(&mut self, ((format, set), mut members): ((&'static str, String), Vec<Waiting>)) {
-        // By role, the newest first; of two with one role the older is left out.
-        members.sort_by(|a, b| a.role.cmp(&b.role).then(b.event.cmp(&a.event)));
-        self.drop_doubles(&set, &mut members);
-        let Some(first) = members.first() else {
-            return;
-        };
-        let reader = first.reader;
-        let expected = members.iter().map(|member| member.expected).max();
-        let drafts = || {
-            members
-                .iter()
-                .filter_map(|member| self.drafts.get(member.draft))
-        };
-        let sources: Vec<SharedSource> = drafts()
-            .filter_map(|draft| draft.node.source.as_ref().ok().cloned())
-            .collect();
+        let drafts = || members.iter().filter_map(|index| self.drafts.get(*index));
+        let sources = drafts().filter_map(|draft| draft.node.source.as_ref().ok().cloned());
+        let sources: Vec<SharedSource> = sources.collect();
         let names = drafts().map(|draft| draft.node.name.clone()).collect();
-        let too_deep = drafts().any(|draft| draft.depth >= probe::DEPTH);
         let Some(context) = drafts().next().map(|draft| draft.context.clone()) else {
             return;
         };
-        let found = if too_deep {
-            let error = Error::unsupported(format!("nesting depth is over {}", probe::DEPTH));
-            probe::damaged(format, <_>::default(), error)
-        } else {
-            reader.open(&sources, &context)
+        let found = match refused {
+            Some(error) => probe::damaged(reader.name(), <_>::default(), error),
+            None => reader.open(&sources, &context),
         };
+        self.name_set(&members, &set);
         let index = self.sets.len();
         self.sets.push(Assembly {
-            format,
+            format: reader.name(),
             set,
             members: names,
-            expected: expected.unwrap_or(0),
+            expected,
             content: not_examined(),
         });
         let content = self.settle(found, Home::Set(index), None);
@@ -333,19 +325,68 @@ impl Worklist<'_> {
         }
     }
 
-    fn drop_doubles(&self, set: &str, members: &mut Vec<Waiting>) {
-        let mut last = None;
-        members.retain(|member| {
-            let double = last == Some(member.role);
-            last = Some(member.role);
-            if double && let Some(draft) = self.drafts.get(member.draft) {
+    /// The members without those that another, newer one has the place of.
+    ///
+    /// # Errors
+    /// `Corrupt` where two are equally new: which of them is right cannot be told.
+    fn check_places(&self, set: &str, members: &[Member]) -> Result<Vec<usize>> {
+        let name = |member: &Member| {
+            let draft = self.drafts.get(member.draft);
+            draft.map_or("", |draft| draft.node.name.as_str())
+        };
+        let mut kept: Vec<&Member> = Vec::new();
+        for member in members {
+            let Some(last) = kept.last().filter(|last| last.place == member.place) else {
+                kept.push(member);
+                continue;
+            };
+            if last.event == member.event {
+                let (one, other) = (name(last), name(member));
+                let text = format!("{one} and {other} are the same member: one is a copy");
+                return Err(Error::corrupt(text));
+            }
+            if let Some(draft) = self.drafts.get(member.draft) {
                 let set = crate::error::printable(set.as_bytes());
                 let text = "another member has the same place in it and is newer";
                 let line = format!("{}: set {set}: {text}", draft.node.name);
                 draft.context.notices.add(line);
             }
-            !double
-        });
+        }
+        Ok(kept.iter().map(|member| member.draft).collect())
+    }
+
+    fn check_depth(&self, members: &[usize]) -> Result<()> {
+        let mut drafts = members.iter().filter_map(|index| self.drafts.get(*index));
+        if drafts.any(|draft| draft.depth >= probe::DEPTH) {
+            let text = format!("nesting depth is over {}", probe::DEPTH);
+            return Err(Error::unsupported(text));
+        }
+        Ok(())
+    }
+
+    /// Notes in each member which set it is of: a stray did not know.
+    fn name_set(&mut self, members: &[usize], name: &str) {
+        for index in members {
+            let draft = self.drafts.get_mut(*index);
+            if let Some(Content::Member { set, .. }) = draft.map(|it| &mut it.node.content) {
+                name.clone_into(set);
+            }
+        }
+    }
+
+    /// Opens a member that no other has named.
+    fn open_alone(&mut self, index: usize, reader: Reader) {
+        let Some(draft) = self.drafts.get(index) else {
+            return;
+        };
+        let Ok(source) = &draft.node.source else {
+            return;
+        };
+        let found = reader.open(std::slice::from_ref(source), &draft.context);
+        let content = self.settle(found, Home::Draft(index), Some(index));
+        if let Some(draft) = self.drafts.get_mut(index) {
+            draft.node.content = content;
+        }
     }
 
     /// Puts every node into what holds it. A holder always stands before what it holds, so going

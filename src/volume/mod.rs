@@ -1,11 +1,20 @@
 //! Partitions → volumes: the registry of volume managers.
 
 use crate::error::Result;
-use crate::format::{Context, Format, Volume};
+use crate::format::{Context, Description, Format, Volume};
 use crate::source::SharedSource;
 
 /// How a volume manager opens: the members of its set in, its volumes out.
-pub type Open = fn(&[SharedSource], &Context) -> Result<Vec<Volume>>;
+pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
+
+/// What the members of a set hold together.
+#[derive(Default)]
+pub struct Opened {
+    /// Its volumes, in the manager's order.
+    pub volumes: Vec<Volume>,
+    /// What it says of itself, where that is more than each of its members says.
+    pub description: Option<Description>,
+}
 
 /// Every volume manager, in probe order.
 pub const FORMATS: &[Format<Open>] = &[];

@@ -7,6 +7,7 @@ use imgmount::error::{Error, Result};
 use imgmount::format::{Context, Description, Format, Options, Set, Volume};
 use imgmount::source::{Memory, SharedSource, Source, read_vec};
 use imgmount::stack::{Content, Registries, Stack};
+use imgmount::volume::Opened;
 
 use super::synthetic::Synthetic;
 use crate::partition::disk;
@@ -27,15 +28,20 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
     let Ok(head) = read_vec(source, 0, 512) else {
         return Ok(None);
     };
+    if head.starts_with(b"FAKEST") {
+        let id = char::from(head[9]).to_string();
+        return Ok(Some(Set::Stray { id }));
+    }
     Ok(head.starts_with(b"FAKEVG").then(|| Set::Member {
         set: char::from(head[9]).to_string(),
         role: head[6].into(),
         expected: head[7].into(),
         event: head[8].into(),
+        names: vec![char::from(head[9]).to_string()],
     }))
 }
 
-fn open(members: &[SharedSource], _: &Context) -> Result<Vec<Volume>> {
+fn open(members: &[SharedSource], _: &Context) -> Result<Opened> {
     let expected = read_vec(&*members[0], 7, 1)?[0];
     let mut bytes = Vec::new();
     for member in members {
@@ -44,7 +50,7 @@ fn open(members: &[SharedSource], _: &Context) -> Result<Vec<Volume>> {
     }
     let source: SharedSource = Arc::new(Memory(bytes));
     let missing = usize::from(expected) - members.len();
-    Ok(vec![Volume {
+    let volumes = vec![Volume {
         name: "vg0/root".to_owned(),
         source: match missing {
             0 => Ok(source),
@@ -52,7 +58,11 @@ fn open(members: &[SharedSource], _: &Context) -> Result<Vec<Volume>> {
         },
         location: None,
         partition: None,
-    }])
+    }];
+    Ok(Opened {
+        volumes,
+        description: None,
+    })
 }
 
 /// ISO 9660 as far as its magic goes: what a reader would be to the stack.
@@ -80,6 +90,13 @@ fn member(role: u8, expected: u8, event: u8, set: u8, data: u8) -> Vec<u8> {
     bytes
 }
 
+/// A member that only the members of set `id` name.
+fn stray(id: u8, data: u8) -> Vec<u8> {
+    let mut bytes = member(0, 1, 0, id, data);
+    bytes[..6].copy_from_slice(b"FAKEST");
+    bytes
+}
+
 /// A disk with an MBR and `parts` one behind the other from sector 1 on.
 fn mbr(parts: &[Vec<u8>]) -> Vec<u8> {
     let mut disk = vec![0; 512];
@@ -96,8 +113,17 @@ fn mbr(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn look(bytes: Vec<u8>) -> (Stack, Vec<String>) {
+    look_at(vec![bytes])
+}
+
+/// What is in several images, the second and further added to the first.
+fn look_at(images: Vec<Vec<u8>>) -> (Stack, Vec<String>) {
     let context = disk::context(Options::default());
-    let stack = Stack::open_with(REGISTRIES, Arc::new(Memory(bytes)), &context).unwrap();
+    let images = images.into_iter();
+    let mut images = images.map(|bytes| -> SharedSource { Arc::new(Memory(bytes)) });
+    let first = images.next().unwrap();
+    let others = images.map(|other| (other, context.clone())).collect();
+    let stack = Stack::open_with(REGISTRIES, first, others, &context).unwrap();
     (stack, context.notices.all())
 }
 
@@ -124,6 +150,59 @@ fn members_wait_for_each_other_also_at_different_depths() {
     assert!(matches!(stack.nodes()[1].content, Content::Member { .. }));
 }
 
+/// The names of all nodes.
+fn names(stack: &Stack) -> Vec<String> {
+    stack.nodes().iter().map(|node| node.name.clone()).collect()
+}
+
+#[test]
+fn members_on_several_images_are_one_set_in_any_order() {
+    let first = mbr(&[member(0, 2, 1, b'a', b'x')]);
+    let second = member(1, 2, 1, b'a', b'y');
+    let mut expected = vec![b'x'; 7 * 512];
+    expected.extend([b'y'; 7 * 512]);
+    let (stack, _) = look_at(vec![first.clone(), second.clone()]);
+    assert_eq!(volume_bytes(&stack, 0), Ok(expected.clone()));
+    assert_eq!(names(&stack), ["disk", "p1", "disk2", "vg0/root"]);
+    let (stack, _) = look_at(vec![second, first]);
+    assert_eq!(volume_bytes(&stack, 0), Ok(expected));
+    assert_eq!(names(&stack), ["disk", "disk2", "disk2/p1", "vg0/root"]);
+}
+
+#[test]
+fn a_member_that_does_not_know_its_set_is_named_by_another() {
+    let (stack, _) = look(mbr(&[stray(b'2', b'y'), member(0, 2, 1, b'2', b'x')]));
+    let mut expected = vec![b'x'; 7 * 512];
+    expected.extend([b'y'; 7 * 512]);
+    assert_eq!(volume_bytes(&stack, 0), Ok(expected));
+    assert_eq!(stack.sets[0].members, ["p2", "p1"]);
+    let Content::Member { set, .. } = &stack.nodes()[1].content else {
+        panic!("no member");
+    };
+    assert_eq!(set, "2");
+}
+
+#[test]
+fn a_member_that_nobody_names_is_opened_by_itself() {
+    let (stack, _) = look(mbr(&[stray(b'3', b'y'), member(0, 1, 1, b'2', b'x')]));
+    assert_eq!(stack.sets[0].members, ["p2"]);
+    let alone = &stack.nodes()[1];
+    assert!(matches!(alone.content, Content::Table { .. }));
+    assert_eq!(alone.content.children()[0].name, "p1/vg0/root");
+}
+
+#[test]
+fn copies_of_one_member_are_refused_and_both_are_named() {
+    let one = member(0, 1, 4, b'a', b'o');
+    let (stack, _) = look(mbr(&[one.clone(), one, member(0, 1, 1, b'z', b'z')]));
+    let kind = disk::kind(&stack.sets[0].content);
+    assert_eq!(
+        kind,
+        "damaged fakevg: p1 and p2 are the same member: one is a copy"
+    );
+    assert_eq!(volume_bytes(&stack, 1), Ok(vec![b'z'; 7 * 512]));
+}
+
 #[test]
 fn a_set_in_a_volume_of_another_set_opens_after_it() {
     // Set b's first member is spread over the two of set a; its second is a partition by itself.
@@ -137,7 +216,7 @@ fn a_set_in_a_volume_of_another_set_opens_after_it() {
     assert_eq!(stack.sets.len(), 2);
     assert_eq!(stack.sets[0].set, "a");
     assert_eq!(stack.sets[1].members, ["vg0/root", "p2"]);
-    assert_eq!(stack.sets[1].content.children()[0].name, "vg0/root~2");
+    assert_eq!(stack.sets[1].content.children()[0].name, "vg0~2/root");
     assert_eq!(volume_bytes(&stack, 1).unwrap()[..512], [b'i'; 512]);
 }
 
@@ -229,7 +308,7 @@ fn g09_a_hybrid_iso_with_a_reader_is_the_iso() {
             ..Options::default()
         });
         let source = Arc::new(Memory(bytes.clone()));
-        let stack = Stack::open_with(registries, source, &context).unwrap();
+        let stack = Stack::open_with(registries, source, Vec::new(), &context).unwrap();
         (disk::kind(&stack.disks[0].content), context.notices.all())
     };
     let (kind, notices) = open(None);

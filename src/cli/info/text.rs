@@ -62,12 +62,13 @@ impl Page {
         self.indent.truncate(before);
     }
 
-    /// What the image says of itself, and below it each image that it wraps or stands on.
+    /// What the image says of itself, and below it each image that it wraps or stands on; then the
+    /// same of those that the user added.
     fn layers(&mut self, layers: &[Layer]) {
         let before = self.indent.len();
-        for layer in layers {
+        for (index, layer) in layers.iter().enumerate() {
             self.indent.push_str(&"  ".repeat(layer.depth));
-            if layer.depth > 0 {
+            if index > 0 {
                 self.line(&format!("{}: {}", cut(&layer.name), layer.format));
             }
             self.within(|page| {
