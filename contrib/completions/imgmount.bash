@@ -53,7 +53,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
+            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -84,6 +84,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -134,7 +149,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -165,6 +180,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -211,7 +241,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -230,6 +260,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -276,7 +321,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-o -v -h --force --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-o -v -h --force --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -295,6 +340,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -341,7 +401,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,6 +450,21 @@ _imgmount() {
                     fi
                     return 0
                     ;;
+                --with)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --offset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -422,7 +497,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -441,6 +516,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -487,7 +577,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +608,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -564,7 +669,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,6 +700,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -641,7 +761,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -672,6 +792,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -718,7 +853,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__tar)
-            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
+            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -749,6 +884,21 @@ _imgmount() {
                     return 0
                     ;;
                 --allow-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --with)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= o= v/verbose completions= manual h/help V/version
+    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= o= v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -32,6 +32,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it fo
 complete -c imgmount -n "__fish_imgmount_needs_command" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_needs_command" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -68,6 +69,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'T
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -85,6 +87,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Ta
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -105,6 +108,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -129,6 +133,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -150,6 +155,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -166,6 +172,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -186,6 +193,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -203,6 +211,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'T
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r
@@ -223,6 +232,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l sector-size -d 'Bytes in a sector of the disk; without it, as the partition table shows itself' -r

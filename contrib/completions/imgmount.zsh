@@ -22,6 +22,7 @@ _imgmount() {
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -62,6 +63,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -88,6 +90,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -114,6 +117,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -146,6 +150,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -174,6 +179,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -198,6 +204,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -225,6 +232,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -250,6 +258,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
@@ -276,6 +285,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \

@@ -140,6 +140,10 @@ pub struct Opening {
     /// This file may be opened where an image names it: its backing file in another directory
     #[arg(long = "allow-file", value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub allow_files: Vec<PathBuf>,
+    /// Another image whose disks belong to this one's: of the same volume group, array or file
+    /// system
+    #[arg(long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
+    pub with: Vec<PathBuf>,
     /// Where in the file the disk or volume starts
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub offset: Option<u64>,
@@ -405,6 +409,7 @@ impl Opening {
             length: self.length.or(usual.length),
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
             allow_files: self.allow_files.clone(),
+            with: self.with.clone(),
             no_index: self.no_index,
             typed: self.typed.clone(),
         }

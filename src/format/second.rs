@@ -163,6 +163,17 @@ impl Context {
         opened.context(|| printable(name))
     }
 
+    /// The bytes and the context of `other`, an image that the user added to this one.
+    #[must_use]
+    pub fn other(&self, other: Neighbour) -> (SharedSource, Self) {
+        let mut context = self.below(other.name.clone());
+        context.origin = Origin::new(other.name, other.identity);
+        context.neighbours = other.neighbours;
+        // What is kept belongs to the file that the user named first.
+        context.stored = Arc::new(Nobody);
+        (self.cached(other.source), context)
+    }
+
     /// The same for an image called `name`, with none of what the user chose for this one.
     fn below(&self, name: Vec<u8>) -> Self {
         let mut below = self.clone();

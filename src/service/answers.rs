@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
-use super::image_file::ImageFile;
+use super::image_file::{self, ImageFile};
 use super::mount::Request;
 use super::neighbours::{Home, Policy};
+use super::open;
 use super::stored::{self, LayerKey, MOST_BYTES, Store};
 use super::wire::{Answer, Question};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 
 /// Everything that an answer may need.
 pub(super) struct Answers {
@@ -21,25 +22,51 @@ pub(super) struct Answers {
     /// The directories of the files that were passed on, by the numbers that the worker knows them
     /// by; that of the image is the first.
     homes: Vec<Arc<Home>>,
+    /// The images that the user added, until the worker has them.
+    others: Vec<Option<Other>>,
     store: Option<Store>,
     /// What the worker is writing, to be kept once it says that it is whole.
     saving: Option<(LayerKey, File)>,
+}
+
+/// An image that the user added.
+struct Other {
+    image: ImageFile,
+    name: Vec<u8>,
+    /// The number of its directory.
+    home: usize,
 }
 
 impl Answers {
     /// To questions about `image`, which `request` is about.
     ///
     /// # Errors
-    /// `NotFound` for a file that is allowed and is not there.
+    /// `NotFound` for a file that is allowed or added and is not there.
     pub(super) fn new(request: &Request, image: &ImageFile) -> Result<Self> {
         let options = &request.open;
         let directories = stored::usual();
+        let mut homes = vec![Arc::new(Home::of(&request.image))];
+        let mut others = Vec::new();
+        for path in &options.with {
+            others.push(Some(Other {
+                image: image_file::open(path).context(|| super::shown(path))?,
+                name: open::file_name(path),
+                home: homes.len(),
+            }));
+            homes.push(Arc::new(Home::of(path)));
+        }
         Ok(Self {
             policy: options.policy(&request.image)?,
-            homes: vec![Arc::new(Home::of(&request.image))],
+            homes,
+            others,
             store: (!options.no_index).then(|| Store::new(&image.file, directories)),
             saving: None,
         })
+    }
+
+    /// How many images the user added.
+    pub(super) fn others(&self) -> usize {
+        self.others.len()
     }
 
     /// Keeps what is kept in `directory`.
@@ -53,6 +80,10 @@ impl Answers {
     pub(super) fn answer(&mut self, question: Question) -> (Answer, Option<OwnedFd>) {
         match question {
             Question::File { home, name } => match self.file(home, &name) {
+                Ok((answer, file)) => (answer, Some(file.into())),
+                Err(error) => (Answer::Refused(error), None),
+            },
+            Question::Other { number } => match self.other(number) {
                 Ok((answer, file)) => (answer, Some(file.into())),
                 Err(error) => (Answer::Refused(error), None),
             },
@@ -97,6 +128,18 @@ impl Answers {
             notices: found.notices,
         };
         Ok((answer, found.file))
+    }
+
+    fn other(&mut self, number: usize) -> Result<(Answer, File)> {
+        let other = self.others.get_mut(number).and_then(Option::take);
+        let unknown = || Error::invalid("the worker asks for an image that there is none of");
+        let other = other.ok_or_else(unknown)?;
+        let answer = Answer::File {
+            name: other.name,
+            home: other.home,
+            notices: other.image.notices,
+        };
+        Ok((answer, other.image.file))
     }
 
     /// The names in a directory, each with a zero byte behind it: too many for a message.

@@ -82,14 +82,14 @@ impl Beside {
             notices,
         }
     }
-}
 
-impl Neighbours for Beside {
-    fn open(&self, name: &[u8]) -> Result<Neighbour> {
-        let question = Question::File {
-            home: self.home,
-            name: name.get(..LONGEST).unwrap_or(name).to_vec(),
-        };
+    /// The image number `number` that the user added to it.
+    pub(super) fn other(&self, number: usize) -> Result<Neighbour> {
+        self.neighbour(Question::Other { number })
+    }
+
+    /// The file that `question` asks for.
+    fn neighbour(&self, question: Question) -> Result<Neighbour> {
         let (answer, file) = self.supervisor.ask(question)?;
         let Answer::File {
             name,
@@ -119,6 +119,15 @@ impl Neighbours for Beside {
                 home,
                 notices: self.notices.clone(),
             }),
+        })
+    }
+}
+
+impl Neighbours for Beside {
+    fn open(&self, name: &[u8]) -> Result<Neighbour> {
+        self.neighbour(Question::File {
+            home: self.home,
+            name: name.get(..LONGEST).unwrap_or(name).to_vec(),
         })
     }
 

@@ -12,13 +12,15 @@ use super::stored::{self, Kept, Store};
 use super::watched::{Tell, Watched};
 use super::{image_file, memory, neighbours, wire};
 use crate::cache::Cache;
-use crate::error::{Error, Result, ResultExt};
-use crate::format::{self, Context, Layers, Neighbours, Nobody, Notices, Origin, Progress, Stored};
+use crate::error::{Error, Result, ResultExt, printable};
+use crate::format::{
+    self, Context, Layers, Neighbour, Neighbours, Nobody, Notices, Origin, Progress, Stored,
+};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 use crate::source::file::File;
 use crate::source::window::Window;
-use crate::stack::Stack;
+use crate::stack::{Registries, Stack};
 
 /// How the user wants an image to be opened: the options that all verbs share.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct Options {
     /// Files that an image may refer to although they are not beside it.
     #[serde(with = "wire::paths")]
     pub allow_files: Vec<PathBuf>,
+    /// The other images whose disks join the image's own.
+    #[serde(with = "wire::paths")]
+    pub with: Vec<PathBuf>,
     /// Neither use nor keep an index in the user's cache directory.
     pub no_index: bool,
     /// The command that the user typed, for a refusal to say it with what is missing.
@@ -57,6 +62,7 @@ impl Default for Options {
             length: None,
             cache_size: 64 << 20,
             allow_files: Vec::new(),
+            with: Vec::new(),
             no_index: false,
             typed: Typed::default(),
         }
@@ -145,9 +151,16 @@ pub fn open_seen(path: &Path, options: &Options, seen: &Seen) -> Result<Image> {
         true => Arc::new(Nobody),
         false => Arc::new(Kept::new(Store::new(&found.file, stored::usual()))),
     };
+    let mut others = Vec::new();
+    for path in &options.with {
+        let policy = options.policy(path)?;
+        let other = other(path, policy, &notices).context(|| super::shown(path))?;
+        others.push(other);
+    }
     let around = Around {
         name: file_name(path),
         neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
+        others,
         stored,
         seen: seen.clone(),
         tell,
@@ -157,6 +170,27 @@ pub fn open_seen(path: &Path, options: &Options, seen: &Seen) -> Result<Image> {
         image.notices.add(notice);
     }
     Ok(image)
+}
+
+/// The image at `path`, which the user added to the one that was named first.
+fn other(path: &Path, policy: Policy, notices: &Arc<Notices>) -> Result<Neighbour> {
+    let found = image_file::open(path)?;
+    let name = file_name(path);
+    let shown = printable(&name);
+    for notice in found.notices {
+        notices.add(format!("{shown}: {notice}"));
+    }
+    let tell = {
+        let (notices, shown) = (notices.clone(), shown.clone());
+        Box::new(move |text: &str| notices.add(format!("{shown}: {text}")))
+    };
+    let (source, identity) = neighbours::source(found.file, &shown, tell)?;
+    Ok(Neighbour {
+        source,
+        name,
+        identity,
+        neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
+    })
 }
 
 /// The last part of `path`.
@@ -171,6 +205,8 @@ pub(super) struct Around {
     pub(super) name: Vec<u8>,
     /// The files beside it.
     pub(super) neighbours: Arc<dyn Neighbours>,
+    /// The images that the user added to it.
+    pub(super) others: Vec<Neighbour>,
     /// What is kept for it.
     pub(super) stored: Arc<dyn Stored>,
     /// Where what is found and what is odd goes.
@@ -213,8 +249,15 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
         notices: around.seen.notices.clone(),
         ..Context::new(cache)
     };
+    let others = around.others.into_iter();
+    let others = others.map(|other| context.other(other)).collect();
     Ok(Image {
-        stack: Arc::new(Stack::open(source, &context)?),
+        stack: Arc::new(Stack::open_with(
+            Registries::BUILT_IN,
+            source,
+            others,
+            &context,
+        )?),
         notices: around.seen.notices,
     })
 }

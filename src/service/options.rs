@@ -87,6 +87,7 @@ const OWN: &[&str] = &[
     "time_offset",
     "uid",
     "umask",
+    "with",
 ];
 
 impl Request {
@@ -121,6 +122,7 @@ impl Request {
             "no_index" => self.open.no_index = true,
             "no_raw" => self.tree.raw = false,
             "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
+            "with" => self.open.with.push(text(option, value)?.into()),
             "snapshot" => self.open.format.snapshot = Some(text(option, value)?.to_owned()),
             "disk" => self.open.format.disk = Some(text(option, value)?.to_owned()),
             "uid" => self.set_uid(number(option, value)?),

@@ -94,7 +94,8 @@ impl Supervisor {
             )?,
         };
         let answers = Answers::new(request, &image)?;
-        let task = task(request, &image.file);
+        let others = answers.others();
+        let task = task(request, &image.file, others);
         let about = request.image.clone().into_os_string();
         let worker = Worker::start(&task, image.file.as_fd(), about).map_err(Failure::host)?;
         let mut starting = Self {
@@ -392,7 +393,7 @@ fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(),
     }
 }
 
-fn task(request: &Request, image: &File) -> Task {
+fn task(request: &Request, image: &File, others: usize) -> Task {
     /// More would wait for each other's blocks.
     const MOST_THREADS: usize = 4;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -412,9 +413,11 @@ fn task(request: &Request, image: &File) -> Task {
         open: open::Options {
             // Those who open files need them; and it may be long.
             allow_files: Vec::new(),
+            with: Vec::new(),
             typed: open::Typed::default(),
             ..request.open.within_limits()
         },
+        others,
         tree,
         fuse: request.fuse.clone(),
         // One for a request that takes long, and one beside it.

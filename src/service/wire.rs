@@ -15,6 +15,8 @@ pub(super) struct Task {
     /// The image's file name.
     pub(super) name: Vec<u8>,
     pub(super) open: open::Options,
+    /// How many images the user added to it.
+    pub(super) others: usize,
     pub(super) tree: tree::Options,
     pub(super) fuse: fuse::Options,
     pub(super) threads: usize,
@@ -45,6 +47,8 @@ pub(super) enum Question {
     /// The file that an image in the directory number `home` calls `name`. That of the image that
     /// the user named has number 0.
     File { home: usize, name: Vec<u8> },
+    /// The image that the user added as the one number `number`, from 0.
+    Other { number: usize },
     /// The names of the files in a directory.
     Names { home: usize },
     /// What is kept for a layer.

@@ -92,9 +92,12 @@ fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(T
     let notices = Arc::<Notices>::default();
     // As the log's own errors: what is read from now on cannot be trusted.
     let tell = Box::new(|text| log::error!("{text}"));
+    let beside = Beside::image(supervisor.clone(), notices.clone());
+    let others = (0..task.others).map(|number| beside.other(number));
     let around = open::Around {
         name: task.name.clone(),
-        neighbours: Arc::new(Beside::image(supervisor.clone(), notices.clone())),
+        others: others.collect::<Result<Vec<_>>>()?,
+        neighbours: Arc::new(beside),
         stored: Arc::new(Kept::image(supervisor.clone())),
         seen: open::Seen {
             notices,

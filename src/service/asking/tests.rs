@@ -11,8 +11,19 @@ use crate::service::mount::Request;
 
 /// What a worker asks about the image in `folder` while `ask` runs, answered as a supervisor does.
 fn asked<T>(folder: &Path, allow: &[PathBuf], ask: impl FnOnce(Arc<Supervisor>) -> T) -> T {
+    asked_with(folder, allow, &[], ask)
+}
+
+/// The same, with images added to it.
+fn asked_with<T>(
+    folder: &Path,
+    allow: &[PathBuf],
+    with: &[PathBuf],
+    ask: impl FnOnce(Arc<Supervisor>) -> T,
+) -> T {
     let mut request = Request::new(folder.join("image"));
     request.open.allow_files = allow.to_vec();
+    request.open.with = with.to_vec();
     let image = image_file::open(&request.image).unwrap();
     let mut answers = Answers::new(&request, &image).unwrap();
     answers.keep_in(folder.join("cache"));
@@ -168,4 +179,27 @@ fn without_a_supervisor_there_is_an_error_and_no_end() {
     let kept = Kept::image(supervisor);
     kept.save(b"x");
     assert_eq!(kept.load(), None);
+}
+
+#[test]
+fn a_worker_gets_each_image_that_the_user_added_once_and_the_files_beside_it() {
+    let folder = folder();
+    let path = folder.path().canonicalize().unwrap();
+    let with = [path.join("other/root")];
+    let notices = Arc::<Notices>::default();
+    asked_with(&path, &[], &with, |supervisor| {
+        let beside = Beside::image(supervisor, notices.clone());
+        let other = beside.other(0).unwrap();
+        assert_eq!(other.name, b"root");
+        let read = |source: &dyn crate::source::Source| {
+            crate::source::read_vec(source, 0, crate::number::to_usize(source.size())).unwrap()
+        };
+        assert_eq!(read(&*other.source), b"other/root");
+        let base = other.neighbours.open(b"base").unwrap();
+        assert_eq!(read(&*base.source), b"other/base");
+        for number in [0, 1] {
+            let error = beside.other(number).err().unwrap();
+            assert!(error.to_string().contains("there is none of"), "{error}");
+        }
+    });
 }
