@@ -75,6 +75,7 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             parted.args(["mklabel", name]).run();
             Some(image)
         }
+        "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
         "xz" | "bzip2" => Some(packed(name, scratch)),
         _ => None,
     }
@@ -154,6 +155,7 @@ fn formats(image: &Path) -> BTreeSet<&'static str> {
     for disk in &opened.stack.disks {
         add_formats(disk, &mut found);
     }
+    found.extend(opened.stack.sets.iter().map(|set| set.format));
     found
 }
 

@@ -27,3 +27,4 @@ mod mount;
 mod partition;
 mod signature;
 mod stack;
+mod volume;

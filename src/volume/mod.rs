@@ -1,5 +1,7 @@
 //! Partitions → volumes: the registry of volume managers.
 
+mod lvm;
+
 use crate::error::Result;
 use crate::format::{Context, Description, Format, Volume};
 use crate::source::SharedSource;
@@ -17,4 +19,4 @@ pub struct Opened {
 }
 
 /// Every volume manager, in probe order.
-pub const FORMATS: &[Format<Open>] = &[];
+pub const FORMATS: &[Format<Open>] = &[lvm::FORMAT];

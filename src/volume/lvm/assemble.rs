@@ -1,0 +1,200 @@
+//! Logical volumes as sources: each on physical volumes and on other logical volumes, which are
+//! made first. None may stand on itself.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use super::group::{Group, Logical, Owner};
+use super::pieces::{self, Lies, Piece, Pieces};
+use super::segment::{self, Kind, Segment};
+use crate::cache::Cache;
+use crate::error::{Error, Result, ResultExt};
+use crate::source::SharedSource;
+use crate::source::mapped::Mapped;
+
+/// How deep logical volumes may stand on one another: a snapshot of a thin volume in a cached pool
+/// in an array needs seven.
+const DEPTH: usize = 16;
+
+/// Makes the logical volumes of a group.
+pub(super) struct Assembler<'a> {
+    group: &'a Group,
+    /// The physical volumes in the group's order; `None` for what is missing.
+    physical: Vec<Option<SharedSource>>,
+    /// The logical volumes that were made, or why they could not be, in the group's order.
+    made: Vec<Option<Result<SharedSource>>>,
+    /// Those that are being made, each for the one before.
+    making: Vec<usize>,
+    cache: Arc<Cache>,
+}
+
+/// Sources, each once, by the number that a map knows them by.
+#[derive(Default)]
+struct Members(Vec<SharedSource>);
+
+impl Members {
+    fn number(&mut self, source: SharedSource) -> usize {
+        let known = self.0.iter().position(|known| Arc::ptr_eq(known, &source));
+        known.unwrap_or_else(|| {
+            self.0.push(source);
+            self.0.len().saturating_sub(1)
+        })
+    }
+}
+
+impl<'a> Assembler<'a> {
+    /// For `group`, whose physical volumes are `physical`.
+    pub(super) fn new(
+        group: &'a Group,
+        physical: Vec<Option<SharedSource>>,
+        cache: Arc<Cache>,
+    ) -> Self {
+        Self {
+            made: group.logical.iter().map(|_| None).collect(),
+            group,
+            physical,
+            making: Vec::new(),
+            cache,
+        }
+    }
+
+    /// The logical volume number `index`.
+    ///
+    /// # Errors
+    /// Why it cannot be had: what it is made of, or what is missing of it.
+    pub(super) fn logical(&mut self, index: usize) -> Result<SharedSource> {
+        if let Some(Some(made)) = self.made.get(index) {
+            return made.clone();
+        }
+        let logical = self.group.logical.get(index);
+        let logical = logical.ok_or_else(|| Error::corrupt(format!("no volume {index}")))?;
+        self.check_depth(index)?;
+        self.making.push(index);
+        let made = self.make(logical).context(|| logical.name.clone());
+        self.making.pop();
+        if let Some(slot) = self.made.get_mut(index) {
+            *slot = Some(made.clone());
+        }
+        made
+    }
+
+    fn check_depth(&self, index: usize) -> Result<()> {
+        if self.making.contains(&index) {
+            let name = |index: &usize| self.group.logical.get(*index).map(|it| it.name.as_str());
+            let path = self.making.iter().chain([&index]).filter_map(name);
+            let path: Vec<&str> = path.collect();
+            let text = format!("segment loop: {}", path.join(" on "));
+            return Err(Error::corrupt(text));
+        }
+        if self.making.len() >= DEPTH {
+            let text = format!("more than {DEPTH} volumes stand on one another");
+            return Err(Error::unsupported(text));
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, logical: &Logical) -> Result<SharedSource> {
+        let segments = logical.segments.as_deref().map_err(Error::clone)?;
+        let mut members = Members::default();
+        let mut pieces = Vec::new();
+        for segment in segments {
+            let len = self.group.bytes(segment.count)?;
+            pieces.push(Piece {
+                start: self.group.bytes(segment.start)?,
+                len: NonZeroU64::new(len).ok_or_else(|| Error::corrupt("an empty segment"))?,
+                lies: self.lies(segment, &mut members)?,
+            });
+        }
+        self.group.bytes(logical.extents())?;
+        let pieces = Pieces::new(pieces);
+        Ok(Arc::new(Mapped::new(
+            pieces,
+            members.0,
+            None,
+            self.cache.clone(),
+        )))
+    }
+
+    fn lies(&mut self, segment: &Segment, members: &mut Members) -> Result<Lies> {
+        match &segment.kind {
+            Kind::Stripes { chunk, areas } => {
+                let width = u64::from(super::group::count(areas));
+                let each = segment.count.checked_div(width).unwrap_or_default();
+                let areas = areas.iter().map(|area| self.area(area, each, members));
+                let areas: Result<Vec<pieces::Area>> = areas.collect();
+                let chunk = NonZeroU64::new(*chunk).unwrap_or(self.group.extent);
+                Ok(Lies::Striped(chunk, areas?))
+            }
+            Kind::Copies(areas) => self.copies(areas, segment.count, members),
+            Kind::Zero => Ok(Lies::Zeros),
+            Kind::Error => Ok(Lies::Nowhere(Error::corrupt("an error segment"))),
+            Kind::Unsupported(kind) => {
+                let text = format!("segments of type {kind} are not supported");
+                Err(Error::unsupported(text))
+            }
+        }
+    }
+
+    /// The copies that are there: at least one.
+    fn copies(
+        &mut self,
+        areas: &[segment::Area],
+        extents: u64,
+        members: &mut Members,
+    ) -> Result<Lies> {
+        let mut there = Vec::new();
+        let mut missing = None;
+        for area in areas {
+            match self.area(area, extents, members) {
+                Ok(area) => there.push(area),
+                Err(error) => missing = missing.or(Some(error)),
+            }
+        }
+        match (there.is_empty(), missing) {
+            (true, Some(error)) => Err(error),
+            _ => Ok(Lies::Copied(there)),
+        }
+    }
+
+    /// Where `area` is, of which `extents` are wanted.
+    fn area(
+        &mut self,
+        area: &segment::Area,
+        extents: u64,
+        members: &mut Members,
+    ) -> Result<pieces::Area> {
+        let owner = self.group.owner(&area.name)?;
+        let there = match owner {
+            Owner::Physical(index) => self.group.physical.get(index).map_or(0, |it| it.extents),
+            Owner::Logical(index) => self.group.logical.get(index).map_or(0, Logical::extents),
+        };
+        let (source, start) = self.owned(owner)?;
+        let end = area.extent.checked_add(extents);
+        if end.is_none_or(|end| end > there) {
+            let (name, extent) = (&area.name, area.extent);
+            let text = format!("{extents} extents from {extent} on are past the {there} of {name}");
+            return Err(Error::corrupt(text));
+        }
+        let offset = self.group.bytes(area.extent)?.checked_add(start);
+        Ok(pieces::Area {
+            member: members.number(source),
+            offset: offset.ok_or_else(|| Error::corrupt("pe_start is too far"))?,
+        })
+    }
+
+    /// The bytes of a volume, and which of them is the first of its first extent.
+    fn owned(&mut self, owner: Owner) -> Result<(SharedSource, u64)> {
+        let index = match owner {
+            Owner::Logical(index) => return Ok((self.logical(index)?, 0)),
+            Owner::Physical(index) => index,
+        };
+        let physical = self.group.physical.get(index);
+        let physical = physical.ok_or_else(|| Error::corrupt(format!("no volume {index}")))?;
+        let source = self.physical.get(index).cloned().flatten();
+        let source = source.ok_or_else(|| {
+            let text = format!("physical volume {} is missing", physical.uuid);
+            Error::not_found(text).hint("--with adds the image that it is on")
+        })?;
+        Ok((source, physical.start))
+    }
+}

@@ -1,0 +1,201 @@
+//! A volume group as its text describes it: who it is, its physical and its logical volumes.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use super::layout::SECTOR;
+use super::segment::{self, Segment};
+use super::text::{self, Section};
+use super::uuid::Uuid;
+use crate::error::{Error, Result, ResultExt, printable};
+use crate::number::to_u64;
+
+/// How many logical volumes there may be. Each is a name that has to be held.
+const MOST_LOGICAL: usize = 1 << 16;
+
+/// A volume group.
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) uuid: Uuid,
+    /// Each change of the group makes it one more.
+    pub(super) seqno: u64,
+    /// Bytes of an extent.
+    pub(super) extent: NonZeroU64,
+    pub(super) is_exported: bool,
+    pub(super) tags: Vec<String>,
+    /// In the order of the text.
+    pub(super) physical: Vec<Physical>,
+    /// In the order of the text.
+    pub(super) logical: Vec<Logical>,
+    by_name: HashMap<String, Owner>,
+}
+
+/// What an area of a segment lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A physical volume, by its place in [`Group::physical`].
+    Physical(usize),
+    /// A logical volume, by its place in [`Group::logical`].
+    Logical(usize),
+}
+
+/// A physical volume of the group.
+pub(super) struct Physical {
+    pub(super) uuid: Uuid,
+    /// Where its first extent is, in bytes.
+    pub(super) start: u64,
+    /// How many extents it has.
+    pub(super) extents: u64,
+}
+
+/// A logical volume.
+pub(super) struct Logical {
+    pub(super) name: String,
+    pub(super) is_visible: bool,
+    pub(super) tags: Vec<String>,
+    /// Its segments, from the first extent on without a gap; or why they make no sense.
+    pub(super) segments: Result<Vec<Segment>>,
+}
+
+impl Logical {
+    /// How many extents it has.
+    pub(super) fn extents(&self) -> u64 {
+        let segments = self.segments.as_deref().unwrap_or_default();
+        segments.last().map_or(0, Segment::end)
+    }
+}
+
+impl Group {
+    /// Reads a group from its text.
+    ///
+    /// # Errors
+    /// `Corrupt` for what cannot be a group; what is wrong with one logical volume is said there.
+    pub(super) fn parse(text: &[u8]) -> Result<Self> {
+        let all = text::parse(text)?;
+        let version = all.number("version")?.unwrap_or(1);
+        if version != 1 {
+            let text = format!("version {version} of the metadata text");
+            return Err(Error::unsupported(text));
+        }
+        let first = all.sections().next();
+        let (name, section) = first.ok_or_else(|| Error::corrupt("the text has no group"))?;
+        let name = printable(name);
+        Self::of(name.clone(), section).context(|| format!("volume group {name}"))
+    }
+
+    fn of(name: String, section: &Section<'_>) -> Result<Self> {
+        let mut group = Self {
+            name,
+            uuid: uuid(section)?,
+            seqno: section.need("seqno")?,
+            extent: extent(section)?,
+            is_exported: section.says("status", "EXPORTED"),
+            tags: tags(section),
+            physical: Vec::new(),
+            logical: Vec::new(),
+            by_name: HashMap::new(),
+        };
+        if let Some(volumes) = section.section("physical_volumes") {
+            for (name, volume) in volumes.sections() {
+                group.add_physical(name, volume)?;
+            }
+        }
+        if let Some(volumes) = section.section("logical_volumes") {
+            for (name, volume) in volumes.sections() {
+                group.add_logical(name, volume)?;
+            }
+        }
+        Ok(group)
+    }
+
+    fn add_physical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
+        let name = printable(name);
+        let physical = Physical::of(section).context(|| format!("physical volume {name}"))?;
+        let owner = Owner::Physical(self.physical.len());
+        self.physical.push(physical);
+        self.add_name(name, owner)
+    }
+
+    fn add_logical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
+        let name = printable(name);
+        if self.logical.len() >= MOST_LOGICAL {
+            let text = format!("more than {MOST_LOGICAL} logical volumes");
+            return Err(Error::unsupported(text));
+        }
+        let owner = Owner::Logical(self.logical.len());
+        self.logical.push(Logical {
+            name: name.clone(),
+            is_visible: section.says("status", "VISIBLE"),
+            tags: tags(section),
+            segments: segment::all(section),
+        });
+        self.add_name(name, owner)
+    }
+
+    fn add_name(&mut self, name: String, owner: Owner) -> Result<()> {
+        match self.by_name.insert(name, owner) {
+            None => Ok(()),
+            Some(_) => Err(Error::corrupt("two volumes have one name")),
+        }
+    }
+
+    /// What is called `name`.
+    ///
+    /// # Errors
+    /// `Corrupt` where nothing is.
+    pub(super) fn owner(&self, name: &str) -> Result<Owner> {
+        let owner = self.by_name.get(name).copied();
+        owner.ok_or_else(|| Error::corrupt(format!("no volume is called {name}")))
+    }
+
+    /// Bytes of `extents`.
+    ///
+    /// # Errors
+    /// `Corrupt` for more than there can be.
+    pub(super) fn bytes(&self, extents: u64) -> Result<u64> {
+        let bytes = extents.checked_mul(self.extent.get());
+        let bytes = bytes.filter(|bytes| i64::try_from(*bytes).is_ok());
+        bytes.ok_or_else(|| {
+            let text = format!("{extents} extents of {} bytes are too many", self.extent);
+            Error::corrupt(text)
+        })
+    }
+}
+
+impl Physical {
+    fn of(section: &Section<'_>) -> Result<Self> {
+        let start = section.need("pe_start")?;
+        let bytes = start.checked_mul(SECTOR);
+        Ok(Self {
+            uuid: uuid(section)?,
+            start: bytes.ok_or_else(|| Error::corrupt(format!("pe_start is {start}")))?,
+            extents: section.need("pe_count")?,
+        })
+    }
+}
+
+fn uuid(section: &Section<'_>) -> Result<Uuid> {
+    let text = section.text("id").unwrap_or_default();
+    Uuid::parse(text).ok_or_else(|| {
+        let text = format!("id is \"{}\"", printable(text));
+        Error::corrupt(text)
+    })
+}
+
+/// `extent_size`, which has 32 bits.
+fn extent(section: &Section<'_>) -> Result<NonZeroU64> {
+    let sectors = section.need("extent_size")?;
+    let fits = u32::try_from(sectors).is_ok();
+    let bytes = fits.then(|| sectors.saturating_mul(SECTOR));
+    let bytes = bytes.and_then(NonZeroU64::new);
+    bytes.ok_or_else(|| Error::corrupt(format!("extent_size is {sectors}")))
+}
+
+fn tags(section: &Section<'_>) -> Vec<String> {
+    section.texts("tags").map(printable).collect()
+}
+
+/// How many of `all` are physical volumes of a group, as a number that a set has room for.
+pub(super) fn count<T>(all: &[T]) -> u32 {
+    u32::try_from(to_u64(all.len())).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,191 @@
+//! LVM2: physical volumes, of which each carries a label and most a text that describes the whole
+//! group, and logical volumes made of their extents.
+
+mod area;
+mod assemble;
+mod checksum;
+mod group;
+mod label;
+mod layout;
+mod member;
+mod pieces;
+mod segment;
+mod text;
+mod uuid;
+
+use self::assemble::Assembler;
+use self::group::{Group, Logical};
+use self::member::{Found, Member};
+use self::uuid::Uuid;
+use super::{Open, Opened};
+use crate::error::{Error, Result};
+use crate::format::{Context, Description, Format, Set, Volume};
+use crate::source::{SharedSource, Source};
+
+pub(super) const FORMAT: Format<Open> = Format {
+    name: "LVM2_member",
+    claim,
+    describe,
+    open,
+};
+
+/// A member knows its group by the text on it; one without a text waits for another's to name it.
+/// One whose label is damaged is claimed too, and says so when it is opened.
+fn claim(source: &dyn Source) -> Result<Option<Set>> {
+    if label::sector(source)?.is_none() {
+        return Ok(None);
+    }
+    let Ok(member) = Member::read(source, true) else {
+        return Ok(Some(Set::Alone));
+    };
+    let id = member.label.uuid;
+    Ok(Some(match &member.group {
+        None => Set::Stray { id: id.to_string() },
+        Some(group) => Set::Member {
+            set: group.uuid.to_string(),
+            role: id.number(),
+            expected: group::count(&group.physical),
+            // A copy of a member is refused, however old it is: which of them is right?
+            event: 0,
+            names: group
+                .physical
+                .iter()
+                .map(|it| it.uuid.to_string())
+                .collect(),
+        },
+    }))
+}
+
+fn describe(source: &dyn Source) -> Result<Description> {
+    let member = Member::read(source, true)?;
+    let mut facts = Vec::new();
+    match &member.group {
+        Some(group) => facts.push(("volume group", group.name.clone())),
+        None => facts.push(("volume group", "none that it says".to_owned())),
+    }
+    let size = member.label.device_size;
+    facts.push(("device size", size.to_string()));
+    Ok(Description {
+        uuid: Some(member.label.uuid.to_string()),
+        facts,
+        ..Description::default()
+    })
+}
+
+fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
+    let ignore = context.options.ignore_checksums;
+    let mut found = Vec::new();
+    for source in members {
+        found.push(Found {
+            member: Member::read(&**source, ignore)?,
+            source: source.clone(),
+        });
+    }
+    let newest = found.iter().filter_map(|it| it.member.group.as_ref());
+    let Some(group) = newest.max_by_key(|group| group.seqno) else {
+        return without_group(&found);
+    };
+    note(group, &found, context);
+    let physical = physical(group, &found)?;
+    let missing = missing(group, &physical);
+    let mut assembler = Assembler::new(group, physical, context.cache.clone());
+    let visible = group.logical.iter().enumerate();
+    let visible = visible.filter(|(_, logical)| logical.is_visible);
+    let volumes = visible.map(|(index, logical)| Volume {
+        name: format!("{}/{}", group.name, logical.name),
+        source: assembler.logical(index),
+        location: None,
+        partition: None,
+    });
+    Ok(Opened {
+        volumes: volumes.collect(),
+        description: Some(of_group(group, &missing)),
+    })
+}
+
+/// Physical volumes that are in no group, or whose text is lost.
+fn without_group(found: &[Found]) -> Result<Opened> {
+    let damage = found.iter().flat_map(|it| &it.member.damage).next();
+    match damage {
+        Some(error) => Err(error.clone()),
+        None => Ok(Opened::default()),
+    }
+}
+
+/// Says what is damaged and does not matter, as another text is whole.
+fn note(group: &Group, found: &[Found], context: &Context) {
+    let name = &group.name;
+    let add = |text: String| context.notices.add(format!("volume group {name}: {text}"));
+    for Found { member, .. } in found {
+        let uuid = member.label.uuid;
+        for error in &member.damage {
+            add(format!(
+                "physical volume {uuid}: {error}; another text is used"
+            ));
+        }
+        let seqno = member.group.as_ref().map(|own| own.seqno);
+        if let Some(own) = seqno.filter(|own| *own < group.seqno) {
+            let newest = group.seqno;
+            add(format!(
+                "physical volume {uuid} has the older text {own}; {newest} is used"
+            ));
+        }
+    }
+    if group.is_exported {
+        add("it is exported: another machine was to import it".to_owned());
+    }
+}
+
+/// The members in the group's order; `None` for each that is missing.
+fn physical(group: &Group, found: &[Found]) -> Result<Vec<Option<SharedSource>>> {
+    let of = |wanted: Uuid| {
+        let is_wanted = |it: &&Found| it.member.label.uuid == wanted;
+        let mut places = found.iter().filter(is_wanted);
+        match (places.next(), places.next()) {
+            (Some(_), Some(_)) => Err(Error::corrupt(format!(
+                "physical volume {wanted} is there twice"
+            ))),
+            (first, _) => Ok(first.map(|it| it.source.clone())),
+        }
+    };
+    group.physical.iter().map(|it| of(it.uuid)).collect()
+}
+
+fn missing(group: &Group, physical: &[Option<SharedSource>]) -> Vec<String> {
+    let pairs = group.physical.iter().zip(physical);
+    let missing = pairs.filter(|(_, source)| source.is_none());
+    missing.map(|(it, _)| it.uuid.to_string()).collect()
+}
+
+/// What `info` says of a group.
+fn of_group(group: &Group, missing: &[String]) -> Description {
+    let mut facts = vec![
+        ("extent size", group.extent.to_string()),
+        ("seqno", group.seqno.to_string()),
+    ];
+    let mut add = |name, words: Vec<String>| {
+        if !words.is_empty() {
+            facts.push((name, words.join(", ")));
+        }
+    };
+    let tagged = |logical: &Logical| match logical.tags.is_empty() {
+        true => None,
+        false => Some(format!("{}: {}", logical.name, logical.tags.join(" "))),
+    };
+    let hidden = group.logical.iter().filter(|logical| !logical.is_visible);
+    add("missing", missing.to_vec());
+    add("tags", group.tags.clone());
+    add(
+        "tagged volumes",
+        group.logical.iter().filter_map(tagged).collect(),
+    );
+    add("hidden volumes", hidden.map(|it| it.name.clone()).collect());
+    let features = group.is_exported.then(|| "exported".to_owned());
+    Description {
+        label: Some(group.name.clone().into_bytes()),
+        uuid: Some(group.uuid.to_string()),
+        features: features.into_iter().collect(),
+        facts,
+        ..Description::default()
+    }
+}

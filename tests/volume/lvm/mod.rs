@@ -1,0 +1,26 @@
+//! LVM2: volume groups of LVM2's own making, of other projects, and made here text by text.
+
+mod collected;
+mod groups;
+pub mod made;
+mod shown;
+mod tools;
+
+pub use shown::group;
+
+use imgmount::error::Result;
+use imgmount::source::read_vec;
+use imgmount::stack::{Node, Stack};
+
+/// The node called `name`.
+pub fn node<'a>(stack: &'a Stack, name: &str) -> &'a Node {
+    let mut nodes = stack.nodes().into_iter();
+    let found = nodes.find(|node| node.name == name);
+    found.unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// All bytes of the volume called `name`.
+pub fn bytes(stack: &Stack, name: &str) -> Result<Vec<u8>> {
+    let source = node(stack, name).source.clone()?;
+    read_vec(&*source, 0, source.size() as usize)
+}

@@ -1,0 +1,3 @@
+//! Volume managers: what their members hold together, against other readers of the same bytes.
+
+pub mod lvm;
