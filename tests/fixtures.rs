@@ -77,6 +77,12 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         }
         "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
         "xz" | "bzip2" => Some(packed(name, scratch)),
+        "udf" => {
+            let image = scratch.join("new.udf");
+            let mkudffs = Run::new("mkudffs").words("--new-file --blocksize=2048");
+            mkudffs.arg(&image).arg("1000").stdout();
+            Some(image)
+        }
         _ => None,
     }
 }
@@ -122,7 +128,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -5,10 +5,9 @@ mod chain;
 #[allow(dead_code)] // Until the first reader uses it.
 mod dos_time;
 mod ext4;
-#[allow(dead_code)] // Until the first reader uses it.
 mod index;
-#[allow(dead_code)] // Until the first reader uses it.
 mod names;
+mod udf;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ use crate::source::{Extent, SharedSource};
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
 
 /// Every reader, in probe order.
-pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, udf::FORMAT];
 
 /// An opened file system.
 pub struct Opened {

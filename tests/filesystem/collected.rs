@@ -51,3 +51,8 @@ fn compare_image(image: &Collected, say: &mut dyn FnMut(String)) -> usize {
     }
     found.len()
 }
+
+#[test]
+fn udf() {
+    compare("udf", 5);
+}

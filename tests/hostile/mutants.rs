@@ -146,3 +146,8 @@ fn survive(folder: &str, format: &str) {
 fn ext4() {
     survive("ext", "ext4");
 }
+
+#[test]
+fn udf() {
+    survive("udf", "udf");
+}

@@ -1,0 +1,329 @@
+//! Allocation descriptors (ECMA-167, 4/14.14): the extents of a file, in the order of its bytes. The
+//! list begins in the file entry and goes on in allocation extents (4/14.5), each named by the last
+//! descriptor of the one before.
+//!
+//! A list that goes on is walked once: what is kept in the cache is where each of its extents is and
+//! which byte of the file it begins with, so that any byte is found by one of them.
+
+use std::collections::BTreeSet;
+
+use super::icb::{Allocation, FileEntry};
+use super::layout::{RawAllocationExtent, RawExtended, RawLong, RawShort};
+use super::tag::{self, kind};
+use super::volume::{Address, Volume};
+use crate::cache::Block;
+use crate::error::{Error, Result, ResultExt};
+use crate::filesystem::Request;
+use crate::number::to_usize;
+
+/// What lies in a range of a file's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// `length` bytes from byte `offset` of the disk on.
+    Recorded {
+        /// Byte of the disk.
+        offset: u64,
+        /// At least 1.
+        length: u64,
+    },
+    /// Room that was set aside and not written: zeros.
+    Allocated {
+        /// At least 1.
+        length: u64,
+    },
+    /// A hole.
+    Absent {
+        /// At least 1.
+        length: u64,
+    },
+}
+
+/// The upper two bits of an extent's length (ECMA-167, 4/14.14.1.1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Recorded,
+    Allocated,
+    Absent,
+    Continued,
+}
+
+/// An allocation descriptor.
+struct Descriptor {
+    state: State,
+    /// Bytes of the file, or of the list's next extent.
+    length: u64,
+    at: Address,
+}
+
+/// Allocation extents of one file, at most: 16 MiB of positions, for a file in 250 million pieces.
+const MOST_EXTENTS: usize = 1 << 20;
+
+/// A record of the kept list: the first byte of the file, block, partition, and whether the list
+/// comes back to where it was.
+const RECORD: usize = 16;
+
+/// What lies at byte `offset` of the file, which is before its end.
+///
+/// # Errors
+/// `Corrupt` or `Io` for what makes the descriptors of this place unreadable.
+pub(super) fn run_at(
+    volume: &Volume,
+    request: &Request,
+    file: &FileEntry,
+    offset: u64,
+) -> Result<Run> {
+    let list = file.descriptors();
+    let found = search(file, list, 0, offset)?;
+    let continued = match found {
+        Search::Found(run) => return resolve(volume, request, file, run, offset),
+        Search::End => return Ok(hole(file, offset)),
+        Search::Continued { .. } => chain(volume, request, file)?,
+    };
+    let (start, at) = segment(&continued, offset)?;
+    let (bytes, list) = allocation_extent(volume, request, at)?;
+    let list = bytes.get(list).unwrap_or_default();
+    match search(file, list, start, offset)? {
+        Search::Found(run) => resolve(volume, request, file, run, offset),
+        Search::End => Ok(hole(file, offset)),
+        Search::Continued { .. } => {
+            Err(Error::corrupt("the list of allocation extents breaks off")
+                .context(file.icb.text()))
+        }
+    }
+}
+
+/// The bytes of all extents of `file` together, whatever their state.
+///
+/// # Errors
+/// As [`run_at`].
+pub(super) fn total(volume: &Volume, request: &Request, file: &FileEntry) -> Result<u64> {
+    let sum = |list: &[u8], start| {
+        let extents = descriptors(file, list).filter_map(Result::ok);
+        let extents = extents.filter(|extent| extent.state != State::Continued);
+        extents.fold(start, |sum: u64, extent| sum.saturating_add(extent.length))
+    };
+    let list = file.descriptors();
+    let Search::Continued { .. } = search(file, list, 0, u64::MAX)? else {
+        return Ok(sum(list, 0));
+    };
+    let records = chain(volume, request, file)?;
+    let (start, at) = segment(&records, u64::MAX)?;
+    let (bytes, list) = allocation_extent(volume, request, at)?;
+    Ok(sum(bytes.get(list).unwrap_or_default(), start))
+}
+
+/// What a look through one part of the list gives.
+enum Search {
+    /// The extent with the wanted byte, and the byte that it begins with.
+    Found((Descriptor, u64)),
+    /// The list goes on in `at`, with byte `start`.
+    Continued { start: u64, at: Address },
+    /// It is over.
+    End,
+}
+
+/// Looks for byte `offset` in `list`, which begins with byte `start`.
+fn search(file: &FileEntry, list: &[u8], mut start: u64, offset: u64) -> Result<Search> {
+    for descriptor in descriptors(file, list) {
+        let descriptor = descriptor?;
+        if descriptor.state == State::Continued {
+            let at = descriptor.at;
+            return Ok(Search::Continued { start, at });
+        }
+        let end = start.saturating_add(descriptor.length);
+        if offset < end {
+            return Ok(Search::Found((descriptor, start)));
+        }
+        start = end;
+    }
+    Ok(Search::End)
+}
+
+/// The descriptors in `list`, up to one of no length, which ends it.
+fn descriptors<'a>(
+    file: &'a FileEntry,
+    list: &'a [u8],
+) -> impl Iterator<Item = Result<Descriptor>> + 'a {
+    let size = match file.allocation {
+        Allocation::Short => size_of::<RawShort>(),
+        Allocation::Long => size_of::<RawLong>(),
+        Allocation::Extended | Allocation::Embedded => size_of::<RawExtended>(),
+    };
+    list.chunks_exact(size)
+        .map(|bytes| parse(file, bytes))
+        .map_while(Result::transpose)
+}
+
+/// One descriptor; `None` for that which ends the list.
+fn parse(file: &FileEntry, bytes: &[u8]) -> Result<Option<Descriptor>> {
+    let (length, at) = match file.allocation {
+        Allocation::Short => {
+            let raw: RawShort = tag::view(bytes, "short_ad")?;
+            let at = Address {
+                block: raw.extent_position.get(),
+                ..file.at
+            };
+            (raw.extent_length.get(), at)
+        }
+        Allocation::Long => {
+            let raw: RawLong = tag::view(bytes, "long_ad")?;
+            (raw.extent_length.get(), Address::new(raw.extent_location))
+        }
+        Allocation::Extended | Allocation::Embedded => {
+            let raw: RawExtended = tag::view(bytes, "ext_ad")?;
+            if raw.recorded_length != raw.information_length {
+                return Err(Error::unsupported(format!(
+                    "a compressed extent: recorded_length {} of information_length {}",
+                    raw.recorded_length, raw.information_length
+                )));
+            }
+            (raw.extent_length.get(), Address::new(raw.extent_location))
+        }
+    };
+    if length == 0 {
+        return Ok(None);
+    }
+    let state = match length >> 30 {
+        0 => State::Recorded,
+        1 => State::Allocated,
+        2 => State::Absent,
+        _ => State::Continued,
+    };
+    let needs_place = matches!(state, State::Recorded | State::Continued);
+    if needs_place && file.within.is_some_and(|within| within != at.partition) {
+        let text = format!("{} of a file that finds partitions", at.text());
+        return Err(Error::corrupt(text).context(file.icb.text()));
+    }
+    let length = u64::from(length & 0x3fff_ffff);
+    Ok(Some(Descriptor { state, length, at }))
+}
+
+fn resolve(
+    volume: &Volume,
+    request: &Request,
+    file: &FileEntry,
+    (descriptor, start): (Descriptor, u64),
+    offset: u64,
+) -> Result<Run> {
+    let into = offset.saturating_sub(start);
+    let length = descriptor.length.saturating_sub(into);
+    match descriptor.state {
+        State::Allocated => return Ok(Run::Allocated { length }),
+        State::Absent => return Ok(Run::Absent { length }),
+        State::Recorded | State::Continued => {}
+    }
+    let block = descriptor
+        .at
+        .plus(into.wrapping_shr(volume.disk().block_bits));
+    let place = block.and_then(|block| volume.place(request, block));
+    let place = place.context(|| file.icb.text())?;
+    let skip = volume.disk().within(into);
+    let held = place.blocks.saturating_mul(volume.disk().block_size());
+    Ok(Run::Recorded {
+        offset: place.offset.saturating_add(skip),
+        length: length.min(held.saturating_sub(skip)),
+    })
+}
+
+/// Behind the last extent a file is a hole, as for the kernel.
+fn hole(file: &FileEntry, offset: u64) -> Run {
+    let length = file.size.saturating_sub(offset).max(1);
+    Run::Absent { length }
+}
+
+/// Positions of the allocation extents of `file` behind its entry, from the cache.
+fn chain(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
+    let cache = &volume.context.cache;
+    let layer = match file.within {
+        Some(_) => volume.chains_within,
+        None => volume.chains,
+    };
+    let visit = cache.visit();
+    cache.visit_or_read(layer, file.at.inode().0, visit, || {
+        walk(volume, request, file)
+    })
+}
+
+/// Walks the list. It ends where it is over, where it cannot be read, or where it comes back to
+/// where it was: what lies before is good all the same, and whoever needs that part meets the error.
+fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
+    let mut records = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut next = search(file, file.descriptors(), 0, u64::MAX)?;
+    while let Search::Continued { start, at } = next {
+        if start >= file.size && start > 0 {
+            break;
+        }
+        request.spend(1)?;
+        let is_new = seen.insert(at) && seen.len() <= MOST_EXTENTS;
+        records.extend(start.to_le_bytes());
+        records.extend(at.block.to_le_bytes());
+        records.extend(at.partition.to_le_bytes());
+        records.extend(u16::from(!is_new).to_le_bytes());
+        let Ok((bytes, list)) = allocation_extent(volume, request, at) else {
+            break;
+        };
+        if !is_new {
+            break;
+        }
+        let list = bytes.get(list).unwrap_or_default();
+        let Ok(found) = search(file, list, start, u64::MAX) else {
+            break;
+        };
+        next = found;
+    }
+    Ok(Block::new(records))
+}
+
+/// The part of the list that has byte `offset`: its first byte and its place.
+fn segment(records: &[u8], offset: u64) -> Result<(u64, Address)> {
+    let (records, _) = records.as_chunks::<RECORD>();
+    let first = |record: &[u8; RECORD]| {
+        let bytes = record.first_chunk::<8>().copied().unwrap_or_default();
+        u64::from_le_bytes(bytes)
+    };
+    let behind = records.partition_point(|record| first(record) <= offset);
+    let found = behind.checked_sub(1).and_then(|index| records.get(index));
+    let found = found.ok_or_else(|| Error::corrupt("the list of allocation extents is empty"))?;
+    record(found)
+}
+
+fn record(record: &[u8; RECORD]) -> Result<(u64, Address)> {
+    let [a, b, c, d, e, f, g, h, block @ .., i, j, again, _] = record;
+    let at = Address {
+        block: u32::from_le_bytes(*block),
+        partition: u16::from_le_bytes([*i, *j]),
+    };
+    if *again != 0 {
+        let text = "the list of allocation extents comes back to where it was";
+        return Err(Error::corrupt(text).context(at.text()));
+    }
+    Ok((u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), at))
+}
+
+/// The allocation extent at `at`, and the bytes of it that are descriptors.
+fn allocation_extent(
+    volume: &Volume,
+    request: &Request,
+    at: Address,
+) -> Result<(Vec<u8>, std::ops::Range<usize>)> {
+    let (found, bytes) = volume.descriptor(request, at)?;
+    let read = || {
+        if found != kind::ALLOCATION_EXTENT {
+            let text = format!("tag_identifier {found} is no allocation extent's");
+            return Err(Error::corrupt(text));
+        }
+        let raw: RawAllocationExtent = tag::view(&bytes, "allocation extent")?;
+        let length = raw.length_of_allocation_descriptors.get();
+        let start = size_of::<RawAllocationExtent>();
+        let end = start.saturating_add(to_usize(length.into()));
+        if end > bytes.len() {
+            return Err(Error::corrupt(format!(
+                "length_of_allocation_descriptors {length} leaves the block"
+            )));
+        }
+        Ok(start..end)
+    };
+    let list = read().context(|| at.text())?;
+    Ok((bytes, list))
+}
