@@ -25,6 +25,12 @@ fn demo(scratch: &Scratch) -> PathBuf {
 fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
+        "erofs" => {
+            let image = scratch.join("image.erofs");
+            let mkfs = Run::new("mkfs.erofs").arg(&image);
+            mkfs.arg(scratch.folder("nothing")).run();
+            Some(image)
+        }
         "qcow" | "qcow2" | "qed" | "vdi" | "vhdx" | "vmdk" => Some(converted(name, scratch)),
         "vhd" => Some(converted("vpc", scratch)),
         "gzip" | "lz4" | "zstd" => Some(packed(name, scratch)),
@@ -128,7 +134,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

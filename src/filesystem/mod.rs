@@ -4,6 +4,7 @@
 mod chain;
 #[allow(dead_code)] // Until the first reader uses it.
 mod dos_time;
+mod erofs;
 mod ext4;
 mod index;
 mod names;
@@ -24,7 +25,7 @@ use crate::source::{Extent, SharedSource};
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
 
 /// Every reader, in probe order.
-pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, udf::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, erofs::FORMAT, udf::FORMAT];
 
 /// An opened file system.
 pub struct Opened {

@@ -53,6 +53,11 @@ fn compare_image(image: &Collected, say: &mut dyn FnMut(String)) -> usize {
 }
 
 #[test]
+fn erofs() {
+    compare("erofs", 3);
+}
+
+#[test]
 fn udf() {
     compare("udf", 5);
 }

@@ -1,4 +1,5 @@
 //! The file systems besides ext4: against what their own tools, the kernel and other readers say.
 
 mod collected;
+mod erofs;
 mod udf;

@@ -148,6 +148,11 @@ fn ext4() {
 }
 
 #[test]
+fn erofs() {
+    survive("erofs", "erofs");
+}
+
+#[test]
 fn udf() {
     survive("udf", "udf");
 }
