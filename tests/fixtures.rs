@@ -89,6 +89,11 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             mkudffs.arg(&image).arg("1000").stdout();
             Some(image)
         }
+        "vfat" => {
+            let image = scratch.join("vfat.img");
+            Run::new("mkfs.fat").arg("-C").arg(&image).arg("1440").run();
+            Some(image)
+        }
         _ => None,
     }
 }
@@ -134,7 +139,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -1,11 +1,11 @@
 //! Volume → inodes: what every file system reader offers, and the registry of the readers.
 
-#[allow(dead_code)] // Until the first reader uses it.
+#[allow(dead_code)] // Until exFAT uses all of it.
 mod chain;
-#[allow(dead_code)] // Until the first reader uses it.
 mod dos_time;
 mod erofs;
 mod ext4;
+mod fat;
 mod index;
 mod names;
 mod udf;
@@ -25,7 +25,7 @@ use crate::source::{Extent, SharedSource};
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
 
 /// Every reader, in probe order.
-pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, erofs::FORMAT, udf::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, erofs::FORMAT, udf::FORMAT, fat::FORMAT];
 
 /// An opened file system.
 pub struct Opened {

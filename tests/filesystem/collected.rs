@@ -61,3 +61,8 @@ fn erofs() {
 fn udf() {
     compare("udf", 5);
 }
+
+#[test]
+fn fat() {
+    compare("fat", 10);
+}

@@ -2,4 +2,5 @@
 
 mod collected;
 mod erofs;
+mod fat;
 mod udf;

@@ -156,3 +156,8 @@ fn erofs() {
 fn udf() {
     survive("udf", "udf");
 }
+
+#[test]
+fn fat() {
+    survive("fat", "vfat");
+}

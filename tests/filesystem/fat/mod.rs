@@ -1,0 +1,6 @@
+//! FAT12, FAT16 and FAT32: volumes that mkfs.fat makes and mtools fills, against what mtools, 7-Zip
+//! and the host's own copy of the files say.
+
+mod made;
+mod names;
+pub mod volume;
