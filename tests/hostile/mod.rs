@@ -12,4 +12,5 @@ mod mutants;
 mod names;
 mod odd;
 mod superblock;
+mod tables;
 mod walk;

@@ -110,7 +110,8 @@ fn seeds(folder: &str) -> Vec<Seed> {
     images.iter().filter_map(seed).collect()
 }
 
-fn count() -> usize {
+/// How many mutants each format gets.
+pub fn count() -> usize {
     let given = std::env::var("IMGMOUNT_MUTANTS").ok();
     given.map_or(2000, |text| {
         text.parse().expect("IMGMOUNT_MUTANTS is a number")

@@ -6,3 +6,4 @@ mod damage;
 pub mod disk;
 mod labels;
 mod oracle;
+pub mod slices;
