@@ -82,6 +82,15 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             Some(image)
         }
         "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
+        "squashfs" => {
+            let folder = scratch.join("folder");
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("file"), b"in a squashfs\n").unwrap();
+            let image = scratch.join("image");
+            let pack = Run::new("mksquashfs").arg(&folder).arg(&image);
+            pack.words("-noappend -quiet -no-progress").run();
+            Some(image)
+        }
         "xz" | "bzip2" => Some(packed(name, scratch)),
         "udf" => {
             let image = scratch.join("new.udf");
@@ -139,7 +148,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mksquashfs", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

@@ -8,6 +8,7 @@ mod ext4;
 mod fat;
 mod index;
 mod names;
+mod squashfs;
 mod udf;
 
 use std::num::NonZeroU64;
@@ -25,7 +26,13 @@ use crate::source::{Extent, SharedSource};
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;
 
 /// Every reader, in probe order.
-pub const FORMATS: &[Format<Open>] = &[ext4::FORMAT, erofs::FORMAT, udf::FORMAT, fat::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[
+    ext4::FORMAT,
+    squashfs::FORMAT,
+    erofs::FORMAT,
+    udf::FORMAT,
+    fat::FORMAT,
+];
 
 /// An opened file system.
 pub struct Opened {

@@ -18,7 +18,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature::checked("squashfs", FileSystem, |view| {
         view.has(0, b"hsqs") && view.le16(28) >= 4
     }),
-    Signature::checked("squashfs3", FileSystem, is_old_squashfs),
+    // The reader of the younger version refuses these by their number.
+    Signature::checked("squashfs3", FileSystem, is_old_squashfs).weak(),
     Signature::new(
         "cramfs",
         FileSystem,

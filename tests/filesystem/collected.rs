@@ -66,3 +66,8 @@ fn udf() {
 fn fat() {
     compare("fat", 10);
 }
+
+#[test]
+fn squashfs() {
+    compare("squashfs", 13);
+}

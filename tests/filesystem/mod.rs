@@ -3,4 +3,5 @@
 mod collected;
 mod erofs;
 mod fat;
+mod squashfs;
 mod udf;

@@ -162,3 +162,8 @@ fn udf() {
 fn fat() {
     survive("fat", "vfat");
 }
+
+#[test]
+fn squashfs() {
+    survive("squashfs", "squashfs");
+}

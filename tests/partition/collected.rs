@@ -178,6 +178,11 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("negative/util-linux-cs_fvault2.img.zst", "cs_fvault2"),
     ("negative/util-linux-dasd-cdl.img.zst", "dasd"),
     ("negative/util-linux-scoutfs_meta.img.zst", "scoutfs_meta"),
+    // The reader of version 4 refuses it by its version.
+    (
+        "filesystem/squashfs/util-linux-squashfs3.img.zst",
+        "squashfs",
+    ),
     // Only ext4's own reader can say what a journal device is.
     ("negative/util-linux-jbd.img.zst", "ext4"),
 ];

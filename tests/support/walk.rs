@@ -126,8 +126,11 @@ fn entries(folder: &OwnedFd) -> BTreeMap<Vec<u8>, (u64, char)> {
 
 fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut names = vec![0; 64 << 10];
-    let size = rustix::fs::llistxattr(path, &mut names[..])
-        .unwrap_or_else(|error| panic!("llistxattr {}: {error}", path.display()));
+    let size = match rustix::fs::llistxattr(path, &mut names[..]) {
+        // A file system without any has no list.
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
+        listed => listed.unwrap_or_else(|error| panic!("llistxattr {}: {error}", path.display())),
+    };
     let names = names[..size].split(|byte| *byte == 0);
     names
         .filter(|name| !name.is_empty())

@@ -1,0 +1,163 @@
+//! The entries of a directory as they lie: runs of up to 256, each with a header of what they have
+//! in common.
+
+use super::super::core::Core;
+use super::super::inode::{Directory, InodeRecord, listed_type};
+use super::super::layout::{RawEntry, RawHeader};
+use super::super::metadata::Reader;
+use crate::error::{Error, Result};
+use crate::filesystem::{FileType, Inode, Request};
+use crate::number::to_u64;
+
+/// What a directory's size counts for `.` and `..`, which are not stored.
+const DOTS: u64 = 3;
+/// Entries behind one header.
+const MOST_ENTRIES: u32 = 256;
+/// Bytes of a name.
+const MOST_NAME: usize = 256;
+
+const HEADER: u64 = 12;
+const ENTRY: u64 = 8;
+
+/// Entries from some place on.
+pub(super) struct Listing<'a> {
+    request: &'a Request,
+    reader: Reader<'a>,
+    /// The byte of the list that is read next, and the end of the list.
+    at: u64,
+    end: u64,
+    run: Run,
+    name: [u8; MOST_NAME],
+}
+
+/// The run that is read.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    /// The byte of the list at which its header is.
+    at: u64,
+    /// The metadata block of its inodes, counted from the start of the inode table.
+    start: u32,
+    /// Entries of it, and how many of them were read.
+    count: u32,
+    read: u32,
+}
+
+/// One entry.
+pub(super) struct Listed<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) inode: Inode,
+    pub(super) kind: Option<FileType>,
+    /// Where its run begins in the list.
+    pub(super) run: u64,
+    /// Which of its run it is, from 0 on.
+    pub(super) number: u32,
+}
+
+impl<'a> Listing<'a> {
+    /// From the first entry on.
+    ///
+    /// # Errors
+    /// As [`Core::place`].
+    pub(super) fn new(
+        core: &'a Core,
+        request: &'a Request,
+        inode: &InodeRecord,
+        directory: &Directory,
+    ) -> Result<Self> {
+        Self::from(core, request, (inode, directory), directory.start, 0)
+    }
+
+    /// From byte `at` of the list on, where a run begins, which lies in the metadata block `block`
+    /// of the directory table.
+    ///
+    /// # Errors
+    /// As [`Core::place`].
+    pub(super) fn from(
+        core: &'a Core,
+        request: &'a Request,
+        (inode, directory): (&InodeRecord, &Directory),
+        block: u32,
+        at: u64,
+    ) -> Result<Self> {
+        let table = core.superblock.raw.directory_table_start.get();
+        // All blocks of a list but its last are full.
+        let offset = (u64::from(directory.offset).saturating_add(at)) % 8192;
+        let reference = u64::from(block) << 16
+            | if at == 0 {
+                directory.offset.into()
+            } else {
+                offset
+            };
+        let place = core.place(table, reference)?;
+        Ok(Self {
+            request,
+            reader: core.metadata.reader(request, place),
+            at,
+            end: inode.size.saturating_sub(DOTS),
+            run: Run::default(),
+            name: [0; MOST_NAME],
+        })
+    }
+
+    /// Goes to byte `at` of the list, where a run begins.
+    ///
+    /// # Errors
+    /// As [`Reader::skip`].
+    pub(super) fn skip_to(&mut self, at: u64) -> Result<()> {
+        self.reader.skip(at.saturating_sub(self.at))?;
+        self.at = self.at.max(at);
+        Ok(())
+    }
+
+    /// Nothing is read from byte `end` of the list on.
+    pub(super) fn end_at(&mut self, end: u64) {
+        self.end = self.end.min(end);
+    }
+
+    /// The next entry.
+    ///
+    /// # Errors
+    /// What makes the rest unreadable.
+    pub(super) fn next(&mut self) -> Result<Option<Listed<'_>>> {
+        if self.run.read == self.run.count {
+            if self.at >= self.end {
+                return Ok(None);
+            }
+            self.read_header()?;
+        }
+        self.request.spend(1)?;
+        let raw: RawEntry = self.reader.value()?;
+        let len = usize::from(raw.size.get()).saturating_add(1);
+        let wrong = || Error::corrupt(format!("a name of {len} bytes"));
+        let name = self.name.get_mut(..len).ok_or_else(wrong)?;
+        self.reader.read(name)?;
+        let took = ENTRY.saturating_add(to_u64(len));
+        self.at = self.at.saturating_add(took);
+        let number = self.run.read;
+        self.run.read = number.saturating_add(1);
+        Ok(Some(Listed {
+            name,
+            inode: Inode(u64::from(self.run.start) << 16 | u64::from(raw.offset.get())),
+            kind: listed_type(raw.r#type.get())?,
+            run: self.run.at,
+            number,
+        }))
+    }
+
+    fn read_header(&mut self) -> Result<()> {
+        let raw: RawHeader = self.reader.value()?;
+        let count = raw.count.get().saturating_add(1);
+        if count > MOST_ENTRIES {
+            let text = format!("a header of {count} entries, which are {MOST_ENTRIES} at most");
+            return Err(Error::corrupt(text));
+        }
+        self.run = Run {
+            at: self.at,
+            start: raw.start_block.get(),
+            count,
+            read: 0,
+        };
+        self.at = self.at.saturating_add(HEADER);
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! Targets of symbolic links: they lie behind the inode.
+
+use super::core::Core;
+use super::inode::InodeRecord;
+use super::metadata::Place;
+use crate::error::{Error, Result, ResultExt};
+use crate::filesystem::Request;
+use crate::number::to_usize;
+use crate::source::zeroed;
+
+/// Bytes of a target, as for the kernel: a page.
+const MOST: u64 = 4096;
+
+/// The target at `place` of the link `inode`.
+///
+/// # Errors
+/// `Corrupt` for a target that cannot be one; what makes its metadata unreadable.
+pub(super) fn target(
+    core: &Core,
+    request: &Request,
+    inode: &InodeRecord,
+    place: Place,
+) -> Result<Vec<u8>> {
+    let what = || format!("inode {}", inode.number);
+    let size = inode.size;
+    if size == 0 || size > MOST {
+        let error = Error::corrupt(format!("symlink_size {size} is not from 1 to {MOST}"));
+        return Err(error.at(place.block).context(what()));
+    }
+    let mut target = zeroed(to_usize(size))?;
+    let mut reader = core.metadata.reader(request, place);
+    reader.read(&mut target).context(what)?;
+    if target.contains(&0) {
+        let error = Error::corrupt("a NUL in the target");
+        return Err(error.at(place.block).context(what()));
+    }
+    Ok(target)
+}

@@ -1,0 +1,131 @@
+//! The comparison with the Linux kernel: images that mksquashfs makes of one tree with every
+//! compressor and many options.
+
+use std::path::{Path, PathBuf};
+
+use imgmount::service::open::Options;
+
+use super::tree;
+use crate::support::command::Run;
+use crate::support::images::Scratch;
+use crate::support::kernel::Mounted;
+use crate::support::library;
+use crate::support::record::{Comparison, Tree};
+use crate::support::walk;
+
+/// Fields that the kernel does not show of a squashfs.
+const WITHOUT: [&str; 1] = ["flags"];
+
+/// Compares what `image` shows with the kernel's view of it; gives the number of files.
+pub fn compare(image: &Path, at: &Path, title: &str) -> usize {
+    let mounted = Mounted::new(image, "squashfs", "ro", at);
+    let opened = library::open_with(image, &Options::default());
+    let filesystem = library::file_system(&opened);
+    let mut expected = walk::mounted(mounted.path());
+    own_parent(&mut expected);
+    let comparison = Comparison {
+        expected: &expected,
+        referee: "Linux",
+        found: &library::walk(&*filesystem),
+        without: &WITHOUT,
+    };
+    comparison.check(title)
+}
+
+/// The root is its own parent. mksquashfs stores a number for that which no inode has, and the
+/// kernel shows it.
+fn own_parent(tree: &mut Tree) {
+    let root = tree.get_mut(&b""[..]).unwrap();
+    let number = root.ino;
+    let entries = root.entries.as_mut().unwrap();
+    entries.insert(b"..".to_vec(), (number, 'd'));
+}
+
+#[test]
+fn every_compressor_and_option_reads_as_in_the_kernel() {
+    need!(root, loop, kernel "squashfs", tool "mksquashfs");
+    let sets = [
+        "-comp gzip",
+        "-comp gzip -Xcompression-level 1 -Xwindow-size 8 -b 4K",
+        "-comp gzip -Xstrategy huffman_only,fixed,run_length_encoded,filtered -b 64K",
+        "-comp lzo",
+        "-comp lzo -Xalgorithm lzo1x_1 -b 1M",
+        "-comp lz4",
+        "-comp lz4 -Xhc -b 16K",
+        "-comp xz -b 32K",
+        "-comp xz -Xbcj x86,arm,armthumb,powerpc,sparc",
+        "-comp xz -Xdict-size 50% -b 1M",
+        "-comp zstd -Xcompression-level 3",
+        "-comp zstd -Xcompression-level 19 -b 1M",
+        "-noI -noD -noF -noX",
+        "-noI -noId",
+        "-noD -no-fragments",
+        "-no-fragments -b 8K",
+        "-always-use-fragments",
+        "-always-use-fragments -noF -b 1M",
+        "-no-exports -no-duplicates -no-xattrs",
+        "-no-sparse -tailends -all-root",
+    ];
+    let scratch = Scratch::new();
+    let root = scratch.join("tree");
+    tree::make(&root);
+    for set in sets {
+        let image = packed(&root, set, &scratch);
+        let files = compare(&image, &scratch.join("kernel"), set);
+        assert!(files > 1700, "{set}: {files} files");
+    }
+}
+
+/// What mksquashfs makes of `root` with the options `set`.
+fn packed(root: &Path, set: &str, scratch: &Scratch) -> PathBuf {
+    let image = scratch.join("image");
+    let pack = Run::new("mksquashfs").arg(root).arg(&image);
+    pack.words("-noappend -quiet -no-progress").words(set).run();
+    image
+}
+
+/// Not every kernel is built with the filters of xz: the files themselves are the referee.
+#[test]
+fn the_filters_of_xz_give_back_what_went_in() {
+    need!(root, tool "mksquashfs");
+    let scratch = Scratch::new();
+    let root = scratch.join("tree");
+    tree::make(&root);
+    let expected = walk::mounted(&root);
+    for filter in ["x86", "ia64"] {
+        let image = packed(&root, &format!("-comp xz -Xbcj {filter}"), &scratch);
+        let bytes = std::fs::read(&image).unwrap();
+        let opened = library::open_with(&image, &Options::default());
+        let filesystem = library::file_system(&opened);
+        let comparison = Comparison {
+            expected: &expected,
+            referee: "the tree",
+            found: &library::walk(&*filesystem),
+            without: &[
+                "size",
+                "blocks",
+                "block size",
+                "nlink",
+                "atime",
+                "mtime",
+                "ctime",
+                "crtime",
+                "flags",
+                "ino",
+                "map",
+                "entries",
+                "xattrs",
+            ],
+        };
+        comparison.check(filter);
+        let filtered = |at: &usize| bytes[at + 13] & 3 == 1; // one filter besides LZMA2
+        let streams = places(&bytes, b"\xfd7zXZ\0");
+        assert!(streams.iter().any(filtered), "{filter} was never used");
+    }
+}
+
+fn places(bytes: &[u8], magic: &[u8]) -> Vec<usize> {
+    let windows = bytes.windows(magic.len()).enumerate();
+    let found = windows.filter(|(_, window)| *window == magic);
+    found.map(|(at, _)| at).collect()
+}

@@ -1,0 +1,4 @@
+//! squashfs, against the kernel's own mount, unsquashfs, and images by two writers.
+
+mod kernel;
+mod tree;
