@@ -6,6 +6,7 @@
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
+use super::text::until_nul;
 use super::{Open, range};
 use crate::error::{Error, Result, printable};
 use crate::format::{Context, Description, Format, Partition, Set, Volume};
@@ -119,17 +120,10 @@ fn describe(source: &dyn Source) -> Result<Description> {
     let Some(label) = find(source) else {
         return Ok(Description::default());
     };
-    let text = |bytes: &[u8]| {
-        let end = bytes.iter().position(|byte| *byte == 0);
-        bytes
-            .get(..end.unwrap_or(bytes.len()))
-            .unwrap_or(bytes)
-            .to_vec()
-    };
-    let name = text(&label.d_packname);
+    let name = until_nul(&label.d_packname);
     Ok(Description {
-        label: (!name.is_empty()).then_some(name),
-        facts: vec![("drive", printable(&text(&label.d_typename)))],
+        label: (!name.is_empty()).then(|| name.to_vec()),
+        facts: vec![("drive", printable(until_nul(&label.d_typename)))],
         ..Description::default()
     })
 }

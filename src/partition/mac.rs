@@ -4,6 +4,7 @@
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
+use super::text::until_nul;
 use super::{Open, range};
 use crate::error::{Error, Result, printable};
 use crate::format::{Context, Description, Format, Partition, Set, Volume};
@@ -49,7 +50,7 @@ struct MapEntry {
 impl MapEntry {
     /// Whether it stands for the map, which begins at its own block.
     fn is_of_the_map(&self) -> bool {
-        self.pmPyPartStart.get() == 1 && text(&self.pmParType) == MAP
+        self.pmPyPartStart.get() == 1 && until_nul(&self.pmParType) == MAP.as_bytes()
     }
 }
 
@@ -142,8 +143,8 @@ fn volume(
 ) -> Volume {
     let bytes = |blocks: U32| u64::from(blocks.get()).saturating_mul(block);
     let place = (bytes(entry.pmPyPartStart), bytes(entry.pmPartBlkCnt));
-    let kind = text(&entry.pmParType);
-    let name = text(&entry.pmPartName);
+    let kind = printable(until_nul(&entry.pmParType));
+    let name = printable(until_nul(&entry.pmPartName));
     let partition = Partition {
         number,
         type_name: kind.clone(),
@@ -154,11 +155,4 @@ fn volume(
         bootable: entry.pmPartStatus.get() & BOOTABLE != 0,
     };
     range::volume(disk, place, partition, FORMAT.name, &context.notices)
-}
-
-/// A text that ends at its first NUL.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0);
-    let len = end.unwrap_or(bytes.len());
-    printable(bytes.get(..len).unwrap_or(bytes))
 }

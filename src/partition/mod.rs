@@ -8,6 +8,7 @@ mod mbr;
 mod range;
 mod sgi;
 mod sun;
+mod text;
 
 use crate::error::Result;
 use crate::format::{Context, Format, Volume};

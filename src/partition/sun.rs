@@ -6,6 +6,7 @@
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
+use super::text::until_nul;
 use super::{Open, range};
 use crate::error::{Error, Result, printable};
 use crate::format::{Context, Description, Format, Partition, Set, Volume};
@@ -91,10 +92,8 @@ fn describe(source: &dyn Source) -> Result<Description> {
     let Some(label) = read(source) else {
         return Ok(Description::default());
     };
-    let end = label.info.iter().position(|byte| *byte == 0);
-    let info = label.info.get(..end.unwrap_or(128)).unwrap_or_default();
     Ok(Description {
-        facts: vec![("drive", printable(info))],
+        facts: vec![("drive", printable(until_nul(&label.info)))],
         ..Description::default()
     })
 }

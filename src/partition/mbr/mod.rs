@@ -9,6 +9,7 @@ mod chain;
 mod layout;
 mod nested;
 mod types;
+mod vtoc;
 
 use zerocopy::FromBytes;
 

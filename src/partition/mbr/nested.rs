@@ -3,10 +3,10 @@
 //! (`block/partitions/msdos.c`).
 
 use zerocopy::FromBytes;
-use zerocopy::little_endian::{U16, U32};
-use zerocopy::{Immutable, KnownLayout, Unaligned};
+use zerocopy::little_endian::U32;
 
 use super::super::{bsd, sun};
+use super::vtoc::{SANITY, SolarisVtoc, UNIXWARE, UnixWareLabel, VtocSlice};
 use super::{parse, read_vec};
 use crate::source::Source;
 
@@ -32,60 +32,6 @@ const SECTOR: u64 = 512;
 
 /// Minix's own type, in the slice and in its table.
 const MINIX: u8 = 0x81;
-
-/// `SolarisVtoc::v_sanity`, and UnixWare's as well.
-const SANITY: u32 = 0x600d_deee;
-
-/// The table of contents of Solaris on x86, in the second sector of its slice.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct SolarisVtoc {
-    v_bootinfo: [U32; 3],
-    v_sanity: U32,
-    v_version: U32,
-    v_volume: [u8; 8],
-    v_sectorsz: U16,
-    v_nparts: U16,
-    v_reserved: [U32; 10],
-    v_slice: [SolarisSlice; 16],
-}
-
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct SolarisSlice {
-    s_tag: U16,
-    s_flag: U16,
-    s_start: U32,
-    s_size: U32,
-}
-
-/// UnixWare's label, in sector 29 of its slice.
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct UnixWareLabel {
-    d_type: U32,
-    d_magic: U32,
-    unused: [u8; 148],
-    v_magic: U32,
-    v_version: U32,
-    v_name: [u8; 8],
-    v_nslices: U16,
-    v_unknown: U16,
-    v_reserved: [u8; 40],
-    v_slice: [UnixWareSlice; 16],
-}
-
-#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-struct UnixWareSlice {
-    s_label: U16,
-    s_flags: U16,
-    start_sect: U32,
-    nr_sects: U32,
-}
-
-/// `UnixWareLabel::d_magic`.
-const UNIXWARE: u32 = 0xca5e_600d;
 
 impl Slice<'_> {
     /// The partitions in it, empty ones among them where they take a number; none where there is no
@@ -131,7 +77,7 @@ impl Slice<'_> {
         let count = if vtoc.v_nparts.get() > 8 { 16 } else { 8 };
         let slices = vtoc.v_slice.iter().take(count);
         let used = slices.filter(|slice| slice.s_size.get() != 0);
-        let nested = |slice: &SolarisSlice| Nested {
+        let nested = |slice: &VtocSlice| Nested {
             start: self.start.saturating_add(bytes(slice.s_start)),
             len: bytes(slice.s_size),
             type_name: sun::type_name(slice.s_tag.get()),
@@ -165,12 +111,12 @@ impl Slice<'_> {
         }
         // The first stands for the whole slice.
         let slices = label.v_slice.iter().skip(1);
-        let used = slices.filter(|slice| slice.s_label.get() != 0);
-        let nested = |slice: &UnixWareSlice| Nested {
-            start: bytes(slice.start_sect),
-            len: bytes(slice.nr_sects),
+        let used = slices.filter(|slice| slice.s_tag.get() != 0);
+        let nested = |slice: &VtocSlice| Nested {
+            start: bytes(slice.s_start),
+            len: bytes(slice.s_size),
             type_name: "UnixWare",
-            type_id: format!("{:#04x}", slice.s_label.get()),
+            type_id: format!("{:#04x}", slice.s_tag.get()),
         };
         Some(used.map(nested).collect())
     }
