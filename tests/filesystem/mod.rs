@@ -4,4 +4,4 @@ mod collected;
 mod erofs;
 mod fat;
 mod squashfs;
-mod udf;
+pub mod udf;

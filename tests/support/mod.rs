@@ -17,4 +17,5 @@ pub mod kernel;
 pub mod library;
 pub mod record;
 pub mod through;
+pub mod udf;
 pub mod walk;

@@ -25,23 +25,31 @@ pub(super) struct Sequence {
     pub(super) logical: Option<(RawLogicalVolume, Vec<u8>)>,
     /// Partition descriptors by their number.
     pub(super) partitions: BTreeMap<u16, RawPartition>,
+    /// The first thing that is wrong with the sequence.
+    damage: Option<Error>,
 }
 
 impl Sequence {
-    /// Reads the sequence that begins with `extent`, as far as its descriptors are whole.
+    /// Reads the sequence that begins with `extent`, without the descriptors that are damaged.
     ///
     /// # Errors
-    /// `Corrupt` without a logical volume or a partition, with what ended the sequence.
+    /// `Corrupt` without a logical volume or a partition, or with what is wrong instead.
     pub(super) fn read(disk: &Disk<'_>, extent: RawExtent) -> Result<Self> {
         let mut sequence = Self::default();
-        let end = sequence.collect(disk, extent);
+        if let Err(error) = sequence.collect(disk, extent) {
+            sequence.damage.get_or_insert(error);
+        }
+        let damage = sequence.damage.take();
+        let damage = damage.map(|error| error.context("volume descriptor sequence"));
         if sequence.logical.is_some() && !sequence.partitions.is_empty() {
-            if let Err(error) = end {
-                disk.notice(&error.context("volume descriptor sequence"));
+            if let Some(error) = damage {
+                disk.notice(&error);
             }
             return Ok(sequence);
         }
-        end?;
+        if let Some(error) = damage {
+            return Err(error);
+        }
         let missing = match sequence.logical {
             None => "no logical volume descriptor",
             Some(_) => "no partition descriptor",
@@ -84,7 +92,14 @@ impl Sequence {
                 break;
             }
             let location = u32::try_from(number).unwrap_or(u32::MAX);
-            match disk.checked(&block, location, disk.offset(number))? {
+            let found = match disk.checked(&block, location, disk.offset(number)) {
+                Ok(found) => found,
+                Err(error) => {
+                    self.damage.get_or_insert(error);
+                    continue;
+                }
+            };
+            match found {
                 kind::TERMINATING => break,
                 kind::POINTER => {
                     let raw: RawPointer = tag::view(&block, "volume descriptor pointer")?;

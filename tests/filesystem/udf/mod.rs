@@ -1,6 +1,9 @@
 //! UDF, by mkudffs, genisoimage, pycdlib and wrudf, against what udfinfo, 7z and blkid say of it.
 
 mod made;
+pub mod tree;
+mod variants;
+mod written;
 
 use std::path::{Path, PathBuf};
 
