@@ -13,4 +13,5 @@ mod names;
 mod odd;
 mod superblock;
 mod tables;
+mod udf;
 mod walk;

@@ -24,6 +24,9 @@ mod characteristic {
     pub(super) const METADATA: u8 = 16;
 }
 
+/// What needs no name: a parent, and what was deleted.
+const UNNAMED: u8 = characteristic::PARENT | characteristic::DELETED;
+
 /// Bytes read at a time.
 const CHUNK: usize = 16 << 10;
 
@@ -238,15 +241,15 @@ impl<'a> Reader<'a> {
         let found = match self.parse(at).context(context) {
             Ok((found, end)) => {
                 self.position = end;
-                found
+                found.context(context)
             }
             Err(error) => {
                 self.find_next()?;
                 Err(error)
             }
         };
-        let context = || format!("directory {}", self.directory.entry.icb.text());
-        Ok(Some(found.context(context)))
+        let place = || format!("directory {}", self.directory.entry.icb.text());
+        Ok(Some(found.context(place)))
     }
 
     /// The descriptor at `at` and where it ends; its own damage, if its length can be believed.
@@ -270,15 +273,20 @@ impl<'a> Reader<'a> {
             .map_err(Fault::error)
             .or_else(|error| disk.tolerate(error));
         let name = bytes.get(before..end).unwrap_or_default();
-        let found = checked
+        let needs_name = raw.file_characteristics & UNNAMED == 0;
+        let name = checked
             .and_then(|()| text::characters(name))
-            .map(|name| Identifier {
-                position: at,
-                next,
-                characteristics: raw.file_characteristics,
-                icb: Address::new(raw.icb.extent_location),
-                name: names::usable(Cow::Owned(name)).into_owned(),
+            .and_then(|name| match name.is_empty() && needs_name {
+                true => Err(Error::corrupt("length_of_file_identifier leaves no name")),
+                false => Ok(name),
             });
+        let found = name.map(|name| Identifier {
+            position: at,
+            next,
+            characteristics: raw.file_characteristics,
+            icb: Address::new(raw.icb.extent_location),
+            name: names::usable(Cow::Owned(name)).into_owned(),
+        });
         Ok((found, next))
     }
 

@@ -1,0 +1,93 @@
+//! Directories and their entries.
+
+use super::*;
+
+/// Makes the directory `folder` hold `linked` by an entry that `change` changes, and whole ones
+/// before and behind it.
+fn with_entry(change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    changed(Layout::Physical, |builder, places| {
+        let at = places.folder.block;
+        let mut entry = identifier(at, 0, &name("linked"), places.embedded);
+        change(&mut entry);
+        let content = [
+            identifier(at, 8 | 2, &[], places.root),
+            identifier(at, 0, &name("before"), places.embedded),
+            entry,
+            identifier(at, 0, &name("behind"), places.embedded),
+        ];
+        builder.raw_directory(places.folder, &content.concat());
+    })
+}
+
+#[test]
+fn i10_entries_of_a_directory() {
+    let set_and_tag = |at: usize, value: &'static [u8]| {
+        move |entry: &mut Vec<u8>| {
+            set(entry, at, value);
+            retag(entry);
+        }
+    };
+    let cases: [(Vec<u8>, &str); 7] = [
+        (with_entry(|entry| entry[4] ^= 1), "tag_checksum"),
+        (with_entry(|entry| entry[30] ^= 1), "descriptor_crc"),
+        (with_entry(set_and_tag(0, &[1, 2])), "tag_identifier 513"),
+        (
+            with_entry(set_and_tag(36, &[0xff, 0xff])),
+            "leave the directory",
+        ),
+        (with_entry(set_and_tag(38, &[9])), "compression id 9"),
+        (with_entry(set_and_tag(38, &[0])), "compression id 0"),
+        (
+            with_entry(|entry| {
+                *entry = identifier(
+                    0,
+                    0,
+                    &[],
+                    Address {
+                        partition: 0,
+                        block: 1,
+                    },
+                )
+            }),
+            "no name",
+        ),
+    ];
+    for (bytes, words) in cases {
+        let walk = walk(&bytes);
+        let node = &walk.nodes["folder"];
+        names(
+            error(node),
+            Corrupt,
+            &["directory partition 0", "entry at byte", words],
+        );
+        let Seen::Directory(entries, Some(_)) = &node.content else {
+            panic!("{words}: {:?}", node.content);
+        };
+        let shown: Vec<_> = entries.iter().map(|(name, _)| name.as_slice()).collect();
+        assert!(
+            shown.contains(&&b"before"[..]) && shown.contains(&&b"behind"[..]),
+            "{words}"
+        );
+        rest_as_before(&walk, "folder");
+    }
+}
+
+#[test]
+fn i10_a_directory_that_is_no_list() {
+    let rubbish = |builder: &mut Builder, places: &Places| {
+        builder.raw_directory(places.folder, &[0xa5; 100_000]);
+    };
+    fails(rubbish, "folder", &["tag_identifier"]);
+    let empty = |builder: &mut Builder, places: &Places| {
+        builder.raw_directory(places.folder, &[0; 100_000]);
+    };
+    fails(empty, "folder", &["tag_identifier 0"]);
+    // 2^62 bytes of which only some are recorded.
+    let endless = |builder: &mut Builder, places: &Places| {
+        builder.patch(places.folder, |block| {
+            set(block, 16 + 18, &[1, 0]);
+            set(block, 56, &(1_u64 << 62).to_le_bytes());
+        });
+    };
+    fails(endless, "folder", &[]);
+}

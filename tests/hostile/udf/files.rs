@@ -1,0 +1,297 @@
+//! File entries, allocation, links, streams.
+
+use super::*;
+
+#[test]
+fn i10_tags_of_a_file() {
+    for (at, words) in [
+        (4, "tag_checksum"),
+        (60, "descriptor_crc"),
+        (12, "tag_location"),
+        (2, "descriptor_version"),
+        (10, "descriptor_crc"),
+    ] {
+        let change = |builder: &mut Builder, places: &Places| {
+            let place = builder.places(places.plain)[0];
+            builder.bytes[place + at] ^= 0x40;
+        };
+        let bytes = changed(Layout::Physical, change);
+        let walk = walk(&bytes);
+        let error = walk.nodes["plain"].error().expect("it is damaged");
+        assert!(error.to_string().contains(words) || at == 10, "{error}");
+        assert!(walk.nodes["embedded"].error().is_none());
+        let options = Options {
+            ignore_checksums: true,
+            ..Options::default()
+        };
+        let walk = walk_with(&bytes, &options);
+        let is_sum = matches!(at, 4 | 60 | 10);
+        assert_eq!(walk.nodes["plain"].error().is_none(), is_sum, "{at}");
+    }
+    let other = |builder: &mut Builder, places: &Places| {
+        builder.patch(places.embedded, |block| set(block, 0, &[8, 1]));
+    };
+    fails_only(
+        other,
+        &["embedded", "folder/linked"],
+        &["tag_identifier 264"],
+    );
+}
+
+#[test]
+fn i10_allocation_extents_in_a_loop() {
+    let more = |at| long(CONTINUED | BLOCK as u32, at);
+    let own = |builder: &mut Builder, places: &Places| {
+        let [first, _] = places.extents;
+        builder.put_allocation_extent(first, &more(first));
+    };
+    fails(own, "chain", &["comes back"]);
+    let both = |builder: &mut Builder, places: &Places| {
+        let [first, second] = places.extents;
+        builder.put_allocation_extent(second, &more(first));
+    };
+    fails(both, "chain", &["comes back"]);
+}
+
+#[test]
+fn i10_allocation_extents_that_are_none() {
+    let other = |builder: &mut Builder, places: &Places| {
+        builder.patch(places.extents[1], |block| set(block, 0, &[5, 1]));
+    };
+    fails(
+        other,
+        "chain",
+        &["tag_identifier 261 is no allocation extent"],
+    );
+    for length in [BLOCK as u32, 0x3fff_ffff, u32::MAX] {
+        let past = |builder: &mut Builder, places: &Places| {
+            builder.patch(places.extents[0], |block| {
+                set(block, 20, &length.to_le_bytes())
+            });
+        };
+        let named = format!("length_of_allocation_descriptors {length}");
+        fails(past, "chain", &[&named]);
+    }
+}
+
+#[test]
+fn i10_what_lies_before_a_broken_chain_is_read() {
+    let bytes = changed(Layout::Physical, |builder, places| {
+        builder.patch(places.extents[1], |block| block[0] = 9);
+    });
+    let scratch = Scratch::new();
+    let image = scratch.join("broken.udf");
+    std::fs::write(&image, &bytes).unwrap();
+    let opened = library::open_with(&image, &service::Options::default());
+    let filesystem = library::file_system(&opened);
+    let file = library::find(&*filesystem, b"chain");
+    let good = tree::pattern(40 * BLOCK, 3);
+    for (index, expected) in good.chunks(BLOCK).enumerate() {
+        let mut block = [0; BLOCK];
+        let read = filesystem.read(&Request::new(0), file, &mut block, (index * BLOCK) as u64);
+        match index < 30 {
+            true => assert!(read == Ok(BLOCK) && block == expected, "block {index}"),
+            false => assert!(read.is_err(), "block {index}"),
+        }
+    }
+}
+
+#[test]
+fn i10_extents_past_the_end() {
+    let with = |length: u32, at: Address, size: usize| {
+        move |builder: &mut Builder, places: &Places| {
+            builder.entry(places.chain, &Entry::with(1, size, long(length, at)));
+        }
+    };
+    let far = |block| Address {
+        partition: 0,
+        block,
+    };
+    fails(with(2048, far(u32::MAX), 2048), "chain", &["past the end"]);
+    fails(with(8192, far(u32::MAX), 8192), "chain", &[]);
+    fails(with(2048, far(1 << 20), 2048), "chain", &["past the end"]);
+    fails(
+        with(
+            2048,
+            Address {
+                partition: 5,
+                block: 0,
+            },
+            2048,
+        ),
+        "chain",
+        &["partition_reference_number 5 of 1"],
+    );
+    // An extent of almost 1 GiB, of which only the start is in the image.
+    let long = with(0x3fff_ffff, far(200), 0x3fff_ffff);
+    let walk = walk(&changed(Layout::Physical, long));
+    assert!(
+        error(&walk.nodes["chain"])
+            .to_string()
+            .contains("past the end")
+    );
+    rest_as_before(&walk, "chain");
+}
+
+#[test]
+fn i10_lengths_that_leave_an_entry() {
+    for (at, named) in [
+        (208, "bytes of attributes"),
+        (212, "of allocation descriptors"),
+    ] {
+        for length in [BLOCK as u32, u32::MAX] {
+            let change = |builder: &mut Builder, places: &Places| {
+                builder.patch(places.chain, |block| set(block, at, &length.to_le_bytes()));
+            };
+            fails(change, "chain", &[named, &length.to_string()]);
+        }
+    }
+    for size in [1 << 20, 1 << 62, u64::MAX] {
+        let change = |builder: &mut Builder, places: &Places| {
+            let mut entry = Entry::embedded(b"short");
+            entry.size = size;
+            builder.entry(places.chain, &entry);
+        };
+        fails(change, "chain", &["information_length", "of 5 bytes"]);
+    }
+    let kind = |builder: &mut Builder, places: &Places| {
+        builder.entry(
+            places.chain,
+            &Entry {
+                flags: 4,
+                ..Entry::embedded(b"")
+            },
+        );
+    };
+    fails(kind, "chain", &["descriptors of type 4"]);
+}
+
+/// A file of 2^64 - 1 bytes is nearly all hole, and not read to its end.
+#[test]
+fn i10_the_largest_size() {
+    let bytes = changed(Layout::Physical, |builder, places| {
+        let mut entry = Entry::with(1, 0, Vec::new());
+        entry.size = u64::MAX;
+        builder.entry(places.chain, &entry);
+    });
+    let walk = walk(&bytes);
+    assert_eq!(
+        walk.nodes["chain"].attributes.as_ref().unwrap().size,
+        u64::MAX
+    );
+    rest_as_before(&walk, "chain");
+}
+
+#[test]
+fn i10_strategies() {
+    let change = |builder: &mut Builder, places: &Places| {
+        builder.entry(
+            places.chain,
+            &Entry {
+                strategy: 3,
+                ..Entry::embedded(b"")
+            },
+        );
+    };
+    let walk = walk(&changed(Layout::Physical, change));
+    names(
+        error(&walk.nodes["chain"]),
+        Unsupported,
+        &["ICB strategy 3"],
+    );
+    rest_as_before(&walk, "chain");
+    // The entry that was written instead is the same again.
+    let itself = |builder: &mut Builder, places: &Places| {
+        let at = places.rewritten;
+        let next = Address {
+            block: at.block + 1,
+            ..at
+        };
+        let body = [vec![0; 20], long(2 * BLOCK as u32, at)].concat();
+        builder.put(next, &tagged(259, next.block, &body));
+    };
+    fails(
+        itself,
+        "rewritten",
+        &["rewritten entries follow each other"],
+    );
+}
+
+#[test]
+fn i10_devices_links_and_types() {
+    let change = |builder: &mut Builder, places: &Places| {
+        builder.entry(
+            places.device,
+            &Entry {
+                file_type: 6,
+                ..Entry::embedded(b"")
+            },
+        );
+    };
+    fails(change, "block", &["without a device specification"]);
+    for (components, words) in [
+        (&[5, 200, 0, 0, 8][..], "length_of_component_identifier 200"),
+        (&[5, 0, 0][..], "path component"),
+        (&[][..], "leads nowhere"),
+    ] {
+        let change = |builder: &mut Builder, places: &Places| {
+            let entry = Entry::embedded(components);
+            builder.entry(
+                places.link,
+                &Entry {
+                    file_type: 12,
+                    ..entry
+                },
+            );
+        };
+        fails(change, "link", &["symbolic link", words]);
+    }
+    let long = |builder: &mut Builder, places: &Places| {
+        let mut entry = Entry::with(1, 0, Vec::new());
+        entry.size = 1 << 60;
+        builder.entry(
+            places.link,
+            &Entry {
+                file_type: 12,
+                ..entry
+            },
+        );
+    };
+    fails(long, "link", &["bytes of path components"]);
+    let change = |builder: &mut Builder, places: &Places| {
+        builder.entry(
+            places.chain,
+            &Entry {
+                file_type: 99,
+                ..Entry::embedded(b"")
+            },
+        );
+    };
+    let walk = walk(&changed(Layout::Physical, change));
+    names(error(&walk.nodes["chain"]), Unsupported, &["file_type 99"]);
+}
+
+#[test]
+fn i10_stream_directories() {
+    let file = |builder: &mut Builder, places: &Places| {
+        builder.entry(places.streams, &Entry::embedded(b"no directory"));
+    };
+    fails_only(
+        file,
+        &["embedded", "folder/linked"],
+        &["no stream directory"],
+    );
+    // A stream that is the stream directory itself is not entered: it is a value.
+    let itself = changed(Layout::Physical, |builder, places| {
+        let content = identifier(places.streams.block, 0, &name("itself"), places.streams);
+        let entry = Entry::embedded(&content);
+        builder.entry(
+            places.streams,
+            &Entry {
+                file_type: 13,
+                ..entry
+            },
+        );
+    });
+    assert!(walk(&itself).nodes["embedded"].error().is_none());
+}

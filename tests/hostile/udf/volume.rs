@@ -1,0 +1,209 @@
+//! What leads to the volume, and how it says it is.
+
+use super::*;
+
+#[test]
+fn i10_anchors() {
+    let last = changed(Layout::Physical, |_, _| {}).len() / BLOCK - 1;
+    let wipe = |bytes: &mut Vec<u8>, sector: usize| bytes[sector * BLOCK..][..BLOCK].fill(0);
+    for sector in [256, last] {
+        let bytes = finished(Layout::Physical, |bytes| wipe(bytes, sector));
+        let walk = walk(&bytes);
+        assert_eq!(
+            walk.nodes.len(),
+            reference().nodes.len(),
+            "{:?}",
+            walk.refused
+        );
+    }
+    let bytes = finished(Layout::Physical, |bytes| {
+        let anchor = bytes[256 * BLOCK..][..BLOCK].to_vec();
+        wipe(bytes, 256);
+        wipe(bytes, last);
+        let moved = last - 256;
+        set(bytes, moved * BLOCK, &anchor);
+        patch(bytes, moved as u32, |anchor| {
+            set(anchor, 12, &(moved as u32).to_le_bytes())
+        });
+    });
+    assert_eq!(
+        walk(&bytes).nodes.len(),
+        reference().nodes.len(),
+        "256 before the end"
+    );
+    let bytes = finished(Layout::Physical, |bytes| {
+        wipe(bytes, 256);
+        wipe(bytes, last);
+    });
+    refused(&bytes, Corrupt, &["udf", "no anchor"]);
+}
+
+#[test]
+fn i10_sequences_without_end() {
+    // Both of 2^32 bytes, in which everything is a primary descriptor or nothing.
+    let bytes = finished(Layout::Physical, |bytes| {
+        let last = bytes.len() / BLOCK - 1;
+        for anchor in [256, last as u32] {
+            patch(bytes, anchor, |anchor| {
+                set(anchor, 16, &u32::MAX.to_le_bytes());
+                set(anchor, 24, &u32::MAX.to_le_bytes());
+            });
+        }
+    });
+    assert_eq!(walk(&bytes).nodes.len(), reference().nodes.len());
+    // Without the descriptor that ends them, and none that is looked for.
+    let bytes = finished(Layout::Physical, |bytes| {
+        for start in [MAIN, RESERVE] {
+            for index in 0..4 {
+                bytes[(start + index) as usize * BLOCK] = 0xa5;
+            }
+        }
+        let last = bytes.len() / BLOCK - 1;
+        for anchor in [256, last as u32] {
+            patch(bytes, anchor, |anchor| {
+                set(anchor, 16, &u32::MAX.to_le_bytes())
+            });
+        }
+    });
+    refused(&bytes, Corrupt, &["volume descriptor sequence"]);
+}
+
+#[test]
+fn i10_volume_descriptor_pointers_in_a_loop() {
+    let bytes = finished(Layout::Physical, |bytes| {
+        for start in [MAIN, RESERVE] {
+            let extent = short(16 * BLOCK as u32, start);
+            let pointer = tagged(3, start, &[vec![9, 0, 0, 0], extent, vec![0; 484]].concat());
+            set(bytes, start as usize * BLOCK, &pointer);
+        }
+    });
+    refused(&bytes, Corrupt, &["extents follow each other"]);
+}
+
+#[test]
+fn i10_a_pointer_leads_to_the_rest_of_the_sequence() {
+    let bytes = finished(Layout::Physical, |bytes| {
+        let rest = bytes[(MAIN as usize) * BLOCK..][..4 * BLOCK].to_vec();
+        for start in [MAIN, RESERVE] {
+            let extent = short(16 * BLOCK as u32, 224);
+            let pointer = tagged(3, start, &[vec![9, 0, 0, 0], extent, vec![0; 484]].concat());
+            set(bytes, start as usize * BLOCK, &pointer);
+            bytes[(start as usize + 1) * BLOCK..][..3 * BLOCK].fill(0);
+        }
+        set(bytes, 224 * BLOCK, &rest);
+        for index in 224..228_u32 {
+            patch(bytes, index, |sector| set(sector, 12, &index.to_le_bytes()));
+        }
+    });
+    assert_eq!(walk(&bytes).nodes.len(), reference().nodes.len());
+}
+
+#[test]
+fn i10_tags_of_the_volume() {
+    // Both copies of each descriptor that is needed: sum, CRC, place, version.
+    for index in [1, 2] {
+        for (at, words) in [
+            (4, "tag_checksum"),
+            (100, "descriptor_crc"),
+            (12, "tag_location"),
+            (2, "descriptor_version"),
+        ] {
+            let bytes = finished(Layout::Physical, |bytes| {
+                for start in [MAIN, RESERVE] {
+                    bytes[(start + index) as usize * BLOCK + at] ^= 0x40;
+                }
+            });
+            refused(&bytes, Corrupt, &["volume descriptor sequence", words]);
+        }
+    }
+    let file_set = |at: usize| {
+        changed(Layout::Physical, |_, _| {}).tap(|bytes| bytes[300 * BLOCK + at] ^= 0x40)
+    };
+    refused(
+        &file_set(4),
+        Corrupt,
+        &["file set descriptor", "tag_checksum"],
+    );
+    refused(
+        &file_set(200),
+        Corrupt,
+        &["file set descriptor", "descriptor_crc"],
+    );
+    refused(
+        &file_set(12),
+        Corrupt,
+        &["file set descriptor", "tag_location"],
+    );
+}
+
+#[test]
+fn i10_integrity_descriptors() {
+    // One that leads to itself, tables past its end, and a revision from the future.
+    let bytes = finished(Layout::Physical, |bytes| {
+        patch(bytes, INTEGRITY, |block| {
+            set(block, 32, &short(2048, INTEGRITY))
+        });
+    });
+    assert_eq!(walk(&bytes).nodes.len(), reference().nodes.len());
+    for (at, value) in [(72, u32::MAX), (76, u32::MAX), (72, 0)] {
+        let bytes = finished(Layout::Physical, |bytes| {
+            patch(bytes, INTEGRITY, |block| {
+                set(block, at, &u32::to_le_bytes(value))
+            });
+        });
+        assert_eq!(walk(&bytes).nodes.len(), reference().nodes.len());
+    }
+    let bytes = finished(Layout::Physical, |bytes| {
+        patch(bytes, INTEGRITY, |block| set(block, 88 + 40, &[0, 9]));
+    });
+    refused(&bytes, Unsupported, &["minimum_udf_read_revision 0x0900"]);
+}
+
+#[test]
+fn i10_roots() {
+    let root = |icb: Address| {
+        let (builder, _) = tree::build(Layout::Physical);
+        builder.finish(icb)
+    };
+    let (_, places) = tree::build(Layout::Physical);
+    refused(
+        &root(places.plain),
+        Corrupt,
+        &["root directory", "no directory"],
+    );
+    let none = Address {
+        partition: 3,
+        block: 0,
+    };
+    refused(
+        &root(none),
+        Corrupt,
+        &["root directory", "partition_reference_number 3"],
+    );
+    let far = Address {
+        partition: 0,
+        block: u32::MAX,
+    };
+    refused(
+        &root(far),
+        Corrupt,
+        &["root directory", "of a partition of"],
+    );
+}
+
+/// Cut anywhere, it is refused or its files fail; nothing hangs.
+#[test]
+fn i10_cut_short() {
+    for layout in [
+        Layout::Physical,
+        Layout::Virtual20,
+        Layout::Metadata,
+        Layout::Sparable,
+    ] {
+        let good = changed(layout, |_, _| {});
+        for part in 1..24 {
+            let bytes = &good[..good.len() / 24 * part];
+            walk(bytes);
+        }
+    }
+}
