@@ -57,7 +57,8 @@ fn window(disk: &SharedSource, start: u64, end: u64) -> Result<SharedSource> {
     }
 }
 
-/// Says which partitions share bytes; one that only holds others is not meant.
+/// Says which partitions share bytes; one that only holds others is not meant, nor one that begins
+/// with the table itself, as that of a hybrid disc does for the whole of it.
 pub(super) fn note_overlaps(volumes: &[Volume], scheme: &str, notices: &Notices) {
     let is_container = |volume: &&Volume| {
         let partition = volume.partition.as_ref();
@@ -67,7 +68,7 @@ pub(super) fn note_overlaps(volumes: &[Volume], scheme: &str, notices: &Notices)
         .iter()
         .filter(|volume| !is_container(volume))
         .filter_map(|volume| {
-            let (start, len) = volume.location?;
+            let (start, len) = volume.location.filter(|(start, _)| *start > 0)?;
             Some((start, start.saturating_add(len), volume.name.as_str()))
         })
         .collect();
