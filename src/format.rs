@@ -46,6 +46,12 @@ pub enum Set {
     /// It is told by a trailer behind what it holds, whose own magic stands at the start and is no
     /// contradiction: a fixed VHD.
     Trailer,
+    /// It is whole by itself, and may share its bytes with a partition table on purpose: a disc that
+    /// also boots as a disk. Partitions inside its bytes, or behind them, belong to it.
+    Hybrid {
+        /// How many bytes, from the first on, are its own.
+        size: u64,
+    },
     /// It is one member of a set: a physical volume, a RAID leg, a btrfs device.
     Member {
         /// What all members share, as its UUID.

@@ -67,8 +67,10 @@ pub enum Content {
         description: Description,
         /// The reader.
         filesystem: Arc<dyn FileSystem>,
-        /// Volumes it holds besides its files.
+        /// Volumes it holds besides its files, and those of the table beside it.
         extra: Vec<Node>,
+        /// The partition table on the same bytes, of a hybrid: its name, and what it says of itself.
+        beside: Option<Beside>,
     },
     /// A partition table or a volume manager.
     Table {
@@ -112,6 +114,9 @@ pub enum Content {
         looked_for: Vec<&'static str>,
     },
 }
+
+/// The name of a table, and what it says of itself.
+pub type Beside = (&'static str, Description);
 
 impl Content {
     /// The nodes directly in it.

@@ -4,16 +4,18 @@
 //! 2. A member of an array whose superblock lies at the end: what looks like a partition table at
 //!    its start belongs to the array. (Unless a partition covers that superblock, which is then
 //!    the partition's.)
-//! 3. A partition table with a partition that holds something known.
-//! 4. A file system or volume manager over the whole, beside a table with nothing behind it: what
+//! 3. A file system that may be a hybrid, beside a table whose partitions all lie inside it or
+//!    behind it: the file system, and the partitions as volumes besides its files.
+//! 4. A partition table with a partition that holds something known.
+//! 5. A file system or volume manager over the whole, beside a table with nothing behind it: what
 //!    `mkfs` on a whole disk leaves, since it keeps the first 1024 bytes. The same when a partition
-//!    starts at byte 0, as on a hybrid ISO: both are the same bytes.
-//! 5. The same beside a GPT of which only the copy at the end of the disk is left.
-//! 6. A partition table all the same, then whatever the magics say.
+//!    starts at byte 0: both are the same bytes.
+//! 6. The same beside a GPT of which only the copy at the end of the disk is left.
+//! 7. A partition table all the same, then whatever the magics say.
 
 use std::sync::Arc;
 
-use super::{Content, Registries};
+use super::{Beside, Content, Registries};
 use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Format, Set, Volume};
@@ -26,6 +28,10 @@ pub(super) const DEPTH: usize = 8;
 
 /// How much of a disk is its start, where every table has its first copy.
 const HEAD: u64 = 64 * 1024;
+
+/// Where the first partition of a hybrid may begin at the latest and yet be the whole of it: behind
+/// the sectors that a disc leaves to others.
+const HYBRID_START: u64 = 32 * 1024;
 
 /// What is looked at.
 pub(super) struct Subject<'a> {
@@ -56,6 +62,7 @@ pub(super) enum Found {
         description: Description,
         filesystem: Arc<dyn FileSystem>,
         extra: Vec<Volume>,
+        beside: Option<Beside>,
     },
     /// A member of a set.
     Member {
@@ -113,6 +120,7 @@ impl Reader {
                     description: description.clone(),
                     filesystem: opened.filesystem.into(),
                     extra: opened.extra,
+                    beside: None,
                 })
             }
         };
@@ -189,7 +197,7 @@ impl Subject<'_> {
 
     fn open(&self, claim: &Claim) -> Found {
         match &claim.set {
-            Set::Alone | Set::Trailer => claim
+            Set::Alone | Set::Trailer | Set::Hybrid { .. } => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
             member @ (Set::Member { .. } | Set::Stray { .. }) => Found::Member {
@@ -287,12 +295,15 @@ impl Subject<'_> {
         let Some(claim) = claims.first() else {
             return table;
         };
-        let hybrid = volumes
+        if claims.iter().any(|claim| is_hybrid(&claim.set, volumes)) {
+            return self.hybrid(table, claims, signatures);
+        }
+        let at_zero = volumes
             .iter()
             .any(|volume| volume.location.is_some_and(|(start, _)| start == 0));
         let name = claim.reader.name();
         let held = || volumes.iter().any(|volume| self.holds_something(volume));
-        if !hybrid && !self.is_leftover(format) && held() {
+        if !at_zero && !self.is_leftover(format) && held() {
             self.notice(format!(
                 "{name} over the whole disk beside a {format} table with known contents: the table \
                  is shown, --format {name} shows the other"
@@ -308,6 +319,38 @@ impl Subject<'_> {
              {format} shows the other"
         ));
         opened
+    }
+
+    /// The file system over the whole with the partitions of `table` besides its files; the table
+    /// where it does not open.
+    fn hybrid(&self, table: Found, claims: &[Claim], signatures: &[&'static Signature]) -> Found {
+        let opened = self.without_table(claims, signatures);
+        match (opened, table) {
+            (
+                Ok(Found::FileSystem {
+                    format,
+                    description,
+                    filesystem,
+                    mut extra,
+                    ..
+                }),
+                Found::Table {
+                    format: name,
+                    description: says,
+                    volumes,
+                },
+            ) => {
+                extra.extend(volumes);
+                Found::FileSystem {
+                    format,
+                    description,
+                    filesystem,
+                    extra,
+                    beside: Some((name, says)),
+                }
+            }
+            (_, table) => table,
+        }
     }
 
     fn beside_broken_table(
@@ -363,6 +406,19 @@ impl Subject<'_> {
     fn notice(&self, text: String) {
         self.context.notices.add(format!("{}: {text}", self.name));
     }
+}
+
+/// Whether what claims the whole as `set` may have been made together with a table of `volumes`.
+/// What partitions were made over later begin inside it and end behind it.
+fn is_hybrid(set: &Set, volumes: &[Volume]) -> bool {
+    let Set::Hybrid { size } = set else {
+        return false;
+    };
+    let mut places = volumes.iter().filter_map(|volume| volume.location);
+    places.all(|(start, len)| {
+        let ends_inside = start.saturating_add(len) <= *size;
+        ends_inside || start <= HYBRID_START || start >= *size
+    })
 }
 
 /// The array member whose superblock lies at the end and outside of every partition.

@@ -196,6 +196,7 @@ impl Worklist<'_> {
                 description,
                 filesystem,
                 extra,
+                beside,
             } => {
                 self.add_volumes(extra, home);
                 Content::FileSystem {
@@ -203,6 +204,7 @@ impl Worklist<'_> {
                     description,
                     filesystem,
                     extra: Vec::new(),
+                    beside,
                 }
             }
             Found::Member {

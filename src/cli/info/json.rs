@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::filesystem::Usage;
 use crate::format::{Description, Layer, Partition};
 use crate::service::open::{Image, Seen};
-use crate::stack::{Assembly, Content, Node};
+use crate::stack::{Assembly, Beside, Content, Node};
 
 /// Everything about the image at `path`.
 pub(super) fn image(path: &Path, image: &Image) -> Value {
@@ -120,8 +120,11 @@ fn content(content: &Content) -> Value {
     }
     let mut add = |name: &str, value: Value| object.insert(name.into(), value);
     let kind = match content {
-        Content::FileSystem { filesystem, .. } => {
+        Content::FileSystem {
+            filesystem, beside, ..
+        } => {
             add("usage", usage(&filesystem.usage()));
+            add("beside", beside.as_ref().map(table).into());
             "filesystem"
         }
         Content::Table { .. } => "table",
@@ -145,6 +148,13 @@ fn content(content: &Content) -> Value {
         }
     };
     add("kind", kind.into());
+    Value::Object(object)
+}
+
+fn table((format, description): &Beside) -> Value {
+    let mut object = Object::new();
+    object.insert("format".into(), (*format).into());
+    add_description(&mut object, description);
     Value::Object(object)
 }
 
