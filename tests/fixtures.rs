@@ -92,6 +92,14 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             Some(image)
         }
         "xz" | "bzip2" => Some(packed(name, scratch)),
+        "iso9660" => {
+            let files = scratch.folder("disc");
+            std::fs::write(files.join("file"), "hello").unwrap();
+            let image = scratch.join("disc.iso");
+            let xorriso = Run::new("xorriso").words("-as mkisofs -quiet -R -o");
+            xorriso.arg(&image).arg(&files).run();
+            Some(image)
+        }
         "udf" => {
             let image = scratch.join("new.udf");
             let mkudffs = Run::new("mkudffs").words("--new-file --blocksize=2048");
@@ -148,7 +156,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mksquashfs", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mksquashfs", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

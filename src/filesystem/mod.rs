@@ -7,6 +7,7 @@ mod erofs;
 mod ext4;
 mod fat;
 mod index;
+mod iso9660;
 mod names;
 mod squashfs;
 mod udf;
@@ -32,6 +33,7 @@ pub const FORMATS: &[Format<Open>] = &[
     erofs::FORMAT,
     udf::FORMAT,
     fat::FORMAT,
+    iso9660::FORMAT,
 ];
 
 /// An opened file system.

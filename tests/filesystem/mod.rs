@@ -3,5 +3,6 @@
 mod collected;
 mod erofs;
 mod fat;
+mod iso9660;
 mod squashfs;
 pub mod udf;

@@ -167,3 +167,8 @@ fn fat() {
 fn squashfs() {
     survive("squashfs", "squashfs");
 }
+
+#[test]
+fn iso9660() {
+    survive("iso9660", "iso9660");
+}

@@ -2,6 +2,7 @@
 //! for the purpose.
 
 mod counts;
+mod hybrids;
 mod polyglots;
 mod sets;
 pub mod synthetic;

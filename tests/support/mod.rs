@@ -15,6 +15,7 @@ pub mod expected;
 pub mod images;
 pub mod kernel;
 pub mod library;
+pub mod mtree;
 pub mod record;
 pub mod through;
 pub mod udf;
