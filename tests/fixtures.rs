@@ -111,6 +111,11 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             Run::new("mkfs.fat").arg("-C").arg(&image).arg("1440").run();
             Some(image)
         }
+        "exfat" => {
+            let image = scratch.file(name, 4 << 20);
+            Run::new("mkfs.exfat").arg(&image).run();
+            Some(image)
+        }
         _ => None,
     }
 }
@@ -156,7 +161,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mksquashfs", tool "mkfs.erofs", tool "mkfs.fat", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS

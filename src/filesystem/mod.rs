@@ -1,9 +1,9 @@
 //! Volume → inodes: what every file system reader offers, and the registry of the readers.
 
-#[allow(dead_code)] // Until exFAT uses all of it.
 mod chain;
 mod dos_time;
 mod erofs;
+mod exfat;
 mod ext4;
 mod fat;
 mod index;
@@ -32,6 +32,7 @@ pub const FORMATS: &[Format<Open>] = &[
     squashfs::FORMAT,
     erofs::FORMAT,
     udf::FORMAT,
+    exfat::FORMAT,
     fat::FORMAT,
     iso9660::FORMAT,
 ];

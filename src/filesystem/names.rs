@@ -22,6 +22,23 @@ pub(super) fn from_utf16(units: impl IntoIterator<Item = u16>) -> Vec<u8> {
     name
 }
 
+/// A `name` of [`from_utf16`] as UTF-16 again; `None` for what it gives no name as.
+pub(super) fn to_utf16(name: &[u8]) -> Option<Vec<u16>> {
+    let (mut units, mut rest) = (Vec::new(), name);
+    while !rest.is_empty() {
+        if let [0xed, high @ 0xa0..=0xbf, low @ 0x80..=0xbf, behind @ ..] = rest {
+            let unit = u16::from(high & 0x3f) << 6 | u16::from(low & 0x3f);
+            units.push(0xd000 | unit);
+            rest = behind;
+            continue;
+        }
+        let valid = rest.utf8_chunks().next()?.valid();
+        units.extend(valid.encode_utf16());
+        rest = rest.get(valid.len()..).filter(|_| !valid.is_empty())?;
+    }
+    Some(units)
+}
+
 fn three_bytes(unit: u16) -> [u8; 3] {
     let [high, low] = unit.to_be_bytes();
     [
@@ -70,6 +87,22 @@ mod tests {
         assert_eq!(from_utf16([0x61, 0xd800, 0x62]), b"a\xed\xa0\x80b");
         assert_eq!(from_utf16([0xdfff]), b"\xed\xbf\xbf");
         assert_eq!(from_utf16([0xdc00, 0xd800]), b"\xed\xb0\x80\xed\xa0\x80");
+    }
+
+    #[test]
+    fn a_name_goes_back_to_the_units_it_was_made_of() {
+        for units in [
+            &[][..],
+            &[0x61, 0xd800, 0x62],
+            &[0xdc00, 0xd800, 0xd83d, 0xde00, 0xffff],
+            &[0xe9, 0x65e5, 0xdfff],
+        ] {
+            let name = from_utf16(units.iter().copied());
+            assert_eq!(to_utf16(&name).as_deref(), Some(units));
+        }
+        for name in [&b"a\xff"[..], b"\xed\xa0", b"\xc3"] {
+            assert_eq!(to_utf16(name), None);
+        }
     }
 
     #[test]

@@ -71,3 +71,8 @@ fn fat() {
 fn squashfs() {
     compare("squashfs", 13);
 }
+
+#[test]
+fn exfat() {
+    compare("exfat", 3);
+}

@@ -2,6 +2,7 @@
 
 mod collected;
 mod erofs;
+pub mod exfat;
 mod fat;
 mod iso9660;
 mod squashfs;

@@ -172,3 +172,8 @@ fn squashfs() {
 fn iso9660() {
     survive("iso9660", "iso9660");
 }
+
+#[test]
+fn exfat() {
+    survive("exfat", "exfat");
+}

@@ -1,0 +1,156 @@
+//! The up-case table (7.2): which letters are the same in names.
+
+use super::checksum;
+use super::core::Core;
+use super::recommended::RANGES;
+use super::stream::Stream;
+use crate::error::{Error, Result};
+use crate::filesystem::Request;
+use crate::number::to_usize;
+use crate::source::zeroed;
+
+/// Bytes of a table at most: a word for each of the 65,536 units.
+const MOST: u64 = 128 << 10;
+
+/// In a compressed table: the next word counts units that are their own capitals.
+const RUN: u16 = 0xffff;
+
+/// A table.
+pub(super) struct Upcase(Vec<u16>);
+
+impl Upcase {
+    /// The volume's own table; the recommended one, with a notice, where that is missing or
+    /// damaged, as the kernel's driver does it.
+    pub(super) fn load(core: &Core<'_>, request: &Request) -> Self {
+        let missing = || Error::corrupt("there is none");
+        let loaded = core.entries.upcase.ok_or_else(missing);
+        let loaded = loaded.and_then(|(stream, sum)| read(core, request, stream, sum));
+        loaded.unwrap_or_else(|error| {
+            let error = error.context("up-case table");
+            core.notice(format!("{error}: the recommended one is used"));
+            Self::recommended()
+        })
+    }
+
+    /// The recommended table.
+    pub(super) fn recommended() -> Self {
+        let mut table: Vec<u16> = (0..=u16::MAX).collect();
+        for (first, last, step, add) in RANGES {
+            let letters = usize::from(first)..=usize::from(last);
+            for letter in letters.step_by(step) {
+                if let Some(capital) = table.get_mut(letter) {
+                    *capital = capital.wrapping_add_signed(add);
+                }
+            }
+        }
+        Self(table)
+    }
+
+    /// The capital of `unit`.
+    pub(super) fn capital(&self, unit: u16) -> u16 {
+        self.0.get(usize::from(unit)).copied().unwrap_or(unit)
+    }
+
+    /// The table in `bytes`, which may be compressed; `None` where it says nothing of some units.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut table: Vec<u16> = (0..=u16::MAX).collect();
+        let (words, _) = bytes.as_chunks();
+        let mut words = words.iter().map(|word| u16::from_le_bytes(*word));
+        let mut unit: usize = 0;
+        while unit < table.len() {
+            let word = words.next()?;
+            if word == RUN && unit != usize::from(RUN) {
+                unit = unit.saturating_add(words.next()?.into());
+            } else {
+                *table.get_mut(unit)? = word;
+                unit = unit.saturating_add(1);
+            }
+        }
+        Some(Self(table))
+    }
+}
+
+/// The table in the clusters of `stream`, with the sum `stored`. The kernel's driver takes the
+/// clusters to follow each other, so that this is tried too.
+fn read(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Result<Upcase> {
+    if stream.length > MOST {
+        let length = stream.length;
+        return Err(Error::corrupt(format!(
+            "DataLength {length} is over {MOST}"
+        )));
+    }
+    let table = sized(core, request, stream, stored);
+    let contiguous = Stream {
+        contiguous: true,
+        ..stream
+    };
+    let bytes =
+        table.or_else(|error| sized(core, request, contiguous, stored).map_err(|_| error))?;
+    Upcase::parse(&bytes).ok_or_else(|| Error::corrupt("it does not reach to 0xffff"))
+}
+
+fn sized(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Result<Vec<u8>> {
+    let mut bytes = zeroed(to_usize(stream.length))?;
+    stream.read(core, request, &mut bytes, 0)?;
+    let sum = checksum::table(&bytes);
+    if sum == stored {
+        return Ok(bytes);
+    }
+    let error = Error::corrupt(format!(
+        "TableChecksum {stored:#010x} should be {sum:#010x}"
+    ));
+    Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of the recommended table, compressed as the specification has it.
+    fn compressed() -> Vec<u8> {
+        let table = Upcase::recommended().0;
+        let mut words: Vec<u16> = Vec::new();
+        let mut unit = 0;
+        while let Some(capital) = table.get(unit) {
+            let own = |(letter, capital): &(u16, &u16)| letter == *capital;
+            let letters = (0..=u16::MAX).zip(&table).skip(unit);
+            let same = letters.take_while(own).count();
+            // Shorter runs of capitals are written out.
+            if same > 1024 {
+                words.extend([RUN, u16::try_from(same).unwrap()]);
+                unit = unit.checked_add(same).unwrap();
+            } else {
+                words.push(*capital);
+                unit = unit.checked_add(1).unwrap();
+            }
+        }
+        words.into_iter().flat_map(u16::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn the_recommended_table_has_the_sum_that_the_specification_gives() {
+        let bytes = compressed();
+        assert_eq!(bytes.len(), 5836);
+        assert_eq!(checksum::table(&bytes), 0xe619_d30d);
+        assert_eq!(Upcase::parse(&bytes).unwrap().0, Upcase::recommended().0);
+    }
+
+    #[test]
+    fn a_table_has_to_reach_to_the_last_unit() {
+        let words = |words: &[u16]| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            Upcase::parse(&bytes)
+        };
+        assert!(words(&[]).is_none());
+        assert!(words(&[0, 1, RUN]).is_none());
+        assert!(words(&[0, 1, RUN, 0xfff0]).is_none());
+        let table = words(&[0, 9, RUN, 0xfffe]).unwrap();
+        assert_eq!(
+            [0, 1, 2, 0xffff].map(|unit| table.capital(unit)),
+            [0, 9, 2, 0xffff]
+        );
+        // Written out, the last unit is no start of a run.
+        let whole: Vec<u16> = (0..=u16::MAX).collect();
+        assert_eq!(words(&whole).unwrap().0, whole);
+    }
+}

@@ -1,0 +1,117 @@
+//! What the root directory holds besides files: the allocation bitmap, the up-case table, the
+//! label and the GUID (7.1 to 7.3, 7.5).
+
+use zerocopy::FromBytes;
+
+use super::core::Core;
+use super::directory::{Directory, Step};
+use super::kind;
+use super::layout::{RawBitmap, RawGuid, RawLabel, RawUpcase};
+use super::stream::Stream;
+use crate::error::Result;
+use crate::filesystem::{Request, names};
+
+/// Entries of the root directory that are looked at: libblkid looks no further for the label, and
+/// formatters put them first.
+const MOST: u64 = 10_000;
+
+/// `BitmapFlags`: it belongs to the second FAT.
+const SECOND: u8 = 1;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct VolumeEntries {
+    /// The bitmap in use.
+    pub(super) bitmap: Option<Stream>,
+    /// The up-case table and its `TableChecksum`.
+    pub(super) upcase: Option<(Stream, u32)>,
+    /// The label, as UTF-8.
+    pub(super) label: Option<Vec<u8>>,
+    /// The GUID, in its customary spelling.
+    pub(super) guid: Option<String>,
+}
+
+impl VolumeEntries {
+    /// Looks for them.
+    ///
+    /// # Errors
+    /// What makes the root directory unreadable at its very start; further on it costs what is
+    /// behind.
+    pub(super) fn find(core: &Core<'_>, request: &Request) -> Result<Self> {
+        let mut found = Self::default();
+        let root = Directory::root(core);
+        let mut seen = false;
+        let walked = root.each(core, request, 0, &mut |placed| {
+            seen = true;
+            found.take(core, placed.kind(), &placed.raw);
+            Ok(match placed.index < MOST {
+                true => Step::Next,
+                false => Step::Stop,
+            })
+        });
+        match walked {
+            Err(error) if !seen => Err(error),
+            Err(error) => {
+                core.notice(error);
+                Ok(found)
+            }
+            Ok(()) => Ok(found),
+        }
+    }
+
+    fn take(&mut self, core: &Core<'_>, kind: u8, raw: &[u8]) {
+        match kind {
+            kind::BITMAP => self.take_bitmap(core, raw),
+            kind::UPCASE if self.upcase.is_none() => self.upcase = upcase(raw),
+            kind::LABEL if self.label.is_none() => self.label = label(raw),
+            kind::GUID if self.guid.is_none() => self.guid = guid(raw),
+            _ => {}
+        }
+    }
+
+    /// The one that belongs to the FAT in use; where there is none, the other.
+    fn take_bitmap(&mut self, core: &Core<'_>, raw: &[u8]) {
+        let Ok(raw) = RawBitmap::read_from_bytes(raw) else {
+            return;
+        };
+        let second = raw.BitmapFlags & SECOND != 0;
+        if self.bitmap.is_none() || second == core.geometry.second {
+            self.bitmap = Some(Stream {
+                first: raw.FirstCluster.get(),
+                length: raw.DataLength.get(),
+                contiguous: false,
+            });
+        }
+    }
+}
+
+fn upcase(raw: &[u8]) -> Option<(Stream, u32)> {
+    let raw = RawUpcase::read_from_bytes(raw).ok()?;
+    let stream = Stream {
+        first: raw.FirstCluster.get(),
+        length: raw.DataLength.get(),
+        contiguous: false,
+    };
+    Some((stream, raw.TableChecksum.get()))
+}
+
+fn label(raw: &[u8]) -> Option<Vec<u8>> {
+    let raw = RawLabel::read_from_bytes(raw).ok()?;
+    let units = raw.VolumeLabel.iter().take(raw.CharacterCount.into());
+    let label = names::from_utf16(units.map(|unit| unit.get()));
+    (!label.is_empty()).then_some(label)
+}
+
+/// The first three fields of a GUID are little-endian.
+fn guid(raw: &[u8]) -> Option<String> {
+    let raw = RawGuid::read_from_bytes(raw).ok()?;
+    let [a, b, c, d, e, f, g, h, rest @ ..] = raw.VolumeGuid;
+    let mut text = format!("{d:02x}{c:02x}{b:02x}{a:02x}-{f:02x}{e:02x}-{h:02x}{g:02x}-");
+    for (index, byte) in rest.iter().enumerate() {
+        if index == 2 {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    Some(text)
+}
