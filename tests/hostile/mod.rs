@@ -7,6 +7,7 @@ mod ext;
 mod extents;
 pub mod flips;
 mod journals;
+mod lvm;
 mod memory;
 mod mutants;
 mod names;

@@ -127,13 +127,21 @@ fn walk_stack(stack: &Stack, walk: &mut Walk) {
     for disk in &stack.disks {
         walk_node(disk, "", walk);
     }
+    for set in &stack.sets {
+        walk_content(&set.content, "", false, walk);
+    }
 }
 
 /// Walks the file system in `node`, or those of its parts, whose names go in front of the paths.
 fn walk_node(node: &stack::Node, prefix: &str, walk: &mut Walk) {
     let raw = node.source.as_ref().is_ok_and(reads_to_the_end);
+    walk_content(&node.content, prefix, raw, walk);
+}
+
+/// The same of what is in a node whose bytes are there where `raw` says so, or of what a set holds.
+fn walk_content(content: &Content, prefix: &str, raw: bool, walk: &mut Walk) {
     let mut refuse = |error: Error| walk.refused = Some((error, raw));
-    match &node.content {
+    match content {
         Content::FileSystem {
             filesystem, extra, ..
         } => {
@@ -141,6 +149,9 @@ fn walk_node(node: &stack::Node, prefix: &str, walk: &mut Walk) {
             for node in extra {
                 walk_node(node, &format!("{}/", node.name), walk);
             }
+        }
+        Content::Table { children, .. } if children.is_empty() => {
+            refuse(Error::unsupported("a table without volumes"));
         }
         Content::Table { children, .. } => {
             for node in children {

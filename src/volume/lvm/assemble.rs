@@ -22,10 +22,25 @@ pub(super) struct Assembler<'a> {
     /// The physical volumes in the group's order; `None` for what is missing.
     physical: Vec<Option<SharedSource>>,
     /// The logical volumes that were made, or why they could not be, in the group's order.
-    made: Vec<Option<Result<SharedSource>>>,
+    made: Vec<Option<Result<Made>>>,
     /// Those that are being made, each for the one before.
-    making: Vec<usize>,
+    making: Vec<Making>,
     cache: Arc<Cache>,
+}
+
+/// A logical volume that was made.
+#[derive(Clone)]
+struct Made {
+    source: SharedSource,
+    /// How many volumes stand on one another in it.
+    depth: usize,
+}
+
+/// A logical volume that is being made.
+struct Making {
+    index: usize,
+    /// How many volumes stand on one another in it, as far as is known.
+    depth: usize,
 }
 
 /// Sources, each once, by the number that a map knows them by.
@@ -64,31 +79,44 @@ impl<'a> Assembler<'a> {
     /// Why it cannot be had: what it is made of, or what is missing of it.
     pub(super) fn logical(&mut self, index: usize) -> Result<SharedSource> {
         if let Some(Some(made)) = self.made.get(index) {
-            return made.clone();
+            return self.stand_on(made.clone());
         }
         let logical = self.group.logical.get(index);
         let logical = logical.ok_or_else(|| Error::corrupt(format!("no volume {index}")))?;
         self.check_depth(index)?;
-        self.making.push(index);
+        self.making.push(Making { index, depth: 1 });
         let made = self.make(logical).context(|| logical.name.clone());
-        self.making.pop();
+        let depth = self.making.pop().map_or(1, |making| making.depth);
+        let made = made.map(|source| Made { source, depth });
         if let Some(slot) = self.made.get_mut(index) {
             *slot = Some(made.clone());
         }
-        made
+        self.stand_on(made)
+    }
+
+    /// Notes that what is being made stands on `made`.
+    fn stand_on(&mut self, made: Result<Made>) -> Result<SharedSource> {
+        let made = made?;
+        if let Some(making) = self.making.last_mut() {
+            making.depth = making.depth.max(made.depth.saturating_add(1));
+            if making.depth > DEPTH {
+                return Err(too_deep());
+            }
+        }
+        Ok(made.source)
     }
 
     fn check_depth(&self, index: usize) -> Result<()> {
-        if self.making.contains(&index) {
-            let name = |index: &usize| self.group.logical.get(*index).map(|it| it.name.as_str());
-            let path = self.making.iter().chain([&index]).filter_map(name);
+        let making = self.making.iter().map(|making| making.index);
+        if making.clone().any(|other| other == index) {
+            let name = |index: usize| self.group.logical.get(index).map(|it| it.name.as_str());
+            let path = making.chain([index]).filter_map(name);
             let path: Vec<&str> = path.collect();
             let text = format!("segment loop: {}", path.join(" on "));
             return Err(Error::corrupt(text));
         }
         if self.making.len() >= DEPTH {
-            let text = format!("more than {DEPTH} volumes stand on one another");
-            return Err(Error::unsupported(text));
+            return Err(too_deep());
         }
         Ok(())
     }
@@ -197,4 +225,8 @@ impl<'a> Assembler<'a> {
         })?;
         Ok((source, physical.start))
     }
+}
+
+fn too_deep() -> Error {
+    Error::unsupported(format!("more than {DEPTH} volumes stand on one another"))
 }

@@ -1,7 +1,7 @@
 //! LVM2: volume groups of LVM2's own making, of other projects, and made here text by text.
 
 mod collected;
-mod groups;
+pub mod groups;
 pub mod made;
 mod shown;
 mod tools;
