@@ -1,6 +1,7 @@
 //! Partitions → volumes: the registry of volume managers.
 
 mod lvm;
+mod raid;
 
 use crate::error::Result;
 use crate::format::{Context, Description, Format, Volume};

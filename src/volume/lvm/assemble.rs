@@ -1,14 +1,16 @@
 //! Logical volumes as sources: each on physical volumes and on other logical volumes, which are
 //! made first. None may stand on itself.
 
+use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::group::{Group, Logical, Owner};
+use super::kinds::Stacked;
 use super::pieces::{self, Lies, Piece, Pieces};
 use super::segment::{self, Kind, Segment};
-use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt};
+use crate::format::Context;
 use crate::source::SharedSource;
 use crate::source::mapped::Mapped;
 
@@ -18,14 +20,24 @@ const DEPTH: usize = 16;
 
 /// Makes the logical volumes of a group.
 pub(super) struct Assembler<'a> {
-    group: &'a Group,
+    pub(super) group: &'a Group,
+    pub(super) context: &'a Context,
     /// The physical volumes in the group's order; `None` for what is missing.
     physical: Vec<Option<SharedSource>>,
     /// The logical volumes that were made, or why they could not be, in the group's order.
     made: Vec<Option<Result<Made>>>,
     /// Those that are being made, each for the one before.
     making: Vec<Making>,
-    cache: Arc<Cache>,
+    /// The volumes that are shown with a snapshot's exceptions over them.
+    views: HashMap<&'a str, View<'a>>,
+}
+
+/// A snapshot, or an origin that one is merged into.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    origin: &'a str,
+    store: &'a str,
+    extents: u64,
 }
 
 /// A logical volume that was made.
@@ -62,15 +74,32 @@ impl<'a> Assembler<'a> {
     pub(super) fn new(
         group: &'a Group,
         physical: Vec<Option<SharedSource>>,
-        cache: Arc<Cache>,
+        context: &'a Context,
     ) -> Self {
         Self {
             made: group.logical.iter().map(|_| None).collect(),
             group,
             physical,
             making: Vec::new(),
-            cache,
+            views: group.logical.iter().filter_map(view).collect(),
+            context,
         }
+    }
+
+    /// What is to be shown of the logical volume number `index`: of one that stores a snapshot's
+    /// exceptions, the snapshot.
+    ///
+    /// # Errors
+    /// As [`Assembler::logical`].
+    pub(super) fn shown(&mut self, index: usize) -> Result<SharedSource> {
+        let logical = self.group.logical.get(index);
+        let name = logical.map_or("", |logical| logical.name.as_str());
+        let Some(view) = self.views.get(name).copied() else {
+            return self.logical(index);
+        };
+        let size = self.group.bytes(view.extents)?;
+        let shown = self.snapshot(view.origin, view.store, size);
+        shown.context(|| name.to_owned())
     }
 
     /// The logical volume number `index`.
@@ -135,12 +164,8 @@ impl<'a> Assembler<'a> {
         }
         self.group.bytes(logical.extents())?;
         let pieces = Pieces::new(pieces);
-        Ok(Arc::new(Mapped::new(
-            pieces,
-            members.0,
-            None,
-            self.cache.clone(),
-        )))
+        let cache = self.context.cache.clone();
+        Ok(Arc::new(Mapped::new(pieces, members.0, None, cache)))
     }
 
     fn lies(&mut self, segment: &Segment, members: &mut Members) -> Result<Lies> {
@@ -154,6 +179,12 @@ impl<'a> Assembler<'a> {
                 Ok(Lies::Striped(chunk, areas?))
             }
             Kind::Copies(areas) => self.copies(areas, segment.count, members),
+            Kind::Stacked(kind) => {
+                let len = self.group.bytes(segment.count)?;
+                let member = members.number(self.stacked(kind, len)?);
+                let area = pieces::Area { member, offset: 0 };
+                Ok(Lies::Striped(self.group.extent, vec![area]))
+            }
             Kind::Zero => Ok(Lies::Zeros),
             Kind::Error => Ok(Lies::Nowhere(Error::corrupt("an error segment"))),
             Kind::Unsupported(kind) => {
@@ -229,4 +260,26 @@ impl<'a> Assembler<'a> {
 
 fn too_deep() -> Error {
     Error::unsupported(format!("more than {DEPTH} volumes stand on one another"))
+}
+
+/// The volume that is shown with the exceptions that `logical`, a snapshot, is about.
+fn view(logical: &Logical) -> Option<(&str, View<'_>)> {
+    let [segment] = logical.segments.as_deref().ok()? else {
+        return None;
+    };
+    let Kind::Stacked(Stacked::Snapshot {
+        origin,
+        store,
+        merges,
+    }) = &segment.kind
+    else {
+        return None;
+    };
+    let shown = if *merges { origin } else { store };
+    let view = View {
+        origin,
+        store,
+        extents: segment.count,
+    };
+    Some((shown, view))
 }

@@ -3,14 +3,22 @@
 
 mod area;
 mod assemble;
+mod cached;
 mod checksum;
 mod group;
+mod kinds;
 mod label;
 mod layout;
 mod member;
+mod overlay;
+mod persistent;
 mod pieces;
+mod raid;
 mod segment;
+mod snapshot;
+mod stacked;
 mod text;
+mod thin;
 mod uuid;
 
 use self::assemble::Assembler;
@@ -88,12 +96,12 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     note(group, &found, context);
     let physical = physical(group, &found)?;
     let missing = missing(group, &physical);
-    let mut assembler = Assembler::new(group, physical, context.cache.clone());
+    let mut assembler = Assembler::new(group, physical, context);
     let visible = group.logical.iter().enumerate();
-    let visible = visible.filter(|(_, logical)| logical.is_visible);
+    let visible = visible.filter(|(_, logical)| is_shown(logical));
     let volumes = visible.map(|(index, logical)| Volume {
         name: format!("{}/{}", group.name, logical.name),
-        source: assembler.logical(index),
+        source: assembler.shown(index),
         location: None,
         partition: None,
     });
@@ -101,6 +109,11 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
         volumes: volumes.collect(),
         description: Some(of_group(group, &missing)),
     })
+}
+
+/// A pool is visible to LVM2, and has no bytes of its own.
+fn is_shown(logical: &Logical) -> bool {
+    logical.is_visible && stacked::pool_of(logical).is_none()
 }
 
 /// Physical volumes that are in no group, or whose text is lost.
@@ -173,6 +186,11 @@ fn of_group(group: &Group, missing: &[String]) -> Description {
         false => Some(format!("{}: {}", logical.name, logical.tags.join(" "))),
     };
     let hidden = group.logical.iter().filter(|logical| !logical.is_visible);
+    let pools = group
+        .logical
+        .iter()
+        .filter(|it| stacked::pool_of(it).is_some());
+    add("pools", pools.map(|it| it.name.clone()).collect());
     add("missing", missing.to_vec());
     add("tags", group.tags.clone());
     add(

@@ -1,5 +1,6 @@
 //! A segment: some extents of a logical volume, and what they lie on.
 
+use super::kinds::{self, Stacked};
 use super::layout::SECTOR;
 use super::text::{Section, Value};
 use crate::error::{Error, Result, ResultExt, printable};
@@ -21,6 +22,8 @@ pub(super) enum Kind {
     Stripes { chunk: u64, areas: Vec<Area> },
     /// `mirror`: each area has everything.
     Copies(Vec<Area>),
+    /// What lies on other logical volumes as a whole.
+    Stacked(Stacked),
     /// `zero`: reads as zeros.
     Zero,
     /// `error`: cannot be read, and is made for that.
@@ -111,7 +114,10 @@ fn kind_of(word: &[u8], section: &Section<'_>, count: u64) -> Result<Kind> {
         b"mirror" => Ok(Kind::Copies(areas(section, "mirrors", "mirror_count")?)),
         b"zero" => Ok(Kind::Zero),
         b"error" => Ok(Kind::Error),
-        other => Ok(Kind::Unsupported(printable(other))),
+        other => {
+            let stacked = kinds::of(other, section)?.map(Kind::Stacked);
+            Ok(stacked.unwrap_or_else(|| Kind::Unsupported(printable(other))))
+        }
     }
 }
 

@@ -89,3 +89,13 @@ fn a_mirror_is_dissects_from_both_legs_and_from_each() {
         assert_eq!(check_volumes(&image, &first), 1);
     }
 }
+
+#[test]
+fn thin_volumes_are_those_of_dissect() {
+    need!(images, tool "xz");
+    let scratch = Scratch::new();
+    let expected = group("volume/lvm/lvm-thin.bin");
+    let path = images::unpack(&expected.file, &scratch);
+    let image = library::open_with(&path, &Options::default());
+    assert_eq!(check_volumes(&image, &expected), 2);
+}

@@ -1,9 +1,13 @@
 //! LVM2: volume groups of LVM2's own making, of other projects, and made here text by text.
 
+mod arrays;
+mod caches;
 mod collected;
 pub mod groups;
 pub mod made;
+pub mod numbered;
 mod shown;
+pub mod thin;
 mod tools;
 
 pub use shown::group;

@@ -1,0 +1,117 @@
+//! Caches: blocks of a fast volume that are newer than the origin's. What the origin has too need
+//! not be read from the cache.
+
+mod layout;
+pub(super) mod writecache;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+
+use zerocopy::FromBytes;
+
+use self::layout::{
+    CACHE_SUPERBLOCK_MAGIC, CLEAN_SHUTDOWN, CacheDiskSuperblock, FLAGS_BITS, M_DIRTY, M_VALID,
+    SUPERBLOCK_CSUM_XOR,
+};
+use super::layout::SECTOR;
+use super::overlay::{Overlay, Pairs};
+use super::persistent::{self, array_values};
+use crate::error::{Error, Result, ResultExt};
+use crate::source::SharedSource;
+
+/// What a cache's superblock says.
+#[derive(Clone)]
+struct Cached {
+    metadata: SharedSource,
+    mapping_root: u64,
+    /// Where version 2 keeps which blocks are dirty.
+    dirty_root: Option<u64>,
+    blocks: u64,
+    /// It says which blocks are dirty only after a clean shutdown.
+    is_clean: bool,
+}
+
+/// The cache of `size` bytes whose `metadata` are about `data` bytes, which are member 0.
+///
+/// # Errors
+/// `Corrupt` for a superblock that makes no sense; `Unsupported` for a version that is not known.
+pub(super) fn open(metadata: SharedSource, data: u64, size: u64) -> Result<Overlay> {
+    let (cache, chunk) = superblock(metadata).context(|| "cache metadata")?;
+    if cache.blocks > data / chunk {
+        let text = format!(
+            "cache_blocks is {}, and {data} bytes are there",
+            cache.blocks
+        );
+        return Err(Error::corrupt(text));
+    }
+    Ok(Overlay::new(size, chunk, move |pairs| {
+        cache.pairs(pairs).context(|| "cache metadata")
+    }))
+}
+
+fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
+    let bytes = persistent::block(&*metadata, 0, SUPERBLOCK_CSUM_XOR)?;
+    let parsed = CacheDiskSuperblock::read_from_prefix(&bytes);
+    let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
+    let (magic, version) = (superblock.magic.get(), superblock.version.get());
+    if magic != CACHE_SUPERBLOCK_MAGIC {
+        return Err(Error::corrupt(format!("magic is {magic:#x}")));
+    }
+    let features = superblock.incompat_flags.get();
+    if !(1..=2).contains(&version) || features != 0 {
+        let text = format!("version {version} with incompat_flags {features:#x}");
+        return Err(Error::unsupported(text));
+    }
+    let block = u64::from(superblock.metadata_block_size.get());
+    if block.saturating_mul(SECTOR) != persistent::BLOCK {
+        return Err(Error::corrupt(format!("metadata_block_size is {block}")));
+    }
+    let sectors = u64::from(superblock.data_block_size.get());
+    let chunk = NonZeroU64::new(sectors.saturating_mul(SECTOR));
+    let cache = Cached {
+        metadata,
+        mapping_root: superblock.mapping_root.get(),
+        dirty_root: (version > 1).then(|| superblock.dirty_root.get()),
+        blocks: u64::from(superblock.cache_blocks.get()),
+        is_clean: superblock.flags.get() & CLEAN_SHUTDOWN != 0,
+    };
+    Ok((
+        cache,
+        chunk.ok_or_else(|| Error::corrupt("data_block_size is 0"))?,
+    ))
+}
+
+impl Cached {
+    /// The origin's blocks that are to be read from the cache: without a clean shutdown, all that
+    /// are in it.
+    fn pairs(&self, pairs: &mut Pairs) -> Result<()> {
+        let dirty = match (self.is_clean, self.dirty_root) {
+            (true, Some(root)) => Some(self.dirty_blocks(root)?),
+            _ => None,
+        };
+        let (metadata, root) = (&self.metadata, self.mapping_root);
+        array_values(metadata, root, self.blocks, &mut |block, mapping| {
+            let is_dirty = match &dirty {
+                Some(dirty) => dirty.contains(&block),
+                None => !self.is_clean || mapping & M_DIRTY != 0,
+            };
+            match mapping & M_VALID != 0 && is_dirty {
+                true => pairs.push(mapping >> FLAGS_BITS, block),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// The blocks whose bit is set, in words of 64.
+    fn dirty_blocks(&self, root: u64) -> Result<BTreeSet<u64>> {
+        let mut dirty = BTreeSet::new();
+        let words = self.blocks.div_ceil(64);
+        array_values(&self.metadata, root, words, &mut |word, bits| {
+            let set = (0..64).filter(|bit| bits.checked_shr(*bit).unwrap_or(0) & 1 != 0);
+            let first = word.saturating_mul(64);
+            dirty.extend(set.map(|bit| first.saturating_add(u64::from(bit))));
+            Ok(())
+        })?;
+        Ok(dirty)
+    }
+}

@@ -1,0 +1,91 @@
+//! dm-writecache: a superblock, an entry for each block that says what it is of, and the blocks. Of
+//! several about one place the one with the highest count is the last that was written.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use zerocopy::FromBytes;
+
+use super::super::layout::SECTOR;
+use super::super::overlay::Overlay;
+use super::layout::{
+    MEMORY_SUPERBLOCK, MEMORY_SUPERBLOCK_MAGIC, MEMORY_SUPERBLOCK_VERSION, WcMemoryEntry,
+    WcMemorySuperblock,
+};
+use crate::error::{Error, Result, ResultExt};
+use crate::number::to_usize;
+use crate::source::{SharedSource, read_vec};
+
+/// Bytes of entries that are read at a time.
+const PIECE: u64 = 64 << 10;
+
+/// How many blocks are looked at: those of 128 GiB in blocks of 4 KiB.
+const MOST_BLOCKS: u64 = 32 << 20;
+
+/// The volume of `size` bytes with what is in the write cache `store`, which is member 0.
+///
+/// # Errors
+/// `Corrupt` for a superblock that makes no sense.
+pub(in super::super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
+    let bytes = read_vec(&*store, 0, to_usize(MEMORY_SUPERBLOCK))?;
+    let parsed = WcMemorySuperblock::read_from_prefix(&bytes);
+    let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
+    let magic = superblock.magic.get();
+    if magic != MEMORY_SUPERBLOCK_MAGIC {
+        return Err(Error::corrupt(format!("write cache: magic is {magic:#x}")));
+    }
+    let version = superblock.version.get();
+    if version != MEMORY_SUPERBLOCK_VERSION {
+        return Err(Error::unsupported(format!(
+            "write cache: version {version}"
+        )));
+    }
+    let block = u64::from(superblock.block_size.get());
+    let blocks = superblock.n_blocks.get();
+    let chunk = NonZeroU64::new(block).filter(|it| it.is_power_of_two() && it.get() >= SECTOR);
+    let chunk =
+        chunk.ok_or_else(|| Error::corrupt(format!("write cache: block_size is {block}")))?;
+    if blocks > MOST_BLOCKS || blocks > store.size() / chunk {
+        return Err(Error::corrupt(format!("write cache: n_blocks is {blocks}")));
+    }
+    let count = superblock.seq_count.get();
+    Ok(Overlay::new(size, chunk, move |pairs| {
+        let newest = entries(&store, blocks, count, chunk).context(|| "write cache")?;
+        let entries = blocks.saturating_mul(16);
+        let first = MEMORY_SUPERBLOCK
+            .saturating_add(entries)
+            .div_ceil(chunk.get());
+        let mut all = newest.into_iter();
+        all.try_for_each(|(chunk, (_, index))| pairs.push(chunk, first.saturating_add(index)))
+    }))
+}
+
+/// The newest entry of each chunk: its count and number.
+fn entries(
+    store: &SharedSource,
+    blocks: u64,
+    committed: u64,
+    chunk: NonZeroU64,
+) -> Result<BTreeMap<u64, (u64, u64)>> {
+    let mut newest = BTreeMap::new();
+    let sectors = NonZeroU64::new(chunk.get() / SECTOR).unwrap_or(NonZeroU64::MIN);
+    let per_piece = PIECE / 16;
+    let mut index = 0_u64;
+    while index < blocks {
+        let count = per_piece.min(blocks.saturating_sub(index));
+        let at = MEMORY_SUPERBLOCK.saturating_add(index.saturating_mul(16));
+        let bytes = read_vec(&**store, at, to_usize(count.saturating_mul(16)))?;
+        for entry in bytes.chunks_exact(16) {
+            if let Ok((entry, _)) = WcMemoryEntry::read_from_prefix(entry) {
+                let (sector, seq) = (entry.original_sector.get(), entry.seq_count.get());
+                // What was not committed before the end does not count.
+                if sector != u64::MAX && seq < committed {
+                    let slot = newest.entry(sector / sectors).or_insert((seq, index));
+                    *slot = (*slot).max((seq, index));
+                }
+            }
+            index = index.saturating_add(1);
+        }
+    }
+    Ok(newest)
+}

@@ -1,0 +1,75 @@
+//! An array: blocks of values, found by a tree of their numbers.
+
+use zerocopy::FromBytes;
+
+use super::layout::{ARRAY_CSUM_XOR, ArrayBlock};
+use super::tree::Tree;
+use super::{BLOCK, block, check_number};
+use crate::error::{Error, Result};
+use crate::number::{to_u64, to_usize};
+use crate::source::SharedSource;
+
+/// Bytes before the values.
+const HEADER: usize = 24;
+
+/// A tree of block numbers.
+pub(in super::super) fn one_root(source: SharedSource, root: u64) -> Tree {
+    Tree {
+        source,
+        root,
+        value_size: 8,
+    }
+}
+
+/// Hands the first `count` values, each of 8 bytes, of the array at block `root` to `each`.
+///
+/// # Errors
+/// `Corrupt` for a block that makes no sense, and for an array that is shorter.
+pub(in super::super) fn array_values(
+    source: &SharedSource,
+    root: u64,
+    count: u64,
+    each: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<()> {
+    let tree = one_root(source.clone(), root);
+    let mut next = 0;
+    let mut number = 0;
+    while next < count {
+        let found = tree.one(number)?;
+        let place = found.and_then(|value| value.first_chunk().copied());
+        let place = place.ok_or_else(|| {
+            let text = format!("an array of {count} values ends at {next}");
+            Error::corrupt(text)
+        })?;
+        let values = values(source, u64::from_le_bytes(place))?;
+        if values.is_empty() {
+            return Err(Error::corrupt("an array has an empty block"));
+        }
+        for value in values {
+            if next < count {
+                each(next, value)?;
+            }
+            next = next.saturating_add(1);
+        }
+        number = number.saturating_add(1);
+    }
+    Ok(())
+}
+
+fn values(source: &SharedSource, number: u64) -> Result<Vec<u64>> {
+    let bytes = block(&**source, number, ARRAY_CSUM_XOR)?;
+    let wrong = |why: &str| {
+        let text = format!("metadata block {number}: {why}");
+        Error::corrupt(text).at(number.saturating_mul(BLOCK))
+    };
+    let (header, _) = ArrayBlock::read_from_prefix(&bytes).map_err(|_| wrong("cut off"))?;
+    check_number(header.blocknr.get(), number)?;
+    let (count, size) = (header.nr_entries.get(), header.value_size.get());
+    let room = to_u64(bytes.len().saturating_sub(HEADER)) / 8;
+    if size != 8 || u64::from(count) > room || count > header.max_entries.get() {
+        return Err(wrong(&format!("{count} values of {size} bytes do not fit")));
+    }
+    let values = bytes.get(HEADER..).unwrap_or_default().as_chunks::<8>().0;
+    let values = values.iter().take(to_usize(u64::from(count)));
+    Ok(values.map(|value| u64::from_le_bytes(*value)).collect())
+}

@@ -1,0 +1,177 @@
+//! A tree: inner nodes lead by the first keys below them, leaves have the values.
+
+use zerocopy::FromBytes;
+
+use super::layout::{BTREE_CSUM_XOR, INTERNAL_NODE, LEAF_NODE, NodeHeader};
+use super::{block, check_number};
+use crate::error::{Error, Result};
+use crate::number::{to_u64, to_usize};
+use crate::source::SharedSource;
+
+/// How deep a tree may be. Each of its nodes has 126 entries at least half used.
+const DEPTH: usize = 16;
+
+/// Bytes before the keys.
+const HEADER: usize = 32;
+
+/// A tree of keys and values of a fixed size.
+#[derive(Clone)]
+pub(in super::super) struct Tree {
+    pub(in super::super) source: SharedSource,
+    /// The block of its root.
+    pub(in super::super) root: u64,
+    /// Bytes of a value.
+    pub(in super::super) value_size: usize,
+}
+
+/// What a tree has at a key.
+pub(in super::super) enum Found {
+    /// The values of the key and those that follow on it one by one, in one leaf.
+    Values(Vec<Vec<u8>>),
+    /// Nothing before this key; nothing at all behind without one.
+    Nothing(Option<u64>),
+}
+
+impl Tree {
+    /// What is at `key`, with up to `most` keys that follow on it.
+    ///
+    /// # Errors
+    /// `Corrupt` for a node that makes no sense, and for a tree without end.
+    pub(in super::super) fn get(&self, key: u64, most: usize) -> Result<Found> {
+        let mut number = self.root;
+        let mut next = None;
+        for _ in 0..DEPTH {
+            let node = Node::read(self, number)?;
+            let index = node.last_up_to(key);
+            let behind = index.map_or(0, |index| index.saturating_add(1));
+            next = node.key(behind).or(next);
+            if node.is_leaf {
+                return Ok(node.found(key, index, next, most));
+            }
+            // A key before the first is nowhere but may be asked for.
+            let child = node.value(index.unwrap_or(0));
+            number = child
+                .and_then(number_of)
+                .ok_or_else(|| node.wrong("it has no children"))?;
+        }
+        let text = format!(
+            "the tree of metadata block {} is over {DEPTH} deep",
+            self.root
+        );
+        Err(Error::corrupt(text))
+    }
+
+    /// The value at `key`; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Tree::get`].
+    pub(in super::super) fn one(&self, key: u64) -> Result<Option<Vec<u8>>> {
+        Ok(match self.get(key, 1)? {
+            Found::Values(values) => values.into_iter().next(),
+            Found::Nothing(_) => None,
+        })
+    }
+}
+
+/// A node of a tree.
+struct Node {
+    number: u64,
+    bytes: Vec<u8>,
+    is_leaf: bool,
+    count: usize,
+    /// Where the values begin.
+    values: usize,
+    value_size: usize,
+}
+
+impl Node {
+    fn read(tree: &Tree, number: u64) -> Result<Self> {
+        let bytes = block(&*tree.source, number, BTREE_CSUM_XOR)?;
+        let wrong = |why: &str| Error::corrupt(format!("metadata block {number}: {why}"));
+        let (header, _) = NodeHeader::read_from_prefix(&bytes).map_err(|_| wrong("cut off"))?;
+        check_number(header.blocknr.get(), number)?;
+        let is_leaf = match header.flags.get() {
+            LEAF_NODE => true,
+            INTERNAL_NODE => false,
+            flags => return Err(wrong(&format!("its flags are {flags:#x}"))),
+        };
+        let wide = |number: u32| to_usize(u64::from(number));
+        let (count, most) = (
+            wide(header.nr_entries.get()),
+            wide(header.max_entries.get()),
+        );
+        let value_size = if is_leaf { tree.value_size } else { 8 };
+        let said = wide(header.value_size.get());
+        let entry = value_size.saturating_add(8);
+        let end = most
+            .checked_mul(entry)
+            .and_then(|len| len.checked_add(HEADER));
+        if said != value_size || count > most || end.is_none_or(|end| end > bytes.len()) {
+            let text = format!("{count} of {most} values of {said} bytes do not fit");
+            return Err(wrong(&text));
+        }
+        Ok(Self {
+            number,
+            bytes,
+            is_leaf,
+            count,
+            values: most.saturating_mul(8).saturating_add(HEADER),
+            value_size,
+        })
+    }
+
+    fn wrong(&self, why: &str) -> Error {
+        Error::corrupt(format!("metadata block {}: {why}", self.number))
+    }
+
+    fn key(&self, index: usize) -> Option<u64> {
+        if index >= self.count {
+            return None;
+        }
+        let at = index.saturating_mul(8).saturating_add(HEADER);
+        let bytes = self.bytes.get(at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*bytes))
+    }
+
+    fn value(&self, index: usize) -> Option<&[u8]> {
+        if index >= self.count {
+            return None;
+        }
+        let at = index
+            .saturating_mul(self.value_size)
+            .saturating_add(self.values);
+        self.bytes.get(at..)?.get(..self.value_size)
+    }
+
+    /// The last entry whose key is not over `key`.
+    fn last_up_to(&self, key: u64) -> Option<usize> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.saturating_add(high) / 2;
+            match self.key(middle) {
+                Some(found) if found <= key => low = middle.saturating_add(1),
+                _ => high = middle,
+            }
+        }
+        low.checked_sub(1)
+    }
+
+    /// What a leaf has at `key`, whose entry may be `index`, and before `next`.
+    fn found(&self, key: u64, index: Option<usize>, next: Option<u64>, most: usize) -> Found {
+        let Some(first) = index.filter(|index| self.key(*index) == Some(key)) else {
+            return Found::Nothing(next.filter(|next| *next > key));
+        };
+        let follows = |index: &usize| {
+            let behind = to_u64(index.saturating_sub(first));
+            self.key(*index) == key.checked_add(behind)
+        };
+        let entries = (first..self.count).take(most).take_while(follows);
+        let values = entries.filter_map(|index| self.value(index).map(<[u8]>::to_vec));
+        Found::Values(values.collect())
+    }
+}
+
+/// A value that is a number.
+fn number_of(value: &[u8]) -> Option<u64> {
+    value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}

@@ -1,0 +1,243 @@
+//! RAID volumes, of all images and of as few as the level allows. Where data and parity are is
+//! written down here row by row, as drivers/md/raid5.c computes it; parity is computed bit by bit.
+
+use imgmount::stack::Stack;
+
+use super::bytes;
+use super::groups::look;
+use super::made::{EXTENT, Physical, extent, hidden, linear, logical, segment, text};
+
+/// Extents of an image.
+const IMAGE: u64 = 12;
+
+/// Bytes of a chunk.
+const CHUNK: usize = 1024;
+
+/// A type, its rows (data by number, P and Q; they repeat), and how many images may be missing.
+const CASES: &[(&str, &str, usize)] = &[
+    ("raid0", "012", 0),
+    ("raid4", "P01", 1),
+    ("raid5", "012P 12P0 2P01 P012", 1),
+    ("raid5_ls", "01P 1P0 P01", 1),
+    ("raid5_la", "012P 01P2 0P12 P012", 1),
+    ("raid5_rs", "P012 2P01 12P0 012P", 1),
+    ("raid5_ra", "P012 0P12 01P2 012P", 1),
+    ("raid5_n", "012P", 1),
+    ("raid6", "PQ012 0PQ12 01PQ2 012PQ Q012P", 2),
+    ("raid6_zr", "PQ01 0PQ1 01PQ Q01P", 2),
+    ("raid6_nr", "012PQ 01PQ2 0PQ12 PQ012 Q012P", 2),
+    ("raid6_nc", "012QP 12QP0 2QP01 QP012 P012Q", 2),
+    ("raid6_n_6", "012PQ", 2),
+    ("raid6_ls_6", "012PQ 12P0Q 2P01Q P012Q", 2),
+    ("raid6_la_6", "012PQ 01P2Q 0P12Q P012Q", 2),
+    ("raid6_rs_6", "P012Q 2P01Q 12P0Q 012PQ", 2),
+    ("raid6_ra_6", "P012Q 0P12Q 01P2Q 012PQ", 2),
+    ("raid6_0_6", "P012Q", 2),
+];
+
+/// Multiplies in the field of Q.
+fn times(mut a: u8, mut b: u8) -> u8 {
+    let mut product = 0;
+    while b != 0 {
+        if b & 1 != 0 {
+            product ^= a;
+        }
+        a = (a << 1) ^ if a & 0x80 != 0 { 0x1d } else { 0 };
+        b >>= 1;
+    }
+    product
+}
+
+/// What each disk of a row is multiplied with in Q: the DDF layouts count all disks from the first;
+/// the others the data disks, from behind Q on.
+fn factors(kind: &str, row: &str) -> Vec<u8> {
+    let disks: Vec<char> = row.chars().collect();
+    let count = disks.len();
+    let q = disks.iter().position(|it| *it == 'Q').unwrap();
+    let ddf = ["raid6", "raid6_zr", "raid6_nr", "raid6_nc"].contains(&kind);
+    let mut factors = vec![0; count];
+    let mut next = 1;
+    for step in 0..count {
+        let disk = if ddf { step } else { (q + 1 + step) % count };
+        let is_data = disks[disk].is_ascii_digit();
+        if is_data {
+            factors[disk] = next;
+        }
+        if is_data || ddf {
+            next = times(next, 2);
+        }
+    }
+    factors
+}
+
+/// What is in the volume, and the images that hold it.
+fn array(kind: &str, rows: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let rows: Vec<&str> = rows.split(' ').collect();
+    let disks = rows[0].len();
+    let mut images = vec![Vec::new(); disks];
+    let mut volume = Vec::new();
+    let all = (0..).flat_map(|number| extent('z', number));
+    let mut all = all.into_iter();
+    for number in 0..(IMAGE * EXTENT) as usize / CHUNK {
+        let row = rows[number % rows.len()];
+        let data = row.chars().filter(char::is_ascii_digit).count();
+        let chunks: Vec<Vec<u8>> = (0..data)
+            .map(|_| all.by_ref().take(CHUNK).collect())
+            .collect();
+        volume.extend(chunks.concat());
+        let of = |disk: char| disk.to_digit(10).map(|index| &chunks[index as usize]);
+        let sum = |factors: &[u8]| {
+            let mut sum = vec![0; CHUNK];
+            for (disk, factor) in row.chars().zip(factors) {
+                let Some(chunk) = of(disk) else { continue };
+                sum.iter_mut()
+                    .zip(chunk)
+                    .for_each(|(sum, byte)| *sum ^= times(*byte, *factor));
+            }
+            sum
+        };
+        for (disk, image) in row.chars().zip(&mut images) {
+            image.extend(match disk {
+                'P' => sum(&vec![1; disks]),
+                'Q' => sum(&factors(kind, row)),
+                data => of(data).unwrap().clone(),
+            });
+        }
+    }
+    (volume, images)
+}
+
+/// The group with a volume `r` of this kind, on as many physical volumes as there are images, each
+/// with an extent for what is known of it and its image behind that; `more` is in its segment.
+fn group(
+    kind: &str,
+    images: &[Vec<u8>],
+    extents: u64,
+    more: &str,
+    states: &[Vec<u8>],
+) -> Vec<Vec<u8>> {
+    let letters = &"abcdefgh"[..images.len()];
+    let names = (0..images.len()).map(|index| match kind {
+        "raid0" => format!("\"r_rimage_{index}\""),
+        _ => format!("\"r_rmeta_{index}\", \"r_rimage_{index}\""),
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    let (count, list) = match kind {
+        "raid0" => ("stripe_count", "raid0_lvs"),
+        _ => ("device_count", "raids"),
+    };
+    let body = format!(
+        "type = \"{kind}\"\n{count} = {}\nregion_size = 64\n{more}\n{list} = [{names}]",
+        images.len()
+    );
+    let mut volumes = logical("r", &[segment(0, extents, &body)]);
+    for index in 0..images.len() {
+        let area = |extent| format!("\"pv{index}\", {extent}");
+        volumes += &hidden(&format!("r_rmeta_{index}"), &[linear(0, 1, &area(0))]);
+        volumes += &hidden(&format!("r_rimage_{index}"), &[linear(0, IMAGE, &area(1))]);
+    }
+    let text = text(1, letters, IMAGE + 1, "", &volumes);
+    let physical = letters.chars().zip(images).enumerate();
+    let physical = physical.map(|(index, (letter, image))| {
+        let mut bytes = Physical::new(letter, &text).with(0);
+        let mut state = states.get(index).cloned().unwrap_or_default();
+        state.resize(EXTENT as usize, 0);
+        bytes.extend(state);
+        bytes.extend(image);
+        bytes
+    });
+    physical.collect()
+}
+
+/// What is in the group without the images numbered `gone`.
+fn without(physical: &[Vec<u8>], gone: &[usize]) -> Stack {
+    let there = physical
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !gone.contains(index));
+    let there: Vec<Vec<u8>> = there.map(|(_, bytes)| bytes.clone()).collect();
+    look(&there).0
+}
+
+#[test]
+fn every_layout_is_read_of_all_images_and_without_each() {
+    for (kind, rows, spare) in CASES {
+        let (volume, images) = array(kind, rows);
+        let data = (volume.len() as u64).div_ceil(EXTENT);
+        let physical = group(kind, &images, data, "stripe_size = 2", &[]);
+        let read = |gone: &[usize]| bytes(&without(&physical, gone), "vg0/r");
+        assert!(read(&[]) == Ok(volume.clone()), "{kind}");
+        for one in 0..images.len() {
+            if *spare == 0 {
+                let error = read(&[one]).unwrap_err().to_string();
+                assert!(error.contains("1 of 3 members are missing"), "{error}");
+                assert!(error.contains("is missing (--with"), "{error}");
+                continue;
+            }
+            assert!(read(&[one]) == Ok(volume.clone()), "{kind} without {one}");
+            for two in 0..one {
+                let found = read(&[one, two]);
+                match spare {
+                    2 => assert!(found == Ok(volume.clone()), "{kind} without {one}, {two}"),
+                    _ => assert!(found.unwrap_err().to_string().contains("too many")),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn mirrors_are_read_from_whatever_leg_there_is() {
+    let image = array("raid0", "0").0;
+    let images = vec![image.clone(), image.clone(), image.clone()];
+    let physical = group("raid1", &images, IMAGE, "", &[]);
+    for gone in [vec![], vec![0], vec![0, 1], vec![1, 2]] {
+        assert!(bytes(&without(&physical, &gone), "vg0/r") == Ok(image.clone()));
+    }
+}
+
+#[test]
+fn raid10_has_each_chunk_twice_in_a_row() {
+    let (volume, halves) = array("raid0", "01");
+    let images = [&halves[0], &halves[0], &halves[1], &halves[1]].map(Clone::clone);
+    let more = "stripe_size = 2\ndata_copies = 2";
+    let physical = group("raid10", &images, 2 * IMAGE, more, &[]);
+    for gone in [vec![], vec![0], vec![1, 2], vec![0, 3], vec![1, 3]] {
+        assert!(
+            bytes(&without(&physical, &gone), "vg0/r") == Ok(volume.clone()),
+            "{gone:?}"
+        );
+    }
+    let error = bytes(&without(&physical, &[2, 3]), "vg0/r")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("2 of 4 members are missing"), "{error}");
+}
+
+/// What device-mapper knows of an image: its events, which failed, and how far it is rebuilt.
+fn state(events: u64, failed: u64, rebuilt: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(0x6452_6d44_u32.to_le_bytes());
+    bytes.extend([0; 12]);
+    bytes.extend(events.to_le_bytes());
+    bytes.extend(failed.to_le_bytes());
+    bytes.extend(rebuilt.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn an_image_that_is_out_of_step_is_not_read() {
+    let (volume, mut images) = array("raid5", "01P 1P0 P01");
+    images[1] = images[1].iter().map(|byte| !byte).collect();
+    let whole = u64::MAX;
+    let fine = state(9, 0, whole);
+    for (first, second) in [
+        (state(9, 2, whole), state(9, 2, whole)),
+        (fine.clone(), state(5, 0, whole)),
+        (fine.clone(), state(9, 0, 100)),
+    ] {
+        let states = [first, second, fine.clone()];
+        let physical = group("raid5", &images, 2 * IMAGE, "stripe_size = 2", &states);
+        assert!(bytes(&without(&physical, &[]), "vg0/r") == Ok(volume.clone()));
+    }
+}
