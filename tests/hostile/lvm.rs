@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use imgmount::stack::{Content, Stack};
 
 use crate::partition::disk;
-use crate::volume::lvm::bytes;
+use crate::support::images::Scratch;
 use crate::volume::lvm::groups::{look, problem};
 use crate::volume::lvm::made::{
     EXTENT, Physical, START, checksum, extent, hidden, linear, logical, segment, text,
 };
+use crate::volume::lvm::{bytes, numbered, thin};
 
 /// One physical volume of eight extents with this text.
 fn image(text: &str) -> Vec<u8> {
@@ -284,6 +285,154 @@ fn l08_two_copies_of_a_physical_volume_are_refused_and_both_are_listed() {
         problem.contains("disk and disk2 are the same member"),
         "{problem}"
     );
+}
+
+/// A pool with one volume of 64 blocks, in which every third is mapped, as `change` leaves its
+/// metadata; and which blocks of it can be read.
+fn broken_pool(change: impl Fn(&mut [u8])) -> Vec<bool> {
+    let scratch = Scratch::new();
+    let mappings = (0..64).step_by(3).map(|block| (block, block + 1)).collect();
+    let mut bytes = thin::metadata(&scratch, &[(1, mappings)], 2 << 20);
+    change(&mut bytes);
+    let body = "type = \"thin\"\nthin_pool = \"pool\"\ndevice_id = 1";
+    let count = 64 * thin::CHUNK / EXTENT;
+    let volume = logical("thin1", &[segment(0, count, body)]);
+    let (stack, _, start) = thin::pool(&bytes, 65, &volume);
+    let read = |block| numbered::place(&stack, "vg0/thin1", block * thin::CHUNK, start).is_ok();
+    (0..64).map(read).collect()
+}
+
+/// The blocks of `bytes` that are nodes of a tree, leaves or not.
+fn nodes(bytes: &[u8]) -> Vec<usize> {
+    let is_node = |block: &[u8]| {
+        let crc = !crc32c::crc32c(&block[4..]) ^ 121_107;
+        crc.to_le_bytes() == block[..4]
+    };
+    let blocks = bytes.chunks(4096).enumerate().skip(1);
+    let nodes = blocks.filter(|(_, block)| is_node(block));
+    nodes.map(|(number, _)| number).collect()
+}
+
+/// Changes each node of a tree, and makes its checksum right again.
+fn change_nodes(bytes: &mut [u8], change: impl Fn(usize, &mut [u8])) {
+    for number in nodes(bytes) {
+        let block = &mut bytes[number * 4096..][..4096];
+        change(number, block);
+        thin::seal(block, 121_107);
+    }
+}
+
+#[test]
+fn l09_a_pool_whose_tree_has_no_end_is_no_hang() {
+    need!(tool "thin_restore");
+    assert!(broken_pool(|_| ()).iter().all(|read| *read));
+    let start = Instant::now();
+    // Every node leads to itself.
+    let looped = broken_pool(|bytes| {
+        change_nodes(bytes, |number, block| {
+            block[4] = 1;
+            block[24..28].copy_from_slice(&8_u32.to_le_bytes());
+            let most = u32::from_le_bytes(block[20..24].try_into().unwrap()) as usize;
+            for value in block[32 + most * 8..].chunks_exact_mut(8).take(most) {
+                value.copy_from_slice(&(number as u64).to_le_bytes());
+            }
+        });
+    });
+    assert!(looped.iter().all(|read| !read));
+    // More keys than there is room for, values of another size, flags of neither kind.
+    for (at, value) in [
+        (16, u32::MAX),
+        (20, u32::MAX),
+        (24, 0),
+        (24, 4096),
+        (4, 3),
+        (4, 0),
+        (8, 7),
+    ] {
+        let broken = broken_pool(|bytes| {
+            change_nodes(bytes, |_, block| {
+                block[at..at + 4].copy_from_slice(&value.to_le_bytes())
+            });
+        });
+        assert!(broken.iter().all(|read| !read), "{at} {value}");
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn l09_a_mapping_past_the_data_costs_its_block_alone() {
+    need!(tool "thin_restore");
+    let broken = broken_pool(|bytes| {
+        change_nodes(bytes, |_, block| {
+            let most = u32::from_le_bytes(block[20..24].try_into().unwrap()) as usize;
+            let entries = u32::from_le_bytes(block[16..20].try_into().unwrap());
+            // The tree of blocks, whose third key is 6.
+            if entries == 22 {
+                let at = 32 + most * 8 + 2 * 8;
+                block[at..at + 8].copy_from_slice(&(1_000_000_u64 << 24).to_le_bytes());
+            }
+        });
+    });
+    let unread: Vec<usize> = (0..64).filter(|block| !broken[*block]).collect();
+    assert_eq!(unread, [6]);
+}
+
+/// Reads all of every volume, as far as it goes.
+fn read_all(stack: &Stack) -> usize {
+    let mut read = 0;
+    for node in stack.nodes() {
+        let Ok(source) = &node.source else { continue };
+        let mut at = 0;
+        while at < source.size().min(1 << 20) {
+            let len = (source.size() - at).min(64 << 10);
+            read += usize::from(imgmount::source::read_vec(&**source, at, len as usize).is_ok());
+            let extent = source.extent_at(at);
+            at += extent.map_or(len, |extent| extent.len.get().max(len));
+        }
+    }
+    read
+}
+
+#[test]
+fn mutants_of_groups_neither_panic_nor_hang() {
+    need!(images, tool "xz");
+    let count = std::env::var("IMGMOUNT_MUTANTS").map_or(2000, |text| text.parse().unwrap());
+    let mut seeds: Vec<(Vec<u8>, Vec<usize>)> = Vec::new();
+    for name in ["lvm.raw", "lvm.bin", "lvm-thin.bin", "lvm-mirror-1.bin"] {
+        let scratch = Scratch::new();
+        let path = crate::support::images::unpack(&format!("volume/lvm/{name}.xz"), &scratch);
+        let bytes = std::fs::read(path).unwrap();
+        let sectors = bytes.chunks(512).enumerate();
+        let used = sectors.filter(|(_, sector)| sector.iter().any(|byte| *byte != 0));
+        let used = used.map(|(number, _)| number).collect();
+        seeds.push((bytes, used));
+    }
+    let mut numbers = super::flips::Numbers(6);
+    let mut read = 0;
+    for round in 0..count {
+        let (bytes, used) = &seeds[round % seeds.len()];
+        let mut mutant = bytes.clone();
+        for _ in 0..=numbers.below(6) {
+            let sector = used[numbers.below(used.len().min(60))];
+            let at = sector * 512 + numbers.below(512);
+            mutant[at] ^= 1 << numbers.below(8);
+        }
+        let context = crate::partition::disk::context(imgmount::format::Options {
+            ignore_checksums: round % 2 == 0,
+            ..Default::default()
+        });
+        let source = std::sync::Arc::new(imgmount::source::Memory(mutant));
+        let start = Instant::now();
+        if let Ok(stack) = Stack::open(source, &context) {
+            read += read_all(&stack);
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "mutant {round}");
+    }
+    assert!(read > count, "only {read} pieces were read");
 }
 
 #[test]
