@@ -1,7 +1,7 @@
 //! The file systems besides ext4: against what their own tools, the kernel and other readers say.
 
 mod collected;
-mod erofs;
+pub mod erofs;
 pub mod exfat;
 mod fat;
 mod iso9660;

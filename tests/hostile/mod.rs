@@ -2,6 +2,7 @@
 
 mod collected;
 mod directories;
+mod erofs;
 mod expect;
 mod ext;
 mod extents;

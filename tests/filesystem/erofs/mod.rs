@@ -7,7 +7,7 @@ use crate::support::command::Run;
 
 /// Why the mkfs.erofs that is there cannot make what the tests ask for; nothing if it can.
 /// `contrib/erofs-utils` builds one that can.
-fn too_old() -> Option<String> {
+pub fn too_old() -> Option<String> {
     let said = Run::new("mkfs.erofs").arg("--version").output();
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     let version = said

@@ -1,0 +1,220 @@
+//! S10 in compressed files: indexes, clusters, fragments.
+
+use imgmount::error::Kind::{Corrupt, Invalid, Unsupported};
+
+use super::seed::{BLOCK, Mutant, SUPERBLOCK, seed};
+use crate::filesystem::erofs;
+
+/// Full indexes, in which each logical cluster has 8 bytes of its own.
+const FULL: &str = "-zlz4hc -C16384 -Elegacy-compress";
+/// Packed ones.
+const PACKED: &str = "-zlz4hc";
+
+/// The index of logical cluster `number` of `path`.
+fn index(mutant: &Mutant, path: &str, number: usize) -> usize {
+    mutant.table(path) + 16 + number * 8
+}
+
+/// The first logical cluster of `path` that is no head.
+fn body(mutant: &Mutant, path: &str) -> usize {
+    let kind = |number| mutant.get(index(mutant, path, number), 2) & 3;
+    (1..).find(|number| kind(*number) == 2).unwrap()
+}
+
+#[test]
+fn s10_cluster_head() {
+    need!(tool "mkfs.erofs");
+    // The first has its head behind itself, or before the file.
+    for back in [0, 1, 2000, 30_000] {
+        let mut mutant = seed(FULL).mutant();
+        let at = index(&mutant, "text", 0);
+        mutant.set(at, 2, 2).set(at + 4, 4, back);
+        let broken = mutant.walk();
+        broken.fails("text", Corrupt, &["logical cluster", "head"]);
+        broken.rest_as_before(&["text"]);
+    }
+    // No head anywhere, and none in reach.
+    let mut mutant = seed(FULL).mutant();
+    for number in 0..60 {
+        let at = index(&mutant, "text", number);
+        mutant.set(at, 2, 2).set(at + 4, 4, 0x1_0001);
+    }
+    let broken = mutant.walk();
+    broken.fails("text", Corrupt, &["logical cluster 0", "head"]);
+    broken.rest_as_before(&["text"]);
+}
+
+#[test]
+fn s10_cluster_begins_outside() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    let at = index(&mutant, "text", 0);
+    mutant.set(at + 2, 2, 4096);
+    let broken = mutant.walk();
+    broken.fails("text", Corrupt, &["begins at its byte 4096"]);
+    broken.rest_as_before(&["text"]);
+}
+
+#[test]
+fn s10_cluster_past_the_device() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    let at = index(&mutant, "text", 0);
+    mutant.set(at + 4, 4, 0x7fff_fff0);
+    let broken = mutant.walk();
+    broken.fails("text", Invalid, &["past the end"]);
+    broken.rest_as_before(&["text"]);
+}
+
+#[test]
+fn s10_cluster_size() {
+    need!(tool "mkfs.erofs");
+    let counts = 1 << 11;
+    for (blocks, kind, word) in [
+        (0, Corrupt, "how many blocks"),
+        (300, Unsupported, "over 1048576"),
+        (2047, Unsupported, "over 1048576"),
+    ] {
+        let mut mutant = seed(FULL).mutant();
+        let number = body(&mutant, "text");
+        let at = index(&mutant, "text", number);
+        assert_ne!(mutant.get(at + 4, 2) & counts, 0, "a count of blocks");
+        mutant.set(at + 4, 2, counts | blocks);
+        let broken = mutant.walk();
+        broken.fails("text", kind, &[word]);
+        broken.rest_as_before(&["text"]);
+    }
+}
+
+#[test]
+fn s10_unpacks_to_too_much() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    // 2^31 bytes to a logical cluster: one cluster would be all of the file.
+    let table = mutant.table("text");
+    let bits = mutant.get(table + 7, 1);
+    mutant.set(table + 7, 1, bits & !15 | 15);
+    let inode = mutant.inode("text");
+    mutant.set(inode + 8, 4, 0xffff_0000);
+    let broken = mutant.walk();
+    assert!(broken.error("text").is_some());
+    broken.rest_as_before(&["text"]);
+}
+
+#[test]
+fn s10_clusters_of_garbage() {
+    need!(tool "mkfs.erofs");
+    for options in [
+        FULL,
+        PACKED,
+        "-zlzma -C16384",
+        "-zdeflate -C16384",
+        "-zzstd -C16384",
+    ] {
+        if !options.contains("lz4") && erofs::too_old().is_some() {
+            continue;
+        }
+        for fill in [0, 0xff, 0x5a] {
+            let mut mutant = seed(options).mutant();
+            // All blocks of data: behind the metadata nothing else is.
+            let first = mutant.bytes.len() / BLOCK / 2 * BLOCK;
+            mutant.bytes[first..].fill(fill);
+            let broken = mutant.walk();
+            assert!(broken.walk.refused.is_none(), "{options}");
+            let failed = |path: &&str| broken.error(path).is_some();
+            let names = ["text", "tail", "noise", "small", "attributed"];
+            assert!(names.iter().any(failed), "{options} {fill:#x}");
+        }
+    }
+}
+
+#[test]
+fn s10_lz4_distance() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    let at = index(&mutant, "text", 0);
+    let block = mutant.get(at + 4, 4) as usize * BLOCK;
+    let start = block
+        + mutant.bytes[block..]
+            .iter()
+            .position(|byte| *byte != 0)
+            .unwrap();
+    let literals = usize::from(mutant.bytes[start] >> 4);
+    // Behind the first literals: farther back than there is anything.
+    let at = match literals {
+        15 => start + 2 + 15 + usize::from(mutant.bytes[start + 1]),
+        short => start + 1 + short,
+    };
+    mutant.set(at, 2, 0xffff);
+    let broken = mutant.walk();
+    broken.fails("text", Corrupt, &["lz4"]);
+    broken.rest_as_before(&["text", "tail"]);
+}
+
+#[test]
+fn s10_algorithm_that_is_not_listed() {
+    need!(tool "mkfs.erofs");
+    for (algorithm, kind) in [(1, Corrupt), (4, Unsupported), (15, Unsupported)] {
+        let mut mutant = seed(FULL).mutant();
+        let table = mutant.table("text");
+        mutant.set(table + 6, 1, algorithm);
+        let broken = mutant.walk();
+        assert_eq!(broken.error("text").map(|error| error.kind()), Some(kind));
+        broken.rest_as_before(&["text"]);
+    }
+}
+
+#[test]
+fn s10_packed_indexes_of_anything() {
+    need!(tool "mkfs.erofs");
+    let table = seed(PACKED).mutant().table("text") + 8;
+    for (fill, len) in [(0, 64), (0xff, 64), (0xaa, 64), (0x55, 64), (0x80, 100)] {
+        let mut mutant = seed(PACKED).mutant();
+        mutant.bytes[table..table + len].fill(fill);
+        let broken = mutant.walk();
+        assert!(broken.error("text").is_some(), "{fill:#x}");
+        broken.rest_as_before(&["text"]);
+    }
+}
+
+/// The whole packed inode is a fragment: of itself.
+#[test]
+fn s10_fragment_in_itself() {
+    need!(tool "mkfs.erofs");
+    if let Some(reason) = erofs::too_old() {
+        crate::support::skip::skip(module_path!(), &reason);
+        return;
+    }
+    let mut mutant = seed("-zlz4hc -Eall-fragments").mutant();
+    let packed = mutant.get(SUPERBLOCK + 96, 8);
+    let inode = mutant.inode_at(packed);
+    let table = mutant.behind(inode).next_multiple_of(8);
+    mutant.set(table, 8, 1 << 63);
+    let broken = mutant.walk();
+    broken.fails("text", Corrupt, &["packed inode is in itself"]);
+    broken.rest_as_before(&["text", "tail", "noise", "small", "attributed", "folder"]);
+
+    let mut mutant = seed("-zlz4hc -Eall-fragments").mutant();
+    let table = mutant.table("text");
+    mutant.set(table, 8, 1 << 63 | 1 << 40);
+    let broken = mutant.walk();
+    broken.fails("text", Corrupt, &["past the end"]);
+    broken.rest_as_before(&["text"]);
+
+    let mut mutant = seed("-zlz4hc -Eall-fragments").mutant();
+    mutant.set(SUPERBLOCK + 96, 8, 0);
+    mutant.walk().fails("text", Corrupt, &["packed inode"]);
+}
+
+/// A file that says other things of a cluster than its owner spoils it for nobody.
+#[test]
+fn s10_a_cluster_of_two_files() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    let theirs = index(&mutant, "text", 0);
+    let own = index(&mutant, "tail", 0);
+    let block = mutant.get(theirs + 4, 4);
+    mutant.set(own + 4, 4, block);
+    let broken = mutant.walk();
+    broken.rest_as_before(&["tail"]);
+}
