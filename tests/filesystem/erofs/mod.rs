@@ -1,7 +1,10 @@
 //! EROFS: images that mkfs.erofs makes in every way it can, read by the library and by the kernel.
 
+mod counts;
+mod others;
 mod sets;
 mod tree;
+mod unpadded;
 
 use crate::support::command::Run;
 

@@ -12,7 +12,7 @@ use crate::support::record::Comparison;
 use crate::support::{library, walk};
 
 /// What the kernel's EROFS does not have: a birth time, and flags.
-const WITHOUT: [&str; 2] = ["crtime", "flags"];
+pub const WITHOUT: [&str; 2] = ["crtime", "flags"];
 
 /// A test for each set of options, by its name.
 macro_rules! sets {
@@ -95,22 +95,33 @@ fn compare(name: &str, options: &str) {
     let scratch = Scratch::new();
     let image = made(options, &scratch);
     let mounted = Mounted::new(&image, "erofs", "ro", &scratch.join("expected"));
-    let expected = walk::mounted(mounted.path());
-    let opened = library::open_with(&image, &Options::default());
+    same_as(mounted.path(), &image, name);
+}
+
+/// The library sees in `image` what the kernel shows at `expected`.
+pub fn same_as(expected: &Path, image: &Path, title: &str) {
+    let opened = library::open_with(image, &Options::default());
     let found = library::walk(&*library::file_system(&opened));
     let comparison = Comparison {
-        expected: &expected,
+        expected: &walk::mounted(expected),
         referee: "Linux",
         found: &found,
         without: &WITHOUT,
     };
-    let files = comparison.check(name);
-    println!("{name}: {files} files are equal");
+    let files = comparison.check(title);
+    println!("{title}: {files} files are equal");
 }
 
 /// An image of [`tree::fill`], made with `options`.
 pub fn made(options: &str, scratch: &Scratch) -> PathBuf {
     let image = scratch.join("image.erofs");
+    let source = source(scratch);
+    packed(options, source.path(), &image);
+    image
+}
+
+/// What [`tree::fill`] makes, on a file system that can hold all of it.
+pub fn source(scratch: &Scratch) -> Mounted {
     let disk = scratch.file("source.ext4", 64 << 20);
     Run::new("mke2fs")
         .words("-q -F -t ext4 -b 4096 -I 256")
@@ -119,8 +130,7 @@ pub fn made(options: &str, scratch: &Scratch) -> PathBuf {
     let source = Mounted::new(&disk, "ext4", "rw,noatime", &scratch.join("source"));
     std::fs::remove_dir(source.path().join("lost+found")).unwrap();
     tree::fill(source.path());
-    packed(options, source.path(), &image);
-    image
+    source
 }
 
 /// Packs the tree at `source` into `image`.
