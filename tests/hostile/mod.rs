@@ -13,6 +13,7 @@ mod memory;
 mod mutants;
 mod names;
 mod odd;
+mod squashfs;
 mod superblock;
 mod tables;
 mod udf;

@@ -23,7 +23,7 @@ pub(super) fn listing<'a>(
     name: &[u8],
 ) -> Result<Listing<'a>> {
     let (mut block, mut start) = (directory.start, 0);
-    let mut end = u64::MAX;
+    let mut stop = u64::MAX;
     if let Some((count, place)) = directory.index {
         let mut reader = core.metadata.reader(request, place);
         let mut first = [0; MOST_NAME];
@@ -35,13 +35,13 @@ pub(super) fn listing<'a>(
             let first = first.get_mut(..len).ok_or_else(wrong)?;
             reader.read(first)?;
             if &*first > name {
-                end = raw.index.get().into();
+                stop = raw.index.get().into();
                 break;
             }
             (block, start) = (raw.start_block.get(), raw.index.get().into());
         }
     }
     let mut listing = Listing::from(core, request, (inode, directory), block, start)?;
-    listing.end_at(end);
+    listing.stop_at(stop);
     Ok(listing)
 }

@@ -26,6 +26,8 @@ pub(super) struct Listing<'a> {
     /// The byte of the list that is read next, and the end of the list.
     at: u64,
     end: u64,
+    /// No run is read from here on.
+    stop: u64,
     run: Run,
     name: [u8; MOST_NAME],
 }
@@ -94,6 +96,7 @@ impl<'a> Listing<'a> {
             reader: core.metadata.reader(request, place),
             at,
             end: inode.size.saturating_sub(DOTS),
+            stop: u64::MAX,
             run: Run::default(),
             name: [0; MOST_NAME],
         })
@@ -109,9 +112,9 @@ impl<'a> Listing<'a> {
         Ok(())
     }
 
-    /// Nothing is read from byte `end` of the list on.
-    pub(super) fn end_at(&mut self, end: u64) {
-        self.end = self.end.min(end);
+    /// No run is read from byte `stop` of the list on.
+    pub(super) fn stop_at(&mut self, stop: u64) {
+        self.stop = stop;
     }
 
     /// The next entry.
@@ -120,10 +123,15 @@ impl<'a> Listing<'a> {
     /// What makes the rest unreadable.
     pub(super) fn next(&mut self) -> Result<Option<Listed<'_>>> {
         if self.run.read == self.run.count {
-            if self.at >= self.end {
+            if self.at >= self.end.min(self.stop) {
                 return Ok(None);
             }
             self.read_header()?;
+        }
+        if self.at >= self.end {
+            let Run { at, count, .. } = self.run;
+            let text = format!("the list ends before the {count} entries of its run at {at}");
+            return Err(Error::corrupt(text));
         }
         self.request.spend(1)?;
         let raw: RawEntry = self.reader.value()?;

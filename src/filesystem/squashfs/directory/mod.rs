@@ -131,7 +131,7 @@ fn is_name(core: &Core, inode: &InodeRecord, listed: &Listed<'_>) -> bool {
     if !name.contains(&b'/') && !name.contains(&0) && name != b"." && name != b".." {
         return true;
     }
-    let text = format!("an entry is left out: its name is {:?}", printable(name));
+    let text = format!("an entry is left out: its name is {}", printable(name));
     let error = Error::corrupt(text).context(format!("inode {}", inode.number));
     core.notices.add(error.context("squashfs").to_string());
     false

@@ -1,0 +1,71 @@
+//! HOSTILE S01 to S09: squashfs images of our own making, each broken in one place.
+
+mod blocks;
+mod files;
+mod made;
+mod refused;
+
+use imgmount::error::{Error, Kind};
+
+use self::made::{BLOCK, Image, Made};
+use super::walk::{Node, Seen, Walk, walk};
+use crate::support::images::Scratch;
+use crate::support::kernel::Mounted;
+
+/// Asserts that `good` and `other` are as they were made.
+fn others_are_good(walk: &Walk) {
+    let content = |name: &str| match &walk.nodes[name].content {
+        Seen::File(_, bytes, None) => bytes.clone(),
+        other => panic!("{name}: {other:?}"),
+    };
+    assert!(content("good") == [b'g'; BLOCK + 100]);
+    assert!(content("other") == [b'o'; 100]);
+    for (name, node) in &walk.nodes {
+        if let Seen::File(_, bytes, _) = &node.content {
+            let stale = bytes.windows(16).any(|window| window == [0xa5; 16]);
+            assert!(!stale, "{name} shows what nobody wrote");
+        }
+    }
+}
+
+/// The error of `name`, the rest being good.
+fn failed(image: &Image, name: &str) -> Error {
+    failed_in(&image.bytes, name)
+}
+
+fn failed_in(bytes: &[u8], name: &str) -> Error {
+    let walk = walk(bytes);
+    if let Some((error, _)) = &walk.refused {
+        panic!("refused: {error}");
+    }
+    others_are_good(&walk);
+    let node: &Node = &walk.nodes[name];
+    node.error()
+        .unwrap_or_else(|| panic!("{name} is good: {node:?}"))
+        .clone()
+}
+
+/// Why `bytes` are refused, by the byte that is wrong too.
+fn refused(bytes: &[u8], kind: Kind, words: &str, at: u64) {
+    let walk = walk(bytes);
+    let Some((error, raw)) = &walk.refused else {
+        panic!("not refused: {words}");
+    };
+    assert!(error.to_string().contains(words), "{error}: {words}");
+    assert_eq!((error.kind(), error.offset()), (kind, Some(at)), "{error}");
+    assert!(raw, "the raw bytes are there");
+}
+
+#[test]
+fn what_is_not_broken_is_read_and_the_kernel_says_the_same() {
+    let image = Made::new().image();
+    others_are_good(&walk(&image.bytes));
+    need!(root, loop, kernel "squashfs");
+    let scratch = Scratch::new();
+    let file = scratch.join("image");
+    std::fs::write(&file, &image.bytes).unwrap();
+    let mounted = Mounted::new(&file, "squashfs", "ro", &scratch.join("kernel"));
+    let read = |name: &str| std::fs::read(mounted.path().join(name)).unwrap();
+    assert!(read("good") == [b'g'; BLOCK + 100]);
+    assert!(read("other") == [b'o'; 100]);
+}
