@@ -34,6 +34,12 @@ fn contents(folder: &Path) {
     }
     std::fs::write(folder.join("zeros"), vec![0; 300_000]).unwrap();
     std::fs::write(folder.join("program"), program()).unwrap();
+    let arm = |away: u32| (0xeb00_0000 | (away - 8) >> 2 & 0xff_ffff).to_le_bytes();
+    let powerpc = |away: u32| (0x4800_0001 | away & 0x3ff_fffc).to_be_bytes();
+    let sparc = |away: u32| (0x4000_0000 | away >> 2 & 0x3fff_ffff).to_be_bytes();
+    std::fs::write(folder.join("calls-arm"), calls(arm)).unwrap();
+    std::fs::write(folder.join("calls-powerpc"), calls(powerpc)).unwrap();
+    std::fs::write(folder.join("calls-sparc"), calls(sparc)).unwrap();
     let sparse = std::fs::File::create(folder.join("sparse")).unwrap();
     sparse.set_len((5 << 20) + 17).unwrap();
     for at in [0, 1 << 20, (3 << 20) + 77, (4 << 20) + 4096] {
@@ -57,8 +63,17 @@ fn noise(size: usize) -> Vec<u8> {
 
 /// Machine code, for the filters that know some.
 fn program() -> Vec<u8> {
-    let bytes = std::fs::read("/proc/self/exe").unwrap();
-    bytes[..bytes.len().min(3_000_000)].to_vec()
+    std::fs::read("/bin/sh").unwrap()
+}
+
+/// Calls of one function from everywhere, in the code of a machine: what is counted from the place
+/// of the call is the same number each time once a filter has counted from the start.
+fn calls(call: impl Fn(u32) -> [u8; 4]) -> Vec<u8> {
+    let words = (0..16_384).map(|word: u32| match word % 3 {
+        0 => call(0x10_0000_u32.wrapping_sub(word * 4)),
+        _ => (word / 7 * 0x0101).to_be_bytes(),
+    });
+    words.flatten().collect()
 }
 
 fn special(folder: &Path) {
