@@ -51,11 +51,17 @@ pub struct Opened {
 
 impl Opened {
     pub fn new(image: &Path) -> Self {
+        Self::with(image, imgmount::format::Options::default())
+    }
+
+    /// The same as the user of `options` sees it.
+    pub fn with(image: &Path, options: imgmount::format::Options) -> Self {
         let file = File::new(std::fs::File::open(image).unwrap()).unwrap();
         let reads = Mutex::default();
         let counted = Arc::new(Counted { file, reads });
         let cache = Cache::new(64 * MIB);
         let context = Context {
+            options,
             ..Context::new(cache.clone())
         };
         let source = Arc::new(Cached::new(counted.clone(), cache));

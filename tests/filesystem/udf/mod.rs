@@ -1,5 +1,6 @@
 //! UDF, by mkudffs, genisoimage, pycdlib and wrudf, against what udfinfo, 7z and blkid say of it.
 
+mod cost;
 mod made;
 pub mod tree;
 mod variants;
