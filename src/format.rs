@@ -52,6 +52,12 @@ pub enum Set {
         /// How many bytes, from the first on, are its own.
         size: u64,
     },
+    /// It is whole by itself, and discs have it on purpose beside an older format with the same files:
+    /// UDF beside ISO 9660.
+    Bridge {
+        /// The older format's name.
+        older: &'static str,
+    },
     /// It is one member of a set: a physical volume, a RAID leg, a btrfs device.
     Member {
         /// What all members share, as its UUID.

@@ -1,6 +1,7 @@
 //! The worklist over the four registries: from an open image to everything that is in it. The only
 //! module that knows all four layers.
 
+mod bridge;
 mod image;
 mod names;
 mod probe;
@@ -69,8 +70,9 @@ pub enum Content {
         filesystem: Arc<dyn FileSystem>,
         /// Volumes it holds besides its files, and those of the table beside it.
         extra: Vec<Node>,
-        /// The partition table on the same bytes, of a hybrid: its name, and what it says of itself.
-        beside: Option<Beside>,
+        /// What else is on the same bytes: the partition table of a hybrid, the other file system of a
+        /// disc that has two.
+        beside: Vec<Beside>,
     },
     /// A partition table or a volume manager.
     Table {
@@ -115,7 +117,7 @@ pub enum Content {
     },
 }
 
-/// The name of a table, and what it says of itself.
+/// The name of a table or a file system, and what it says of itself.
 pub type Beside = (&'static str, Description);
 
 impl Content {

@@ -158,7 +158,7 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
             description: Description::default(),
             filesystem: Arc::new(fake),
             extra: Vec::new(),
-            beside: None,
+            beside: Vec::new(),
         },
     };
     let stack = Stack {

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::{Beside, Content, Registries};
+use super::{Beside, Content, Registries, bridge};
 use crate::error::{Error, Result};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Format, Set, Volume};
@@ -62,7 +62,7 @@ pub(super) enum Found {
         description: Description,
         filesystem: Arc<dyn FileSystem>,
         extra: Vec<Volume>,
-        beside: Option<Beside>,
+        beside: Vec<Beside>,
     },
     /// A member of a set.
     Member {
@@ -120,7 +120,7 @@ impl Reader {
                     description: description.clone(),
                     filesystem: opened.filesystem.into(),
                     extra: opened.extra,
-                    beside: None,
+                    beside: Vec::new(),
                 })
             }
         };
@@ -129,9 +129,9 @@ impl Reader {
 }
 
 /// A reader that says "mine", and whether alone.
-struct Claim {
-    reader: Reader,
-    set: Set,
+pub(super) struct Claim {
+    pub(super) reader: Reader,
+    pub(super) set: Set,
 }
 
 /// What is in `subject`.
@@ -195,9 +195,9 @@ impl Subject<'_> {
         Some(reader.open(std::slice::from_ref(self.source), self.context))
     }
 
-    fn open(&self, claim: &Claim) -> Found {
+    pub(super) fn open(&self, claim: &Claim) -> Found {
         match &claim.set {
-            Set::Alone | Set::Trailer | Set::Hybrid { .. } => claim
+            Set::Alone | Set::Trailer | Set::Hybrid { .. } | Set::Bridge { .. } => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
             member @ (Set::Member { .. } | Set::Stray { .. }) => Found::Member {
@@ -332,7 +332,7 @@ impl Subject<'_> {
                     description,
                     filesystem,
                     mut extra,
-                    ..
+                    mut beside,
                 }),
                 Found::Table {
                     format: name,
@@ -341,12 +341,13 @@ impl Subject<'_> {
                 },
             ) => {
                 extra.extend(volumes);
+                beside.push((name, says));
                 Found::FileSystem {
                     format,
                     description,
                     filesystem,
                     extra,
-                    beside: Some((name, says)),
+                    beside,
                 }
             }
             (_, table) => table,
@@ -380,6 +381,11 @@ impl Subject<'_> {
         let mut names: Vec<&'static str> = claims.iter().map(|claim| claim.reader.name()).collect();
         names.extend(magics().map(|found| found.name));
         names.dedup();
+        if let [_, _] = names.as_slice()
+            && let Some((older, younger)) = bridge::pair(claims)
+        {
+            return Ok(self.bridged(older, younger));
+        }
         match (claims.first(), names.as_slice()) {
             (_, [first, _, ..]) => Ok(damaged(
                 first,
@@ -403,7 +409,7 @@ impl Subject<'_> {
         }))
     }
 
-    fn notice(&self, text: String) {
+    pub(super) fn notice(&self, text: String) {
         self.context.notices.add(format!("{}: {text}", self.name));
     }
 }

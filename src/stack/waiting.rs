@@ -76,7 +76,7 @@ impl Waiting {
                 });
             }
             Set::Stray { id } => self.strays.push(Stray { draft, reader, id }),
-            Set::Alone | Set::Trailer | Set::Hybrid { .. } => {}
+            Set::Alone | Set::Trailer | Set::Hybrid { .. } | Set::Bridge { .. } => {}
         }
     }
 

@@ -45,14 +45,14 @@ fn hybrid(stack: &Stack) -> (&'static str, Vec<&str>) {
     let Content::FileSystem {
         format: "iso9660",
         extra,
-        beside: Some((table, _)),
+        beside,
         ..
     } = content
     else {
         panic!("{}", kind(content));
     };
     let names = extra.iter().map(|node| node.name.as_str());
-    (table, names.collect())
+    (beside[0].0, names.collect())
 }
 
 fn has(tree: &Tree, path: &str) -> bool {
@@ -118,7 +118,7 @@ fn info_shows_both_and_p_takes_a_partition() {
     let json: serde_json::Value =
         serde_json::from_slice(&imgmount().words("info --json").arg(&image).stdout()).unwrap();
     let content = &json["disks"][0]["content"];
-    assert_eq!(content["beside"]["format"], "mbr");
+    assert_eq!(content["beside"][0]["format"], "mbr");
     assert_eq!(content["volumes"].as_array().map(Vec::len), Some(4));
     let out = scratch.join("p2.raw");
     imgmount()

@@ -227,7 +227,7 @@ pub fn content(filesystem: Synthetic, label: &[u8], uuid: &str) -> Content {
         },
         filesystem: Arc::new(filesystem),
         extra: Vec::new(),
-        beside: None,
+        beside: Vec::new(),
     }
 }
 

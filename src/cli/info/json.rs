@@ -124,7 +124,7 @@ fn content(content: &Content) -> Value {
             filesystem, beside, ..
         } => {
             add("usage", usage(&filesystem.usage()));
-            add("beside", beside.as_ref().map(table).into());
+            add("beside", beside.iter().map(table).collect());
             "filesystem"
         }
         Content::Table { .. } => "table",

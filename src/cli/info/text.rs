@@ -116,16 +116,12 @@ impl Page {
         if let Some((_, description)) = content.described() {
             self.within(|page| page.description(description));
         }
-        if let Content::FileSystem {
-            beside: Some((format, description)),
-            ..
-        } = content
-        {
-            self.line(&format!(
-                "on the same bytes: {}",
-                titled(format, description)
-            ));
-            self.within(|page| page.description(description));
+        if let Content::FileSystem { beside, .. } = content {
+            for (format, description) in beside {
+                let title = titled(format, description);
+                self.line(&format!("on the same bytes: {title}"));
+                self.within(|page| page.description(description));
+            }
         }
         self.nodes(content.children());
     }
@@ -331,7 +327,7 @@ pub(super) mod tests {
             },
             filesystem: Arc::new(Memory::default()),
             extra: Vec::new(),
-            beside: None,
+            beside: Vec::new(),
         };
         let mut bad = volume("p3", 2048, 1024);
         bad.content = Content::Damaged {

@@ -9,9 +9,7 @@ use crate::filesystem::names::from_utf16;
 use crate::format::{Description, Set};
 use crate::source::Source;
 
-/// A disc whose first session has a volume descriptor where the first one belongs; but none that
-/// has UDF as well, which such discs are made for: the younger is told by `NSR` (ECMA-167, 3/9.1)
-/// among the descriptors.
+/// A disc whose first session has a volume descriptor where the first one belongs.
 pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
     if source.size() < 17 * super::record::SECTOR {
         return Ok(None);
@@ -20,21 +18,13 @@ pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
     source.read_exact_at(&mut head, 16 * super::record::SECTOR)?;
     let is_iso = head.get(1..6) == Some(b"CD001");
     let is_high_sierra = head.get(9..14) == Some(b"CDROM");
-    if !is_iso && !is_high_sierra || has_udf(source) {
+    if !is_iso && !is_high_sierra {
         return Ok(None);
     }
     // Where its size cannot be told, nothing is its own but what was looked at.
     let volume = Descriptors::read(source, 0)?.primary;
     let size = volume.map_or(0, |volume| volume.size());
     Ok(Some(Set::Hybrid { size }))
-}
-
-fn has_udf(source: &dyn Source) -> bool {
-    (16..32_u64).any(|sector| {
-        let mut head = [0; 6];
-        let place = sector.saturating_mul(super::record::SECTOR);
-        source.read_exact_at(&mut head, place).is_ok() && head.get(1..5) == Some(b"NSR0")
-    })
 }
 
 /// Label, identifiers, times and extensions of the last session, and what boots from it.

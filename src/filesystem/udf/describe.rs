@@ -8,9 +8,9 @@ use crate::error::{Error, Result, printable};
 use crate::format::{Description, Notices, Options, Set};
 use crate::source::Source;
 
-/// The volume recognition sequence says so.
+/// The volume recognition sequence says so, in which ISO 9660 may come first.
 pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
-    Ok(recognition::standard(source)?.map(|_| Set::Alone))
+    Ok(recognition::standard(source)?.map(|_| Set::Bridge { older: "iso9660" }))
 }
 
 /// Label, UUID and facts, by the first volume descriptor sequence that can be read.
