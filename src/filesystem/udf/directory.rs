@@ -27,8 +27,9 @@ mod characteristic {
 /// What needs no name: a parent, and what was deleted.
 const UNNAMED: u8 = characteristic::PARENT | characteristic::DELETED;
 
-/// Bytes read at a time.
+/// Bytes read at a time by a walk, and for a single entry.
 const CHUNK: usize = 16 << 10;
+const SINGLE: usize = 512;
 
 /// The longest descriptor: fixed fields, implementation use, name, and what rounds it up.
 const LONGEST: usize = 38 + 0xffff + 0xff + 3;
@@ -141,7 +142,7 @@ impl Directory<'_> {
     /// Gives `each` what is shown, from byte `position` on. What is damaged is passed over, as far
     /// as the next whole entry, and said at the end.
     fn walk(&self, position: u64, each: &mut dyn FnMut(Identifier) -> bool) -> Result<()> {
-        let mut reader = Reader::new(self, position);
+        let mut reader = Reader::new(self, position, CHUNK);
         let mut damage = None;
         while let Some(found) = reader.next()? {
             match found {
@@ -166,7 +167,7 @@ impl Directory<'_> {
 
     /// The entry that begins with byte `position`.
     fn at(&self, position: u64) -> Result<Identifier> {
-        let found = Reader::new(self, position).next()?;
+        let found = Reader::new(self, position, SINGLE).next()?;
         found.unwrap_or_else(|| Err(Error::corrupt("no entry is there")))
     }
 
@@ -215,12 +216,15 @@ struct Reader<'a> {
     bytes: Vec<u8>,
     start: u64,
     position: u64,
+    /// How many bytes are read at a time.
+    chunk: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn new(directory: &'a Directory<'a>, position: u64) -> Self {
+    fn new(directory: &'a Directory<'a>, position: u64, chunk: usize) -> Self {
         Self {
             directory,
+            chunk,
             bytes: Vec::new(),
             start: position,
             position,
@@ -300,7 +304,7 @@ impl<'a> Reader<'a> {
         let range = match is_there(self) {
             Some(range) => Some(range),
             None => {
-                self.bytes = self.directory.bytes(at, length.max(CHUNK))?;
+                self.bytes = self.directory.bytes(at, length.max(self.chunk))?;
                 self.start = at;
                 is_there(self)
             }

@@ -25,6 +25,7 @@ mod text;
 mod time;
 mod usage;
 mod vat;
+mod verify;
 mod volume;
 
 use std::sync::OnceLock;
@@ -327,6 +328,10 @@ impl FileSystem for Udf {
 
     fn usage(&self) -> Usage {
         *self.usage.get_or_init(|| usage::usage(self))
+    }
+
+    fn verify(&self, request: &Request, each: &mut dyn FnMut(Error)) {
+        verify::verify(self, request, each);
     }
 }
 

@@ -30,6 +30,19 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
+    /// Whether every descriptor of the sequence that begins with `extent` is whole.
+    ///
+    /// # Errors
+    /// `Corrupt` for the first that is not, or one that is missing.
+    pub(super) fn check(disk: &Disk<'_>, extent: RawExtent) -> Result<()> {
+        let mut sequence = Self::default();
+        sequence.collect(disk, extent)?;
+        match sequence.damage.take() {
+            Some(error) => Err(error),
+            None => Self::read(disk, extent).map(|_| ()),
+        }
+    }
+
     /// Reads the sequence that begins with `extent`, without the descriptors that are damaged.
     ///
     /// # Errors

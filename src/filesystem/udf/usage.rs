@@ -70,7 +70,10 @@ fn counted(volume: &Volume, reference: u16) -> u64 {
 }
 
 /// The bits that are set in the space bitmap at `at`.
-fn bitmap(volume: &Volume, request: &Request, at: Address) -> Result<u64> {
+///
+/// # Errors
+/// `Corrupt` where there is no bitmap.
+pub(super) fn bitmap(volume: &Volume, request: &Request, at: Address) -> Result<u64> {
     let place = volume.place(request, at)?;
     let held = place.blocks.saturating_mul(volume.disk().block_size());
     // The CRC may cover nothing, the descriptor, or as much of the bitmap as it can.

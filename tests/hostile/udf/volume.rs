@@ -207,3 +207,43 @@ fn i10_cut_short() {
         }
     }
 }
+
+/// What stands in for something else is no loss, and damage all the same.
+#[test]
+fn i10_check_names_damaged_copies() {
+    let found = |bytes: &[u8]| {
+        let scratch = Scratch::new();
+        let image = scratch.join("damaged.udf");
+        std::fs::write(&image, bytes).unwrap();
+        let opened = library::open_with(&image, &service::Options::default());
+        let mut found = Vec::new();
+        let mut each = |error: Error| found.push(error.to_string());
+        library::file_system(&opened).verify(&Request::new(0), &mut each);
+        found
+    };
+    let wipe =
+        |block: u32| move |bytes: &mut Vec<u8>| bytes[block as usize * BLOCK..][..BLOCK].fill(0xa5);
+    for layout in [
+        Layout::Physical,
+        Layout::Sparable,
+        Layout::Virtual20,
+        Layout::Metadata,
+    ] {
+        assert_eq!(found(&finished(layout, |_| {})), [""; 0], "{layout:?}");
+    }
+    for (block, words) in [
+        (256, "only one anchor"),
+        (RESERVE, "reserve volume descriptor sequence"),
+        (MAIN + 1, "main volume descriptor sequence"),
+        (
+            300 + MIRROR_ICB,
+            "partition 1: one of metadata file and mirror",
+        ),
+    ] {
+        let found = found(&finished(Layout::Metadata, wipe(block)));
+        assert!(
+            found.iter().any(|text| text.contains(words)),
+            "{words}: {found:?}"
+        );
+    }
+}
