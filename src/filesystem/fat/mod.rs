@@ -17,6 +17,7 @@ mod layout;
 mod long_name;
 mod table;
 mod usage;
+mod verify;
 
 use std::sync::OnceLock;
 
@@ -313,6 +314,10 @@ impl FileSystem for Fat {
 
     fn usage(&self) -> Usage {
         *self.usage.get_or_init(|| usage::usage(&self.core))
+    }
+
+    fn verify(&self, request: &Request, each: &mut dyn FnMut(Error)) {
+        verify::verify(&self.core, request, each);
     }
 }
 
