@@ -3,7 +3,7 @@
 mod collected;
 pub mod erofs;
 pub mod exfat;
-mod fat;
+pub mod fat;
 mod iso9660;
 mod squashfs;
 pub mod udf;

@@ -154,6 +154,64 @@ impl Geometry {
     }
 }
 
+/// What holds of a field of every parameter block.
+struct Rule {
+    holds: bool,
+    field: &'static str,
+    value: u64,
+    /// Its byte.
+    offset: u64,
+}
+
+/// The rules by which the kernel's driver tells a parameter block.
+fn rules(raw: &RawBootSector) -> [Rule; 7] {
+    let size = raw.BPB_BytsPerSec.get();
+    let is_size = size.is_power_of_two() && (512..=4096).contains(&size);
+    let (cluster, fats, media) = (raw.BPB_SecPerClus, raw.BPB_NumFATs, raw.BPB_Media);
+    let reserved = raw.BPB_RsvdSecCnt.get();
+    let (fat, total) = sizes(raw);
+    let rule = |holds, field, value, offset| Rule {
+        holds,
+        field,
+        value,
+        offset,
+    };
+    let is_media = media == 0xf0 || media >= 0xf8;
+    let is_count = (1..=MOST_FATS).contains(&fats);
+    [
+        rule(is_size, "BPB_BytsPerSec", size.into(), 11),
+        rule(
+            cluster.is_power_of_two(),
+            "BPB_SecPerClus",
+            cluster.into(),
+            13,
+        ),
+        rule(reserved > 0, "BPB_RsvdSecCnt", reserved.into(), 14),
+        rule(is_count, "BPB_NumFATs", fats.into(), 16),
+        rule(is_media, "BPB_Media", media.into(), 21),
+        rule(fat > 0, "BPB_FATSz16 and BPB_FATSz32", fat, 22),
+        rule(total > 0, "BPB_TotSec16 and BPB_TotSec32", total, 19),
+    ]
+}
+
+/// How many of the seven rules of a parameter block hold.
+pub(super) fn plausible(raw: &RawBootSector) -> usize {
+    rules(raw).iter().filter(|rule| rule.holds).count()
+}
+
+/// Sectors of one FAT, and of the volume.
+fn sizes(raw: &RawBootSector) -> (u64, u64) {
+    let fat = match (raw.BPB_FATSz16.get(), tails(raw).1) {
+        (_, Some(fat32)) => fat32.BPB_FATSz32.get(),
+        (sixteen, None) => sixteen.into(),
+    };
+    let total = match raw.BPB_TotSec16.get() {
+        0 => raw.BPB_TotSec32.get(),
+        total => total.into(),
+    };
+    (fat.into(), total.into())
+}
+
 /// The counts of the parameter block, in sectors.
 struct Sectors {
     size: u64,
@@ -167,63 +225,25 @@ struct Sectors {
 }
 
 impl Sectors {
-    /// The counts, each checked as the kernel's driver does.
+    /// The counts, each checked.
     fn of(raw: &RawBootSector) -> Result<Self> {
-        let size = u64::from(raw.BPB_BytsPerSec.get());
-        let sixteen = raw.BPB_FATSz16.get();
-        let (_, fat32) = tails(raw);
-        let fat = match fat32 {
-            Some(fat32) => fat32.BPB_FATSz32.get(),
-            None => sixteen.into(),
-        };
-        let total = match raw.BPB_TotSec16.get() {
-            0 => raw.BPB_TotSec32.get(),
-            total => total.into(),
-        };
-        let media = raw.BPB_Media;
-        let rules = [
-            (
-                size.is_power_of_two() && (512..=4096).contains(&size),
-                "BPB_BytsPerSec",
-                size,
-                11,
-            ),
-            (
-                raw.BPB_SecPerClus.is_power_of_two(),
-                "BPB_SecPerClus",
-                raw.BPB_SecPerClus.into(),
-                13,
-            ),
-            (raw.BPB_RsvdSecCnt.get() > 0, "BPB_RsvdSecCnt", 0, 14),
-            (
-                (1..=MOST_FATS).contains(&raw.BPB_NumFATs),
-                "BPB_NumFATs",
-                raw.BPB_NumFATs.into(),
-                16,
-            ),
-            (
-                media == 0xf0 || media >= 0xf8,
-                "BPB_Media",
-                media.into(),
-                21,
-            ),
-            (fat > 0, "BPB_FATSz16 and BPB_FATSz32", 0, 22),
-            (total > 0, "BPB_TotSec16 and BPB_TotSec32", 0, 19),
-        ];
-        for (holds, field, value, offset) in rules {
-            if !holds {
-                return Err(Error::corrupt(format!("{field} is {value}")).at(offset));
-            }
+        let broken = rules(raw).into_iter().find(|rule| !rule.holds);
+        if let Some(rule) = broken {
+            let text = format!("{} is {}", rule.field, rule.value);
+            return Err(Error::corrupt(text).at(rule.offset));
         }
+        let size = u64::from(raw.BPB_BytsPerSec.get());
+        let (_, fat32) = tails(raw);
+        let (fat, total) = sizes(raw);
         let root = u64::from(raw.BPB_RootEntCnt.get()).saturating_mul(SLOT);
         Ok(Self {
             size,
             per_cluster: raw.BPB_SecPerClus.into(),
             reserved: raw.BPB_RsvdSecCnt.get().into(),
-            fat: fat.into(),
+            fat,
             fats: raw.BPB_NumFATs.into(),
             root: root.div_ceil(size.max(1)),
-            total: total.into(),
+            total,
             is_fat32: fat32.is_some(),
         })
     }
@@ -285,7 +305,7 @@ fn most(width: Width) -> u64 {
 }
 
 /// The fields behind byte 36, as FAT12 and FAT16 have them or as FAT32 has.
-pub(super) fn tails(raw: &RawBootSector) -> (RawExtended, Option<RawFat32>) {
+fn tails(raw: &RawBootSector) -> (RawExtended, Option<RawFat32>) {
     let fat32 = RawFat32::read_from_prefix(&raw.rest).ok();
     let is_fat32 =
         |fat32: &(RawFat32, _)| raw.BPB_FATSz16.get() == 0 && fat32.0.BPB_FATSz32.get() != 0;

@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::boot_sector::{Geometry, Root, SLOT};
+use super::boot_sector::{Geometry, Root, SLOT, plausible};
 use super::entry::{DirectoryEntry, Use};
 use super::floppy;
 use super::layout::RawBootSector;
@@ -27,19 +27,29 @@ const TO_GO: [u8; 8] = [0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a];
 /// Clusters of the root directory that are looked through for the label.
 const MOST_CLUSTERS: usize = 100;
 
+/// Rules of a parameter block that have to hold where the rest of the sector says that it is FAT.
+const ENOUGH: usize = 5;
+
 /// A parameter block whose every field is possible, and one of: the name that most tools write, the
 /// signature at the end of the sector, a FAT that begins as one does. The kernel asks for the
-/// first alone; boot code of others passes that now and then.
+/// first alone; boot code of others passes that now and then. With name and signature a field or
+/// two may be damaged, so that the volume is listed as what it is.
 pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
     let mut sector = [0; 512];
     if source.size() < 512 {
         return Ok(None);
     }
     source.read_exact_at(&mut sector, 0)?;
-    let claimed = match RawBootSector::ref_from_bytes(&sector).map(Geometry::of) {
-        Ok(Ok(geometry)) => !is_other(&sector) && is_shown(source, &sector, &geometry),
-        _ => floppy::geometry(source)?.is_some(),
+    let Ok(raw) = RawBootSector::ref_from_bytes(&sector) else {
+        return Ok(None);
     };
+    let is_signed = raw.signature == [0x55, 0xaa];
+    let claimed = !is_other(&sector)
+        && match Geometry::of(raw) {
+            Ok(geometry) => is_named(&sector) || is_signed || has_media(source, raw, &geometry),
+            Err(_) => is_named(&sector) && is_signed && plausible(raw) >= ENOUGH,
+        };
+    let claimed = claimed || floppy::geometry(source)?.is_some();
     Ok(claimed.then_some(Set::Alone))
 }
 
@@ -49,23 +59,17 @@ fn is_other(sector: &[u8; 512]) -> bool {
     is(3, &OTHERS) || is(54, &OTHER_KINDS) || name(424) == Some(&TO_GO)
 }
 
-fn is_shown(source: &dyn Source, sector: &[u8; 512], geometry: &Geometry) -> bool {
+fn is_named(sector: &[u8; 512]) -> bool {
     let has = |at: usize, text: &[u8]| sector.get(at..).is_some_and(|rest| rest.starts_with(text));
     let named = [&b"FAT12   "[..], b"FAT16   ", b"FAT     ", b"MSDOS"];
     let named_32 = [&b"FAT32   "[..], b"MSWIN"];
-    named.iter().any(|name| has(54, name))
-        || named_32.iter().any(|name| has(82, name))
-        || has(510, &[0x55, 0xaa])
-        || begins_with_media(source, sector, geometry)
+    named.iter().any(|name| has(54, name)) || named_32.iter().any(|name| has(82, name))
 }
 
 /// «FAT\[0\]» holds the media byte, and all other bits are set.
-fn begins_with_media(source: &dyn Source, sector: &[u8; 512], geometry: &Geometry) -> bool {
-    let Ok(start) = read_vec(source, geometry.fat_offset, 3) else {
-        return false;
-    };
-    let media = sector.get(21).copied();
-    start.first().copied() == media && start.get(1) == Some(&0xff)
+fn has_media(source: &dyn Source, raw: &RawBootSector, geometry: &Geometry) -> bool {
+    let start = read_vec(source, geometry.fat_offset, 3).unwrap_or_default();
+    start.first() == Some(&raw.BPB_Media) && start.get(1) == Some(&0xff)
 }
 
 /// Label, serial number and facts, as far as they can be read.

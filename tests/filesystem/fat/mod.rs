@@ -2,6 +2,8 @@
 //! and the host's own copy of the files say.
 
 mod check;
+mod claims;
+mod contents;
 mod made;
 mod names;
 pub mod table;
