@@ -92,6 +92,8 @@ fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             Some(image)
         }
         "xz" | "bzip2" => Some(packed(name, scratch)),
+        "bin" => Some(crate::container::cd::bin(scratch).0),
+        "cue" => Some(crate::container::cd::cue(scratch)),
         "iso9660" => {
             let files = scratch.folder("disc");
             std::fs::write(files.join("file"), "hello").unwrap();

@@ -3,6 +3,7 @@
 mod android;
 mod bits;
 mod bzip2;
+mod cd;
 mod declared;
 mod gzip;
 mod lz4;
@@ -54,6 +55,8 @@ pub const FORMATS: &[Format<Open>] = &[
     vhd::FORMAT,
     vhdx::FORMAT,
     zstd::FORMAT,
+    cd::FORMAT,
+    cd::SHEET,
     raw::FORMAT,
 ];
 

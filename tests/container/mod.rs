@@ -2,6 +2,7 @@
 //! offset and size, from several threads, and the map of holes.
 
 mod bzip2;
+pub mod cd;
 pub mod guest;
 
 mod android;
