@@ -8,6 +8,7 @@ mod ext;
 mod extents;
 mod fat;
 pub mod flips;
+mod iso9660;
 mod journals;
 mod lvm;
 mod memory;

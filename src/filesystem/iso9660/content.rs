@@ -50,24 +50,27 @@ fn read_piece(core: &Core, node: &Node, buf: &mut [u8], at: u64) -> Result<usize
 /// # Errors
 /// `Corrupt` past the end of the file or of the disc.
 pub(super) fn place(core: &Core, node: &Node, at: u64) -> Result<(u64, u64)> {
-    let mut skip = at;
-    for section in &node.sections {
-        if let Some(left) = section.size.checked_sub(skip).filter(|left| *left > 0) {
-            let (place, len) = in_section(core, section, skip, left)?;
-            let on_disc = core.source.size().saturating_sub(place);
-            if on_disc == 0 {
-                let text = format!("byte {at} of the file is past the end of the image");
-                return Err(Error::corrupt(text).at(place));
-            }
-            return Ok((place, len.min(on_disc)));
-        }
-        skip = skip.saturating_sub(section.size);
+    let behind = node.sections.partition_point(|section| section.start <= at);
+    // Of sections without bytes the last one that begins here has the byte.
+    let section = behind
+        .checked_sub(1)
+        .and_then(|index| node.sections.get(index));
+    let skip = section.map_or(0, |section| at.saturating_sub(section.start));
+    let Some(section) = section.filter(|section| skip < section.size) else {
+        let size = node.stored_size();
+        return Err(
+            Error::corrupt(format!("byte {at} is past the {size} that are stored"))
+                .at(node.position),
+        );
+    };
+    let left = section.size.saturating_sub(skip);
+    let (place, len) = in_section(core, section, skip, left)?;
+    let on_disc = core.source.size().saturating_sub(place);
+    if on_disc == 0 {
+        let text = format!("byte {at} of the file is past the end of the image");
+        return Err(Error::corrupt(text).at(place));
     }
-    Err(Error::corrupt(format!(
-        "byte {at} is past the {} that are stored",
-        node.stored_size()
-    ))
-    .at(node.position))
+    Ok((place, len.min(on_disc)))
 }
 
 /// The same for byte `skip` of one section, `left` bytes before its end.
@@ -84,7 +87,7 @@ fn in_section(core: &Core, section: &Section, skip: u64, left: u64) -> Result<(u
     let unit = u64::from(unit).saturating_mul(core.block_size());
     let gap = u64::from(gap).saturating_mul(core.block_size());
     let (Some(number), Some(inside)) = (skip.checked_div(unit), skip.checked_rem(unit)) else {
-        return Err(Error::corrupt("file unit size 0 of an interleaved file"));
+        return Err(Error::corrupt("file unit size 0 of an interleaved file").at(start));
     };
     let before = number.saturating_mul(unit.saturating_add(gap));
     let place = start.saturating_add(before).saturating_add(inside);

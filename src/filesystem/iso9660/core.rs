@@ -308,7 +308,8 @@ impl Sector {
         Record::parse(bytes, self.position(), core.view.high_sierra)
     }
 
-    fn records(&self, core: &Core) -> super::record::Records<'_> {
+    /// The records from here on.
+    pub(super) fn records(&self, core: &Core) -> super::record::Records<'_> {
         super::record::Records {
             sectors: &self.bytes,
             position: self.start,

@@ -87,6 +87,7 @@ impl<'a> Directory<'a> {
         let mut damage = None;
         let mut mark = cursor & DAMAGED;
         let mut failed = Ok(());
+        let mut is_full = false;
         self.scan(cursor & !DAMAGED, &mut |next, found| {
             let found = match found {
                 Ok(found) => found,
@@ -107,15 +108,18 @@ impl<'a> Directory<'a> {
                     }
                 },
             };
-            each(filesystem::Entry {
+            is_full = !each(filesystem::Entry {
                 name: &name,
                 inode: found.inode,
                 kind: found.kind,
                 next: next | mark,
-            })
+            });
+            !is_full
         })?;
         failed?;
         match (damage, mark) {
+            // The cursor remembers it for the end.
+            _ if is_full => Ok(()),
             (Some(error), _) => Err(error),
             (None, 0) => Ok(()),
             (None, _) => {

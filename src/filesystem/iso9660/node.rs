@@ -89,8 +89,8 @@ impl Node {
 
     /// Bytes that are stored.
     pub(super) fn stored_size(&self) -> u64 {
-        let sizes = self.sections.iter().map(|section| section.size);
-        sizes.fold(0, u64::saturating_add)
+        let last = self.sections.last();
+        last.map_or(0, |last| last.start.saturating_add(last.size))
     }
 
     /// Bytes of the file.
@@ -186,7 +186,6 @@ fn present<'a>(core: &Core, sector: &'a Sector) -> Result<Record<'a>> {
 }
 
 /// Where the bytes of the file are that `first` begins, and the records behind it go on with.
-/// Sections that lie side by side are one, so that a file of many is read in one piece.
 fn sections(
     core: &Core,
     request: &Request,
@@ -198,24 +197,40 @@ fn sections(
     let mut position = first.end();
     let mut count: usize = 1;
     while goes_on {
-        request.spend(1)?;
-        count = count.saturating_add(1);
+        let sector = core.record_behind(position, aligned)?;
+        present(core, &sector)?;
+        // Where sectors do not lie as on the disc, only the first record is whole.
+        let most = if aligned { usize::MAX } else { 1 };
+        for (_, next) in sector.records(core).take(most) {
+            let next = next?;
+            request.spend(1)?;
+            count = count.saturating_add(1);
+            add(core, &mut sections, next.section);
+            goes_on = next.goes_on();
+            position = next.end();
+            if !goes_on {
+                break;
+            }
+        }
         if count > MOST_SECTIONS {
             let text = format!("a file of more than {MOST_SECTIONS} sections");
             return Err(Error::corrupt(text).at(first.position));
         }
-        let sector = core.record_behind(position, aligned)?;
-        let next = present(core, &sector)?;
-        match sections.last_mut() {
-            Some(last) if last.is_before(&next.section, core) => {
-                last.size = last.size.saturating_add(next.section.size);
-            }
-            _ => sections.push(next.section),
-        }
-        goes_on = next.goes_on();
-        position = next.end();
     }
     Ok(sections)
+}
+
+/// Adds a section; those that lie side by side are one, so that a file of many is read in one piece.
+fn add(core: &Core, sections: &mut Vec<Section>, next: Section) {
+    let Some(last) = sections.last_mut() else {
+        return;
+    };
+    if last.is_before(&next, core) {
+        last.size = last.size.saturating_add(next.size);
+        return;
+    }
+    let start = last.start.saturating_add(last.size);
+    sections.push(Section { start, ..next });
 }
 
 impl Section {

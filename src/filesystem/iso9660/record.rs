@@ -42,6 +42,8 @@ pub(super) struct Record<'a> {
 pub(super) struct Section {
     /// The logical block of its first byte, behind any extended attribute record.
     pub(super) block: u64,
+    /// Bytes of the file before it.
+    pub(super) start: u64,
     /// Bytes.
     pub(super) size: u64,
     /// Logical blocks of an extended attribute record before it.
@@ -140,6 +142,7 @@ impl Section {
         let interleave = (raw.file_unit_size, raw.interleave_gap_size);
         Self {
             block: start.saturating_add(attribute_blocks.into()),
+            start: 0,
             size: raw.data_length.get().into(),
             attribute_blocks,
             interleave: (interleave.1 != 0).then_some(interleave),
