@@ -2,6 +2,8 @@
 //! those that other projects ship.
 
 mod collected;
+mod counts;
+mod made;
 mod written;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
