@@ -125,20 +125,54 @@ fn uuid(volume: &Volume) -> Option<String> {
     Some(text)
 }
 
-/// Joliet's label, unless it only says what fits of the plain one; as libblkid has it.
+/// Of the plain label and Joliet's the better, character by character where they agree; Joliet's
+/// where they do not. So libblkid has it: the one is longer, the other has more letters.
 fn label(descriptors: &Descriptors, volume: &Volume) -> Option<Vec<u8>> {
     let plain = &volume.raw.volume_identifier;
-    let joliet = descriptors.joliet.as_ref();
-    let label = joliet.and_then(|joliet| {
-        let (units, _) = joliet.volume.raw.volume_identifier.as_chunks::<2>();
-        let mut pairs = units.iter().zip(plain);
-        let same = pairs.all(|(unit, byte)| unit == &[0, *byte]);
-        let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
-        (!same).then(|| from_utf16(units.take_while(|unit| *unit != 0)))
+    let joliet = descriptors.joliet.as_ref().map(|joliet| {
+        let (pairs, _) = joliet.volume.raw.volume_identifier.as_chunks::<2>();
+        let units = pairs.iter().map(|pair| u16::from_be_bytes(*pair));
+        units.collect::<Vec<u16>>()
     });
-    let label = label.unwrap_or_else(|| plain.to_vec());
+    let is_blank = |units: &Vec<u16>| units.iter().all(|unit| matches!(unit, 0 | 32));
+    let label = match joliet.filter(|units| !is_blank(units)) {
+        Some(units) => {
+            let units = merged(&units, plain).unwrap_or(units);
+            from_utf16(units.into_iter().take_while(|unit| *unit != 0))
+        }
+        None => plain.to_vec(),
+    };
     let label = trimmed(&label);
     (!label.is_empty()).then(|| label.to_vec())
+}
+
+/// Both labels as one; `None` where they disagree. In either an underscore stands for what it could
+/// not have; capitals are often all that the plain one may have.
+fn merged(joliet: &[u16], plain: &[u8]) -> Option<Vec<u16>> {
+    let mut merged = Vec::new();
+    let mut rest = plain.iter().copied();
+    let mut units = joliet.iter().copied();
+    while let Some(first) = units.next() {
+        let mut unit = first;
+        if (0xd800..0xdc00).contains(&first) {
+            merged.push(first);
+            unit = units.next()?;
+        }
+        let Some(byte) = rest.next() else {
+            break;
+        };
+        let letter = u8::try_from(unit).ok();
+        let same = letter.is_some_and(|letter| letter.eq_ignore_ascii_case(&byte));
+        merged.push(match (letter, byte) {
+            (_, b'_') => unit,
+            (Some(b'_'), byte) => byte.into(),
+            (_, byte) if same && !byte.is_ascii_uppercase() => byte.into(),
+            _ if same => unit,
+            _ => return None,
+        });
+    }
+    merged.extend(rest.map(u16::from));
+    Some(merged)
 }
 
 /// Without NULs and spaces at the end.
@@ -178,4 +212,23 @@ fn has_rock_ridge(source: &dyn Source, volume: &Volume) -> bool {
     };
     let blocks = super::susp::Blocks { source, bits };
     super::rock_ridge::declared(&blocks, volume.geometry.root).is_declared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_agree_are_one_and_others_are_not() {
+        let of = |joliet: &str, plain: &str| {
+            let units: Vec<u16> = joliet.encode_utf16().collect();
+            Some(String::from_utf16(&merged(&units, plain.as_bytes())?).unwrap())
+        };
+        let is = |text: &str| Some(text.to_owned());
+        assert_eq!(of("Ab_c", "AB_CDEF"), is("Ab_cDEF"));
+        assert_eq!(of("Größe", "GR__E LONG"), is("Größe LONG"));
+        assert_eq!(of("_b", "ab"), is("ab"));
+        assert_eq!(of("a\u{1f600}b", "A_B"), is("a\u{1f600}b"));
+        assert_eq!(of("other", "PLAIN"), None);
+    }
 }
