@@ -173,7 +173,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     // Its blkid was too old for these; the file names say what they are.
     ("negative/util-linux-bcachefs-3.img.zst", "bcachefs"),
     ("negative/util-linux-bcachefs.img.zst", "bcachefs"),
-    // The first 35 KB of a hybrid ISO: its MBR is shown as long as ISO 9660 has no reader.
+    // The first 35 KB of a hybrid ISO, whose root lies behind them: its MBR is shown.
     ("negative/file-tests-x.iso.img.zst", "mbr"),
     ("negative/util-linux-cs_fvault2.img.zst", "cs_fvault2"),
     ("negative/util-linux-dasd-cdl.img.zst", "dasd"),
