@@ -193,7 +193,6 @@ fn ten_thousand_mappings_and_a_snapshot_are_where_thin_dump_says() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
 fn a_million_mappings_are_where_thin_dump_says() {
     need!(tool "thin_restore");
     compare(1_000_000, 256 << 20, 997);

@@ -12,15 +12,6 @@ use crate::source::SharedSource;
 /// Bytes before the values.
 const HEADER: usize = 24;
 
-/// A tree of block numbers.
-pub(in super::super) fn one_root(source: SharedSource, root: u64) -> Tree {
-    Tree {
-        source,
-        root,
-        value_size: 8,
-    }
-}
-
 /// Hands the first `count` values, each of 8 bytes, of the array at block `root` to `each`.
 ///
 /// # Errors
@@ -31,17 +22,18 @@ pub(in super::super) fn array_values(
     count: u64,
     each: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let tree = one_root(source.clone(), root);
+    let tree = Tree {
+        source: source.clone(),
+        root,
+    };
     let mut next = 0;
     let mut number = 0;
     while next < count {
-        let found = tree.one(number)?;
-        let place = found.and_then(|value| value.first_chunk().copied());
-        let place = place.ok_or_else(|| {
+        let place = tree.one(number)?.ok_or_else(|| {
             let text = format!("an array of {count} values ends at {next}");
             Error::corrupt(text)
         })?;
-        let values = values(source, u64::from_le_bytes(place))?;
+        let values = values(source, place)?;
         if values.is_empty() {
             return Err(Error::corrupt("an array has an empty block"));
         }

@@ -8,7 +8,7 @@ mod tree;
 
 use zerocopy::FromBytes;
 
-pub(super) use self::array::{array_values, one_root};
+pub(super) use self::array::array_values;
 use self::layout::BlockHeader;
 pub(super) use self::tree::{Found, Tree};
 use crate::error::{Error, Result};

@@ -14,20 +14,24 @@ const DEPTH: usize = 16;
 /// Bytes before the keys.
 const HEADER: usize = 32;
 
-/// A tree of keys and values of a fixed size.
+/// Bytes of a value.
+const VALUE: usize = 8;
+
+/// Bytes of a key and its value.
+const ENTRY: usize = 16;
+
+/// A tree of keys and values that are numbers too.
 #[derive(Clone)]
 pub(in super::super) struct Tree {
     pub(in super::super) source: SharedSource,
     /// The block of its root.
     pub(in super::super) root: u64,
-    /// Bytes of a value.
-    pub(in super::super) value_size: usize,
 }
 
 /// What a tree has at a key.
 pub(in super::super) enum Found {
     /// The values of the key and those that follow on it one by one, in one leaf.
-    Values(Vec<Vec<u8>>),
+    Values(Vec<u64>),
     /// Nothing before this key; nothing at all behind without one.
     Nothing(Option<u64>),
 }
@@ -50,9 +54,7 @@ impl Tree {
             }
             // A key before the first is nowhere but may be asked for.
             let child = node.value(index.unwrap_or(0));
-            number = child
-                .and_then(number_of)
-                .ok_or_else(|| node.wrong("it has no children"))?;
+            number = child.ok_or_else(|| node.wrong("it has no children"))?;
         }
         let text = format!(
             "the tree of metadata block {} is over {DEPTH} deep",
@@ -65,7 +67,7 @@ impl Tree {
     ///
     /// # Errors
     /// As [`Tree::get`].
-    pub(in super::super) fn one(&self, key: u64) -> Result<Option<Vec<u8>>> {
+    pub(in super::super) fn one(&self, key: u64) -> Result<Option<u64>> {
         Ok(match self.get(key, 1)? {
             Found::Values(values) => values.into_iter().next(),
             Found::Nothing(_) => None,
@@ -81,7 +83,6 @@ struct Node {
     count: usize,
     /// Where the values begin.
     values: usize,
-    value_size: usize,
 }
 
 impl Node {
@@ -100,13 +101,11 @@ impl Node {
             wide(header.nr_entries.get()),
             wide(header.max_entries.get()),
         );
-        let value_size = if is_leaf { tree.value_size } else { 8 };
         let said = wide(header.value_size.get());
-        let entry = value_size.saturating_add(8);
         let end = most
-            .checked_mul(entry)
+            .checked_mul(ENTRY)
             .and_then(|len| len.checked_add(HEADER));
-        if said != value_size || count > most || end.is_none_or(|end| end > bytes.len()) {
+        if said != VALUE || count > most || end.is_none_or(|end| end > bytes.len()) {
             let text = format!("{count} of {most} values of {said} bytes do not fit");
             return Err(wrong(&text));
         }
@@ -116,7 +115,6 @@ impl Node {
             is_leaf,
             count,
             values: most.saturating_mul(8).saturating_add(HEADER),
-            value_size,
         })
     }
 
@@ -133,14 +131,13 @@ impl Node {
         Some(u64::from_le_bytes(*bytes))
     }
 
-    fn value(&self, index: usize) -> Option<&[u8]> {
+    fn value(&self, index: usize) -> Option<u64> {
         if index >= self.count {
             return None;
         }
-        let at = index
-            .saturating_mul(self.value_size)
-            .saturating_add(self.values);
-        self.bytes.get(at..)?.get(..self.value_size)
+        let at = index.saturating_mul(VALUE).saturating_add(self.values);
+        let bytes = self.bytes.get(at..)?.first_chunk::<VALUE>()?;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     /// The last entry whose key is not over `key`.
@@ -166,12 +163,7 @@ impl Node {
             self.key(*index) == key.checked_add(behind)
         };
         let entries = (first..self.count).take(most).take_while(follows);
-        let values = entries.filter_map(|index| self.value(index).map(<[u8]>::to_vec));
+        let values = entries.filter_map(|index| self.value(index));
         Found::Values(values.collect())
     }
-}
-
-/// A value that is a number.
-fn number_of(value: &[u8]) -> Option<u64> {
-    value.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }

@@ -79,14 +79,14 @@ impl Pool {
         data_size: u64,
         has_origin: bool,
     ) -> Result<Thin> {
-        let devices = persistent::one_root(self.metadata.clone(), self.mapping_root);
-        let root = devices.one(device)?.and_then(|value| {
-            let bytes = value.first_chunk::<8>().copied();
-            bytes.map(u64::from_le_bytes)
-        });
+        let tree = |root| Tree {
+            source: self.metadata.clone(),
+            root,
+        };
+        let root = tree(self.mapping_root).one(device)?;
         let missing = || Error::not_found(format!("the pool has no thin volume {device}"));
         Ok(Thin {
-            blocks: persistent::one_root(self.metadata.clone(), root.ok_or_else(missing)?),
+            blocks: tree(root.ok_or_else(missing)?),
             chunk: self.chunk,
             size,
             data_size,
@@ -107,15 +107,10 @@ pub(super) struct Thin {
 impl Thin {
     /// The run from byte `skip` of a block on, which lies in block `first`, as the next ones of
     /// `values` follow on it.
-    fn run(&self, values: &[Vec<u8>], skip: u64) -> Result<Run> {
-        let block_of = |value: &Vec<u8>| {
-            let bytes = value.first_chunk::<8>().copied();
-            bytes.map_or(0, |bytes| u64::from_le_bytes(bytes) >> TIME_BITS)
-        };
-        let first = values.first().map(block_of).unwrap_or_default();
-        let blocks = values.iter().zip(0_u64..);
-        let follows =
-            |(value, index): &(&Vec<u8>, u64)| Some(block_of(value)) == first.checked_add(*index);
+    fn run(&self, values: &[u64], skip: u64) -> Result<Run> {
+        let blocks = values.iter().map(|value| value >> TIME_BITS).zip(0_u64..);
+        let (first, _) = blocks.clone().next().unwrap_or_default();
+        let follows = |(block, index): &(u64, u64)| Some(*block) == first.checked_add(*index);
         let count = to_u64(blocks.take_while(follows).count());
         let offset = first.saturating_mul(self.chunk.get()).saturating_add(skip);
         if offset >= self.data_size {
