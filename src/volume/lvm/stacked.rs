@@ -90,6 +90,7 @@ impl<'a> Assembler<'a> {
         for (image, in_step) in images.iter_mut().zip(in_step) {
             *image = image.take().filter(|_| in_step);
         }
+        self.note_missing(raid, &images);
         check_sizes(&images, size, super::raid::data_images(level, images.len()))?;
         let cache = self.context.cache.clone();
         let opened = raid::open(level, size, images, cache);
@@ -97,6 +98,18 @@ impl<'a> Assembler<'a> {
             Some(missing) => missing.context(error.message().to_owned()),
             None => error,
         })
+    }
+
+    /// Says which images are not read.
+    fn note_missing(&self, raid: &Raid, images: &[Option<SharedSource>]) {
+        let pairs = raid.images.iter().zip(images);
+        let missing = pairs.filter(|(_, image)| image.is_none());
+        for ((_, name), _) in missing {
+            let group = &self.group.name;
+            let text = "it is missing or out of step, and is not read";
+            let notices = &self.context.notices;
+            notices.add(format!("volume group {group}: {name}: {text}"));
+        }
     }
 
     fn thin(

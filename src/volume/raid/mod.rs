@@ -185,10 +185,15 @@ impl Array {
             let block = (index != at.index).then(|| read(disk)).flatten();
             (layout.exponent(parities, disk), block)
         });
+        let data: Vec<_> = data.collect();
+        let p = read(parities.p);
+        let missing = data.iter().filter(|(_, block)| block.is_none()).count();
+        // With P and all others there is nothing that Q could add.
+        let q = parities.q.filter(|_| p.is_none() || missing > 1);
         let row = parity::Row {
-            data: data.collect(),
-            p: read(parities.p),
-            q: parities.q.and_then(read),
+            data,
+            p,
+            q: q.and_then(read),
         };
         (row, to_usize(at.index))
     }

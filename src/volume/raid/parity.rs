@@ -192,8 +192,8 @@ mod tests {
         let data: Vec<Vec<u8>> = (0..5_u8)
             .map(|disk| vec![disk * 7 + 1, disk ^ 0x5a])
             .collect();
-        let mut p = vec![0; 2];
-        let mut q = vec![0; 2];
+        let mut p = [0; 2];
+        let mut q = [0; 2];
         for (exponent, block) in data.iter().enumerate() {
             let factor = (0..exponent).fold(1, |power, _| slow(power, 2));
             for byte in 0..2 {
@@ -215,20 +215,20 @@ mod tests {
             q: q_there.then(|| full_q.to_vec()),
         };
         let sums = (&p[..], &q[..]);
-        for x in 0..5 {
+        for (x, wanted) in data.iter().enumerate() {
             let mut into = vec![0; 2];
             for (with_p, with_q) in [(true, false), (true, true), (false, true)] {
                 row(&[x], with_p, with_q, sums)
                     .rebuild(x, &mut into)
                     .unwrap();
-                assert_eq!(into, data[x]);
+                assert_eq!(&into, wanted);
             }
             assert!(row(&[x], false, false, sums).rebuild(x, &mut into).is_err());
             for y in (0..5).filter(|y| *y != x) {
                 row(&[x, y], true, true, sums)
                     .rebuild(x, &mut into)
                     .unwrap();
-                assert_eq!(into, data[x]);
+                assert_eq!(&into, wanted);
                 assert!(
                     row(&[x, y], true, false, sums)
                         .rebuild(x, &mut into)

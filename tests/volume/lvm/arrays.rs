@@ -238,6 +238,9 @@ fn an_image_that_is_out_of_step_is_not_read() {
     ] {
         let states = [first, second, fine.clone()];
         let physical = group("raid5", &images, 2 * IMAGE, "stripe_size = 2", &states);
-        assert!(bytes(&without(&physical, &[]), "vg0/r") == Ok(volume.clone()));
+        let (stack, notices) = look(&physical);
+        assert!(bytes(&stack, "vg0/r") == Ok(volume.clone()));
+        let said = "volume group vg0: r_rimage_1: it is missing or out of step, and is not read";
+        assert_eq!(notices, [said]);
     }
 }
