@@ -22,6 +22,11 @@ pub(super) fn set(entries: &[u8]) -> u16 {
     sum16(bytes.map(|(_, byte)| *byte))
 }
 
+/// The `NameHash` of an up-cased name (7.6.4).
+pub(super) fn name(units: impl IntoIterator<Item = u16>) -> u16 {
+    sum16(units.into_iter().flat_map(u16::to_le_bytes))
+}
+
 fn sum32(bytes: impl Iterator<Item = u8>) -> u32 {
     let add = |sum: u32, byte: u8| sum.rotate_right(1).wrapping_add(byte.into());
     bytes.fold(0, add)

@@ -50,6 +50,8 @@ pub(super) struct File {
     pub(super) accessed: Timestamp,
     /// The name, as on disk.
     pub(super) units: Vec<u16>,
+    /// `NameHash`.
+    pub(super) hash: u16,
     /// What is wrong with its checksum.
     damage: Option<Error>,
 }
@@ -111,6 +113,7 @@ impl File {
                 local,
             ),
             units: units(behind, stream.NameLength)?,
+            hash: stream.NameHash.get(),
             damage: damage(handle, file.SetChecksum.get(), bytes),
         })
     }

@@ -83,6 +83,17 @@ impl Geometry {
         Ok(geometry)
     }
 
+    /// Whether `other` lays the same volume out the same way, whatever its state.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        let layout = |geometry: &Self| {
+            let bits = (geometry.sector_bits, geometry.cluster_bits);
+            let sizes = (geometry.length, geometry.clusters, geometry.fats);
+            let places = (geometry.heap_start, geometry.root);
+            (bits, sizes, places, geometry.serial)
+        };
+        layout(self) == layout(other)
+    }
+
     /// Bytes in a sector: 512 to 4096.
     pub(super) fn sector_size(&self) -> u32 {
         1_u32.wrapping_shl(self.sector_bits)

@@ -119,7 +119,7 @@ pub(super) struct RawStream {
     pub(super) GeneralSecondaryFlags: u8,
     _Reserved1: u8,
     pub(super) NameLength: u8,
-    _NameHash: U16,
+    pub(super) NameHash: U16,
     _Reserved2: U16,
     pub(super) ValidDataLength: U64,
     _Reserved3: U32,

@@ -4,6 +4,7 @@
 //! source, which is cached. The handle of a file is the place of its directory entries on the
 //! volume: see [`handle::Handle`].
 
+mod allocation;
 mod attributes;
 mod bitmap;
 mod boot;

@@ -76,7 +76,16 @@ impl Stream {
         Ok(())
     }
 
-    fn run_at(&self, core: &Core<'_>, request: &Request, index: u64) -> Result<Option<Run>> {
+    /// The clusters from number `index` on; `None` where the chain ends before.
+    ///
+    /// # Errors
+    /// As [`Stream::piece_at`].
+    pub(super) fn run_at(
+        &self,
+        core: &Core<'_>,
+        request: &Request,
+        index: u64,
+    ) -> Result<Option<Run>> {
         if self.contiguous {
             return self.contiguous_run(core, index).map(Some);
         }

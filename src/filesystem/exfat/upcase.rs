@@ -22,14 +22,22 @@ impl Upcase {
     /// The volume's own table; the recommended one, with a notice, where that is missing or
     /// damaged, as the kernel's driver does it.
     pub(super) fn load(core: &Core<'_>, request: &Request) -> Self {
-        let missing = || Error::corrupt("there is none");
-        let loaded = core.entries.upcase.ok_or_else(missing);
-        let loaded = loaded.and_then(|(stream, sum)| read(core, request, stream, sum));
+        let loaded = Self::read(core, request);
         loaded.unwrap_or_else(|error| {
             let error = error.context("up-case table");
             core.notice(format!("{error}: the recommended one is used"));
             Self::recommended()
         })
+    }
+
+    /// The volume's own table.
+    ///
+    /// # Errors
+    /// `Corrupt` where there is none or a damaged one; as for reading.
+    pub(super) fn read(core: &Core<'_>, request: &Request) -> Result<Self> {
+        let missing = || Error::corrupt("there is none");
+        let (stream, sum) = core.entries.upcase.ok_or_else(missing)?;
+        read(core, request, stream, sum)
     }
 
     /// The recommended table.

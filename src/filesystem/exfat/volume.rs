@@ -23,6 +23,8 @@ const SECOND: u8 = 1;
 pub(super) struct VolumeEntries {
     /// The bitmap in use.
     pub(super) bitmap: Option<Stream>,
+    /// The one that belongs to the FAT that is not in use.
+    pub(super) other_bitmap: Option<Stream>,
     /// The up-case table and its `TableChecksum`.
     pub(super) upcase: Option<(Stream, u32)>,
     /// The label, as UTF-8.
@@ -69,19 +71,20 @@ impl VolumeEntries {
         }
     }
 
-    /// The one that belongs to the FAT in use; where there is none, the other.
     fn take_bitmap(&mut self, core: &Core<'_>, raw: &[u8]) {
         let Ok(raw) = RawBitmap::read_from_bytes(raw) else {
             return;
         };
+        let stream = Stream {
+            first: raw.FirstCluster.get(),
+            length: raw.DataLength.get(),
+            contiguous: false,
+        };
         let second = raw.BitmapFlags & SECOND != 0;
-        if self.bitmap.is_none() || second == core.geometry.second {
-            self.bitmap = Some(Stream {
-                first: raw.FirstCluster.get(),
-                length: raw.DataLength.get(),
-                contiguous: false,
-            });
-        }
+        match second == core.geometry.second {
+            true => self.bitmap.get_or_insert(stream),
+            false => self.other_bitmap.get_or_insert(stream),
+        };
     }
 }
 

@@ -1,4 +1,6 @@
 //! exFAT: what exfat-fuse writes, against its own view and that of other readers; and what no
 //! program writes, against the specification.
 
+pub mod generate;
+mod made;
 mod written;

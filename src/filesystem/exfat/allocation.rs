@@ -1,0 +1,305 @@
+//! Compares the allocation bitmap with the clusters that files, directories and tables have.
+//!
+//! Of every cluster one bit says whether it was met. A volume with more clusters than that is worth
+//! memory is gone through several times, for a part of the clusters each.
+
+use std::collections::HashSet;
+
+use zerocopy::FromBytes;
+
+use super::bitmap::Bitmap;
+use super::checksum;
+use super::core::Core;
+use super::directory::Directory;
+use super::file::File;
+use super::kind;
+use super::layout::{RawEntry, RawSecondary};
+use super::set;
+use super::stream::Stream;
+use crate::error::{Error, Result};
+use crate::filesystem::chain::{FIRST, Link, Run, Table, Window};
+use crate::filesystem::{FileType, Request};
+use crate::number::to_usize;
+use crate::source::zeroed;
+
+/// Clusters that are compared in one pass: 32 MiB of memory.
+const MOST: u32 = 1 << 28;
+
+/// `GeneralSecondaryFlags` (6.4.2): clusters may be allocated.
+const ALLOCATION_POSSIBLE: u8 = 1;
+/// `GeneralSecondaryFlags`: the clusters have no chain.
+const NO_FAT_CHAIN: u8 = 2;
+
+/// Gives `each` what is wrong.
+///
+/// # Errors
+/// What makes the bitmap unreadable; the budget is spent.
+pub(super) fn compare(
+    core: &Core<'_>,
+    request: &Request,
+    each: &mut dyn FnMut(Error),
+) -> Result<()> {
+    let mut start = FIRST;
+    while start < core.geometry.end() {
+        let count = core.geometry.end().saturating_sub(start).min(MOST);
+        let mut walk = Walk {
+            core,
+            request,
+            each,
+            marks: Marks::new(start, count)?,
+            waiting: Vec::new(),
+            seen: HashSet::new(),
+        };
+        walk.tables()?;
+        walk.directories()?;
+        walk.against_bitmap()?;
+        start = start.saturating_add(count);
+    }
+    Ok(())
+}
+
+/// A bit for each of some clusters.
+struct Marks {
+    start: u32,
+    bits: Vec<u8>,
+}
+
+impl Marks {
+    fn new(start: u32, count: u32) -> Result<Self> {
+        let bits = zeroed(to_usize(count.div_ceil(8).into()))?;
+        Ok(Self { start, bits })
+    }
+
+    /// Sets the bit of `cluster`; gives whether it was set already. False for other clusters.
+    fn mark(&mut self, cluster: u32) -> bool {
+        let Some(index) = cluster.checked_sub(self.start) else {
+            return false;
+        };
+        let bit = 1_u8.wrapping_shl(index % 8);
+        let Some(byte) = self.bits.get_mut(to_usize((index / 8).into())) else {
+            return false;
+        };
+        let was = *byte & bit != 0;
+        *byte |= bit;
+        was
+    }
+}
+
+/// One pass.
+struct Walk<'a> {
+    core: &'a Core<'a>,
+    request: &'a Request,
+    each: &'a mut dyn FnMut(Error),
+    marks: Marks,
+    /// Directories to go through.
+    waiting: Vec<Directory>,
+    /// The first clusters of those that were met.
+    seen: HashSet<u32>,
+}
+
+impl Walk<'_> {
+    /// Whether what is no cluster's matter is to be said, which is once.
+    fn is_first(&self) -> bool {
+        self.marks.start == FIRST
+    }
+
+    fn tables(&mut self) -> Result<()> {
+        let entries = &self.core.entries;
+        let (bitmap, other) = (entries.bitmap, entries.other_bitmap);
+        let upcase = entries.upcase.map(|(stream, _)| stream);
+        let streams = [
+            ("bitmap", bitmap),
+            ("other bitmap", other),
+            ("up-case table", upcase),
+        ];
+        for (name, stream) in streams {
+            if let Some(stream) = stream {
+                self.stream(stream, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directories(&mut self) -> Result<()> {
+        let root = Directory::root(self.core);
+        self.seen.insert(root.stream.first);
+        self.stream(root.stream, "root directory")?;
+        self.waiting.push(root);
+        while let Some(directory) = self.waiting.pop() {
+            let (core, request) = (self.core, self.request);
+            let mut result = Ok(());
+            // What makes it unreadable was said by who walks over all files.
+            let _ = directory.files(core, request, 0, &mut |_, file| {
+                result = self.file(&file);
+                result.is_ok()
+            });
+            result?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, file: &File) -> Result<()> {
+        self.request.spend(1)?;
+        let name = set::context(file.handle);
+        if self.is_first() {
+            self.name_hash(file);
+        }
+        self.extras(file, &name)?;
+        if file.stream.length == 0 {
+            return Ok(());
+        }
+        self.stream(file.stream, &name)?;
+        if file.kind() == FileType::Directory
+            && self.seen.insert(file.stream.first)
+            && let Ok(directory) = Directory::of(self.core, file)
+        {
+            self.waiting.push(directory);
+        }
+        Ok(())
+    }
+
+    /// The kernel's driver finds no file by its name whose `NameHash` is wrong.
+    fn name_hash(&mut self, file: &File) {
+        let units = file.units.iter();
+        let hash = checksum::name(units.map(|unit| self.core.upcase.capital(*unit)));
+        if hash != file.hash {
+            let stored = file.hash;
+            let error = Error::corrupt(format!("NameHash {stored:#06x} should be {hash:#06x}"));
+            let error = error.at(file.handle.place);
+            (self.each)(error.context(set::context(file.handle)));
+        }
+    }
+
+    /// The clusters of what vendors keep beside a file.
+    fn extras(&mut self, file: &File, name: &str) -> Result<()> {
+        if file.entries <= 3 {
+            return Ok(());
+        }
+        let bytes = set::read(self.core, self.request, file.handle)?;
+        let entries: &[RawEntry] = bytes.as_chunks().0;
+        for entry in entries {
+            let [kind, ..] = entry;
+            let Ok(raw) = RawSecondary::read_from_bytes(entry) else {
+                continue;
+            };
+            let flags = raw.GeneralSecondaryFlags;
+            let length = raw.DataLength.get();
+            let owns = kind::is_benign_secondary(*kind) && flags & ALLOCATION_POSSIBLE != 0;
+            if owns && length > 0 {
+                let stream = Stream {
+                    first: raw.FirstCluster.get(),
+                    length,
+                    contiguous: flags & NO_FAT_CHAIN != 0,
+                };
+                self.stream(stream, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the clusters of `stream`, all of its chain.
+    fn stream(&mut self, stream: Stream, name: &str) -> Result<()> {
+        let wanted = self.core.geometry.clusters_for(stream.length);
+        let is_root = stream.first == self.core.geometry.root;
+        let (mut met, mut index) = (None, 0_u64);
+        while !stream.contiguous || index < wanted {
+            self.request.spend(1)?;
+            let Ok(Some(run)) = stream.run_at(self.core, self.request, index) else {
+                break;
+            };
+            met = met.or(self.run(run));
+            index = index.saturating_add(run.count.into());
+        }
+        if let Some(cluster) = met {
+            let text = format!("cluster {cluster} belongs to something else too");
+            (self.each)(Error::corrupt(text).context(name));
+        }
+        if index != wanted && !is_root && self.is_first() {
+            let text = format!("{index} clusters, and DataLength needs {wanted}");
+            (self.each)(Error::corrupt(text).context(name));
+        }
+        Ok(())
+    }
+
+    /// Marks a run; gives the first of its clusters that was met before.
+    fn run(&mut self, run: Run) -> Option<u32> {
+        let clusters = run.cluster..run.cluster.saturating_add(run.count);
+        let mut met = None;
+        for cluster in clusters {
+            if self.marks.mark(cluster) {
+                met = met.or(Some(cluster));
+            }
+        }
+        met
+    }
+
+    fn against_bitmap(&mut self) -> Result<()> {
+        let (core, request) = (self.core, self.request);
+        let mut lost = Found::default();
+        let mut unmarked = Found::default();
+        let mut window = Window::default();
+        let skipped = self.marks.start.saturating_sub(FIRST);
+        let first = u64::from(skipped / 8);
+        let marks = &self.marks.bits;
+        Bitmap::of(core)?.each(request, &mut |start, bytes| {
+            for (used, byte) in bytes.iter().zip(start..) {
+                let Some(index) = byte.checked_sub(first) else {
+                    continue;
+                };
+                let Some(met) = marks.get(to_usize(index)) else {
+                    continue;
+                };
+                if used == met {
+                    continue;
+                }
+                let number = |bit: u32| {
+                    let cluster = byte.saturating_mul(8).saturating_add(bit.into());
+                    u32::try_from(cluster).map_or(u32::MAX, |number| number.saturating_add(FIRST))
+                };
+                for bit in 0..8 {
+                    let is = |bits: u8| bits.wrapping_shr(bit) & 1 != 0;
+                    match (is(*used), is(*met)) {
+                        (true, false) if !is_bad(core, request, &mut window, number(bit)) => {
+                            lost.add(number(bit));
+                        }
+                        (false, true) => unmarked.add(number(bit)),
+                        _ => {}
+                    }
+                }
+            }
+        })?;
+        self.say(&lost, "clusters are in use and belong to nothing");
+        self.say(&unmarked, "clusters belong to something and are not in use");
+        Ok(())
+    }
+
+    fn say(&mut self, found: &Found, what: &str) {
+        let Found { count, first } = found;
+        if *count > 0 {
+            let text = format!("{count} {what}, the first is {first}");
+            (self.each)(Error::corrupt(text).context("allocation bitmap"));
+        }
+    }
+}
+
+/// Clusters of one kind.
+#[derive(Default)]
+struct Found {
+    count: u64,
+    first: u32,
+}
+
+impl Found {
+    fn add(&mut self, cluster: u32) {
+        if self.count == 0 {
+            self.first = cluster;
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+/// Bad clusters are in use so that nobody takes them.
+fn is_bad(core: &Core<'_>, request: &Request, window: &mut Window, cluster: u32) -> bool {
+    let exists = (FIRST..core.geometry.end()).contains(&cluster);
+    exists && matches!(core.fat.link(request, window, cluster), Ok(Link::Bad))
+}
