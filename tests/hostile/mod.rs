@@ -3,6 +3,7 @@
 mod collected;
 mod directories;
 mod erofs;
+mod exfat;
 mod expect;
 mod ext;
 mod extents;

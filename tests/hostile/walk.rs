@@ -370,6 +370,28 @@ pub fn in_pieces(bytes: &[u8], name: &[u8], piece: usize) -> (Vec<Vec<u8>>, Opti
     }
 }
 
+/// The bytes of the file `name` of the root as far as they can be read, a page at a time.
+pub fn read_file(bytes: &[u8], name: &[u8]) -> (Vec<u8>, Option<Error>) {
+    const PAGE: usize = 4096;
+    let context = context(&Options::default());
+    let stack = Stack::open(Arc::new(Memory(bytes.to_vec())), &context).expect("an image");
+    let Content::FileSystem { filesystem, .. } = &stack.disks[0].content else {
+        panic!("no file system");
+    };
+    let found = filesystem.lookup(&Request::new(0), filesystem.root(), name);
+    let file = found.expect("readable").expect("there");
+    let mut read = Vec::new();
+    loop {
+        let mut page = [0; PAGE];
+        let offset = read.len() as u64;
+        match filesystem.read(&Request::new(0), file, &mut page, offset) {
+            Ok(0) => return (read, None),
+            Ok(count) => read.extend_from_slice(&page[..count]),
+            Err(error) => return (read, Some(error)),
+        }
+    }
+}
+
 fn context(options: &Options) -> Context {
     Context {
         options: options.clone(),

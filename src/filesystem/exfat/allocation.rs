@@ -143,6 +143,7 @@ impl Walk<'_> {
         let name = set::context(file.handle);
         if self.is_first() {
             self.name_hash(file);
+            self.name_units(file);
         }
         self.extras(file, &name)?;
         if file.stream.length == 0 {
@@ -165,6 +166,20 @@ impl Walk<'_> {
         if hash != file.hash {
             let stored = file.hash;
             let error = Error::corrupt(format!("NameHash {stored:#06x} should be {hash:#06x}"));
+            let error = error.at(file.handle.place);
+            (self.each)(error.context(set::context(file.handle)));
+        }
+    }
+
+    /// 7.7.3: what no name may hold, and drivers show all the same.
+    fn name_units(&mut self, file: &File) {
+        const FORBIDDEN: &str = "\"*/:<>?\\|";
+        let forbidden = |unit: &&u16| {
+            let character = char::from_u32(u32::from(**unit));
+            **unit < 0x20 || character.is_some_and(|character| FORBIDDEN.contains(character))
+        };
+        if let Some(unit) = file.units.iter().find(forbidden) {
+            let error = Error::corrupt(format!("the name holds the character {unit:#06x}"));
             let error = error.at(file.handle.place);
             (self.each)(error.context(set::context(file.handle)));
         }

@@ -15,7 +15,7 @@ use crate::format::{Context, Description, Set};
 use crate::source::{Extent, Source};
 
 /// Bytes of the allocation bitmap that a description may cost.
-const BITMAP: u32 = 256 << 10;
+const BITMAP: u32 = 16 << 10;
 
 /// Bytes of the cache that a description needs.
 const CACHE: u64 = 1 << 20;
@@ -72,6 +72,9 @@ fn facts(core: &Core<'_>) -> Vec<(&'static str, String)> {
         ),
         ("state", state(geometry).to_owned()),
     ];
+    if let percent @ 1..=100 = geometry.percent {
+        facts.push(("percent in use", percent.to_string()));
+    }
     if let Some(guid) = &core.entries.guid {
         facts.push(("volume GUID", guid.clone()));
     }
@@ -87,8 +90,8 @@ fn state(geometry: &Geometry) -> &'static str {
     }
 }
 
-/// Bytes in use by the allocation bitmap, where that is small; `PercentInUse` says little, and most
-/// drivers never write it.
+/// Bytes in use by the allocation bitmap, where that is small: an image is described whenever it is
+/// opened.
 fn allocated(core: &Core<'_>) -> Option<u64> {
     if core.geometry.clusters / 8 > BITMAP {
         return None;

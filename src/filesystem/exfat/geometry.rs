@@ -42,6 +42,8 @@ pub(super) struct Geometry {
     pub(super) has_failed: bool,
     /// `VolumeSerialNumber`.
     pub(super) serial: u32,
+    /// `PercentInUse`: 0 to 100; drivers that know nothing of it leave 0 or 255.
+    pub(super) percent: u8,
     /// `FileSystemRevision`: major, minor.
     pub(super) revision: (u8, u8),
 }
@@ -76,6 +78,7 @@ impl Geometry {
             second,
             is_dirty: flags & VOLUME_DIRTY != 0,
             has_failed: flags & MEDIA_FAILURE != 0,
+            percent: raw.PercentInUse,
             serial: raw.VolumeSerialNumber.get(),
             revision: revision(raw)?,
         };

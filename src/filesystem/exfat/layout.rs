@@ -27,7 +27,7 @@ pub(super) struct RawBootSector {
     pub(super) SectorsPerClusterShift: u8,
     pub(super) NumberOfFats: u8,
     _DriveSelect: u8,
-    _PercentInUse: u8,
+    pub(super) PercentInUse: u8,
     _Reserved: [u8; 7],
     _BootCode: [u8; 390],
     pub(super) BootSignature: U16,

@@ -17,10 +17,10 @@ use crate::support::record::Comparison;
 use crate::support::walk;
 
 /// A loop device, which goes away with it.
-struct Device(String);
+pub struct Device(String);
 
 impl Device {
-    fn new(image: &Path, sector: u32) -> Self {
+    pub fn new(image: &Path, sector: u32) -> Self {
         let losetup = Run::new("losetup").words("--find --show --sector-size");
         let device = losetup.arg(sector.to_string()).arg(image).text();
         Self(device.trim().to_owned())
@@ -35,13 +35,13 @@ impl Drop for Device {
 
 /// A volume that exfat-fuse has mounted over a loop device; both go away with it. With a block
 /// device umount(8) waits until all is written.
-struct Mounted {
-    at: PathBuf,
+pub struct Mounted {
+    pub at: PathBuf,
     _device: Device,
 }
 
 impl Mounted {
-    fn new(device: Device, at: &Path) -> Self {
+    pub fn new(device: Device, at: &Path) -> Self {
         fs::create_dir_all(at).unwrap();
         let mount = Run::new("mount.exfat-fuse").env("LC_ALL", "C.UTF-8");
         mount.words("-o noatime").arg(&device.0).arg(at).run();
