@@ -322,7 +322,7 @@ fn f10_no_fat_chain_past_the_heap() {
         let (node, _) = hit_set(|_| folder);
         let node = node.unwrap();
         assert!(node.attributes.is_ok());
-        if first < 2 || first > CLUSTERS + 1 {
+        if !(2..=CLUSTERS + 1).contains(&first) {
             corrupt(node.error(), "is none of the clusters 2 to 65");
         }
     }

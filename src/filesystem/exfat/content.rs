@@ -31,8 +31,8 @@ pub(super) fn read(
     Ok(count)
 }
 
-/// What lies at byte `offset`: a hole from `ValidDataLength` on, as the kernel's driver has told
-/// `SEEK_HOLE` since Linux 7.1; data before.
+/// What lies at byte `offset`: a hole from `ValidDataLength` on, as the kernel's driver tells
+/// `SEEK_HOLE` since it uses iomap; data before.
 ///
 /// # Errors
 /// `Invalid` at or past the end.
