@@ -19,7 +19,7 @@ use super::stream::Stream;
 use crate::error::{Error, Result};
 use crate::filesystem::chain::{FIRST, Link, Run, Table, Window};
 use crate::filesystem::{FileType, Request};
-use crate::number::to_usize;
+use crate::number::{to_u64, to_usize};
 use crate::source::zeroed;
 
 /// Clusters that are compared in one pass: 32 MiB of memory.
@@ -253,17 +253,13 @@ impl Walk<'_> {
         let mut lost = Found::default();
         let mut unmarked = Found::default();
         let mut window = Window::default();
-        let skipped = self.marks.start.saturating_sub(FIRST);
-        let first = u64::from(skipped / 8);
+        let first = u64::from(self.marks.start.saturating_sub(FIRST) / 8);
         let marks = &self.marks.bits;
-        Bitmap::of(core)?.each(request, &mut |start, bytes| {
-            for (used, byte) in bytes.iter().zip(start..) {
-                let Some(index) = byte.checked_sub(first) else {
-                    continue;
-                };
-                let Some(met) = marks.get(to_usize(index)) else {
-                    continue;
-                };
+        let behind = first.saturating_add(to_u64(marks.len()));
+        Bitmap::of(core)?.each(request, first, behind, &mut |start, bytes| {
+            let skip = to_usize(start.saturating_sub(first));
+            let met = marks.iter().skip(skip);
+            for ((used, met), byte) in bytes.iter().zip(met).zip(start..) {
                 if used == met {
                     continue;
                 }

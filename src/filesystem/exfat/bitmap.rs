@@ -42,22 +42,28 @@ impl<'a> Bitmap<'a> {
     /// What makes it unreadable.
     pub(super) fn count(&self, request: &Request) -> Result<u32> {
         let mut count: u32 = 0;
-        self.each(request, &mut |_, bits| {
+        self.each(request, 0, u64::MAX, &mut |_, bits| {
             count = count.saturating_add(bits.iter().map(|byte| byte.count_ones()).sum());
         })?;
         Ok(count)
     }
 
-    /// Gives `each` the bits, eight to a byte, with the number of the first byte. Those behind the
-    /// last cluster are clear.
+    /// Gives `each` the bits in bytes `from` to `to`, as far as they are there, with the number of
+    /// the first byte. Those behind the last cluster are clear.
     ///
     /// # Errors
     /// What makes it unreadable.
-    pub(super) fn each(&self, request: &Request, each: &mut dyn FnMut(u64, &[u8])) -> Result<()> {
-        let mut offset = 0;
-        while offset < self.stream.length {
+    pub(super) fn each(
+        &self,
+        request: &Request,
+        from: u64,
+        to: u64,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> Result<()> {
+        let (mut offset, end) = (from, to.min(self.stream.length));
+        while offset < end {
             request.spend(1)?;
-            let len = self.stream.length.saturating_sub(offset).min(PIECE);
+            let len = end.saturating_sub(offset).min(PIECE);
             let mut bits = zeroed(to_usize(len))?;
             self.read(request, &mut bits, offset)
                 .context(|| "allocation bitmap")?;
