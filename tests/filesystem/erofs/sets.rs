@@ -82,6 +82,8 @@ sets! {
     bits_48_lz4: "-zlz4hc -E48bit",
     bits_48_zstd: "-zzstd -C65536 -E48bit,fragments",
     bits_48_lzma: "-zlzma -C65536 -E48bit,dedupe",
+    bits_48_side_by_side: "-zlz4 -E48bit --max-extent-bytes=16384",
+    bits_48_of_one_size: "-zzstd -C4096 -E48bit,dedupe --max-extent-bytes=8192",
     without_dots: "-E48bit,dot-omitted",
     metabox: "-m4096",
     metabox_zstd: "-zzstd -m4096",

@@ -1,6 +1,7 @@
 //! S10: EROFS images broken field by field, the superblock's checksum made right again.
 
 mod compressed;
+mod mutants;
 mod seed;
 mod special;
 

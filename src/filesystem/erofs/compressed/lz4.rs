@@ -112,3 +112,49 @@ impl<'a> Input<'a> {
 fn cut() -> Error {
     Error::corrupt("it is cut off")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Vec<u8> {
+        let words = (0..2000_u32).map(|number| format!("word {} ", number % 37));
+        words.collect::<String>().into_bytes()
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_block_are_those_of_all_of_it() {
+        let text = text();
+        let packed = lz4_flex::block::compress(&text);
+        for len in (0..text.len()).step_by(61).chain([text.len()]) {
+            let mut into = vec![0xa5; len];
+            // With what follows in its block, and with nothing behind it.
+            let behind = [&packed[..], &[0; 100]].concat();
+            first(&behind, &mut into).expect("good");
+            assert!(into == text[..len], "{len} bytes");
+            first(&packed, &mut into).expect("good");
+            assert!(into == text[..len], "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_short_long_cut_or_points_back_too_far_is_corrupt() {
+        let text = text();
+        let packed = lz4_flex::block::compress(&text);
+        let len = text.len();
+        assert!(first(&packed, &mut vec![0; len.saturating_add(1)]).is_err());
+        assert!(all(&packed, &mut vec![0; len.saturating_add(1)]).is_err());
+        assert!(all(&packed, &mut vec![0; len.saturating_sub(1)]).is_err());
+        for cut in 0..packed.len() {
+            assert!(first(&packed[..cut], &mut vec![0; len]).is_err(), "{cut}");
+        }
+        for distance in [0_u8, 2, 255] {
+            let back = [0x10, b'a', distance, 0];
+            assert!(first(&back, &mut [0; 5]).is_err(), "{distance}");
+        }
+        let overlapping = [0x10, b'a', 1, 0];
+        let mut into = [0; 5];
+        first(&overlapping, &mut into).expect("one byte, again and again");
+        assert_eq!(&into, b"aaaaa");
+    }
+}

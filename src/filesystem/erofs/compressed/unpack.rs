@@ -142,3 +142,50 @@ pub(super) fn too_short(got: usize, wanted: usize) -> Error {
 pub(super) fn too_long(wanted: usize) -> Error {
     Error::corrupt(format!("it unpacks to more than {wanted} bytes"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::best();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), level);
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    #[test]
+    fn padding_is_skipped_and_the_length_has_to_fit_unless_a_part_is_wanted() {
+        let text = b"again and again and again and again and once more".repeat(40);
+        let packed = [
+            (0, lz4_flex::block::compress(&text)),
+            (2, deflated(&text)),
+            (3, zstd::encode_all(&text[..], 5).expect("memory")),
+        ];
+        for (algorithm, packed) in packed {
+            let padded = [&[0; 77][..], &packed].concat();
+            let task = |partial| Task {
+                algorithm,
+                zero_padding: true,
+                partial,
+            };
+            let run = |partial, len: usize| {
+                let mut into = vec![0xa5; len];
+                let done = task(partial).run(&padded, &mut into);
+                done.map(|()| into)
+            };
+            let (len, half) = (text.len(), text.len() / 2);
+            assert!(run(false, len).is_ok_and(|got| got == text), "{algorithm}");
+            assert!(
+                run(true, half).is_ok_and(|got| got == text[..half]),
+                "{algorithm}"
+            );
+            assert!(run(false, half).is_err(), "{algorithm}");
+            assert!(run(false, len.saturating_add(1)).is_err(), "{algorithm}");
+            assert!(run(true, len.saturating_add(1)).is_err(), "{algorithm}");
+            assert!(task(false).run(&[0; 4096], &mut [0; 8]).is_err());
+        }
+    }
+}
