@@ -4,6 +4,7 @@
 mod check;
 mod claims;
 mod contents;
+mod disks;
 mod made;
 mod names;
 pub mod table;

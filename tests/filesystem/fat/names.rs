@@ -70,6 +70,23 @@ fn what_was_deleted_and_parts_of_names_without_a_file_are_not_shown() {
     assert_eq!(opened.description().label.as_deref(), Some(&b"ALABEL"[..]));
 }
 
+/// Characters behind the first plane, as two units of UTF-16 each, which mtools does not write.
+#[test]
+fn long_names_have_every_character_of_unicode() {
+    need!(tool "mkfs.fat", tool "mcopy", tool "7z");
+    let volume = holding("-F 12", &["xx-a long name"]);
+    volume.edit(|bytes| {
+        let at = find(bytes, b"x\0x\0-\0");
+        bytes[at..at + 4].copy_from_slice(&[0x3d, 0xd8, 0x00, 0xde]);
+    });
+    let opened = volume.open();
+    let name = "\u{1f600}-a long name";
+    assert_eq!(opened.names(""), [name]);
+    assert_eq!(found(&opened, name).as_deref(), Some("xx-a long name"));
+    let (_, rows) = volume.by_7zip();
+    assert!(rows.contains_key(name), "{rows:?}");
+}
+
 #[test]
 fn short_names_are_in_the_code_page_that_is_named() {
     need!(tool "mkfs.fat", tool "mcopy");
