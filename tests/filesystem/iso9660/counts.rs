@@ -28,8 +28,11 @@ fn a_walk_reads_the_directories_and_little_else() {
     assert!(directories > 1 << 20, "{directories}");
     let opened = Opened::new(&image);
     assert_eq!(opened.find_all(), 1 + 40 + 40 * 250 + 1);
-    let read = bytes_of(&opened.opening) + bytes_of(&opened.take());
-    println!("{read} bytes for {directories} in directories");
+    let read = bytes_of(&opened.take());
+    let opening = bytes_of(&opened.opening);
+    println!("{read} bytes of {directories} in directories, and {opening} to open it");
+    // Every format looks where it may be; that is the same for a disc of any size.
+    assert!(opening < 1 << 20, "{opening}");
     assert!(read * 5 < directories * 6, "{read} of {directories}");
     let read = opened.read(opened.find("large"));
     assert!(read == vec![7; 8 << 20]);
