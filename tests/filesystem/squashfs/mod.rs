@@ -1,5 +1,6 @@
 //! squashfs, against the kernel's own mount, unsquashfs, and images by two writers.
 
+mod counts;
 mod kernel;
 mod tree;
 mod writers;
