@@ -2,6 +2,7 @@
 
 mod collected;
 pub mod erofs;
+mod everyday;
 pub mod exfat;
 pub mod fat;
 mod iso9660;

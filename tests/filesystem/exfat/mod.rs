@@ -4,4 +4,4 @@
 mod cost;
 pub mod generate;
 mod made;
-mod written;
+pub mod written;
