@@ -213,3 +213,21 @@ fn an_installation_medium() {
         assert!(listed.lines().any(|line| line == name), "{name}: {listed}");
     }
 }
+
+#[test]
+fn an_erofs_with_lz4_and_deduplication() {
+    need!(loop, fuse, kernel "erofs", tool "mkfs.erofs");
+    if let Some(reason) = super::erofs::too_old() {
+        crate::support::skip::skip(module_path!(), &reason);
+        return;
+    }
+    let user = User::new();
+    let root = user.scratch.folder("root");
+    root_file_system(&root, 10_000);
+    let image = user.home.join("root.erofs");
+    let made = Run::new("mkfs.erofs").words("--quiet -zlz4hc -C65536 -Ededupe,ztailpacking");
+    made.arg(&image).arg(&root).run();
+    let ours = user.facts_of(&image, EVERYTHING);
+    let kernel = Mounted::new(&image, "erofs", "ro", &user.scratch.join("kernel"));
+    same(&ours, &facts(EVERYTHING, kernel.path()), "the kernel");
+}
