@@ -1,0 +1,144 @@
+//! F10: the boot region, the up-case table and the bitmap.
+
+use super::*;
+
+#[test]
+fn f10_boot_checksum() {
+    let whole = volume(|_| {});
+    others_are_whole(&walk(&whole));
+    let sector = 512;
+    // The word over and over, up to the last: a wrong one is found wherever it is.
+    for at in [11 * sector, 12 * sector - 1, 5 * sector] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        let walked = walk(&bytes);
+        others_are_whole(&walked);
+        notices(&walked, "boot checksum");
+        notices(&walked, "the backup boot region is used");
+        bytes[12 * sector + at] ^= 1;
+        refused(&bytes, "main boot region: boot checksum");
+        let options = Options {
+            ignore_checksums: true,
+            ..Options::default()
+        };
+        let walked = walk_with(&bytes, &options);
+        others_are_whole(&walked);
+        notices(&walked, "boot checksum");
+    }
+    // Flags and the percentage in use change without a new sum.
+    let mut bytes = whole;
+    bytes[106] = 2;
+    bytes[112] = 50;
+    let walked = walk(&bytes);
+    others_are_whole(&walked);
+    notices(&walked, "VolumeDirty");
+}
+
+/// A main boot sector that is damaged but for its name is replaced by its copy.
+#[test]
+fn f10_boot_sector_of_which_the_copy_is_good() {
+    for (at, len) in [(64, 400), (108, 1), (96, 4), (0, 3)] {
+        let mut bytes = volume(|_| {});
+        bytes[at..at + len].fill(0xff);
+        let walked = walk(&bytes);
+        others_are_whole(&walked);
+        notices(&walked, "the backup boot region is used");
+    }
+}
+
+#[test]
+fn f10_boot_sector_fields() {
+    let heap = u32::from_le_bytes(booted(&[])[88..92].try_into().unwrap());
+    let past = (heap + CLUSTERS * 8 + 1).to_le_bytes();
+    let cases: &[(usize, &[u8], &str)] = &[
+        (11, &[1], "MustBeZero"),
+        (63, &[1], "MustBeZero"),
+        (72, &[0; 8], "ClusterCount 64 is past the end of the volume"),
+        (72, &[0xff; 8], "VolumeLength 18446744073709551615"),
+        (80, &[0; 4], "FatOffset 0 is below 24"),
+        (80, &[23, 0, 0, 0], "FatOffset 23 is below 24"),
+        (80, &past, "past ClusterHeapOffset"),
+        (80, &[0xff; 4], "FatOffset 4294967295"),
+        (84, &[0; 4], "FatLength 0 is too small"),
+        (84, &[0xff; 4], "FatLength 4294967295"),
+        (88, &past, "ClusterCount 64 is past the end"),
+        (88, &[0xff; 4], "ClusterCount 64 is past the end"),
+        (92, &[0; 4], "ClusterCount 0"),
+        (92, &[0xff; 4], "ClusterCount 4294967295"),
+        (92, &[0xf5, 0xff, 0xff, 0xff], "FatLength 1 is too small"),
+        (96, &[0; 4], "FirstClusterOfRootDirectory 0"),
+        (96, &[1, 0, 0, 0], "FirstClusterOfRootDirectory 1"),
+        (96, &[66, 0, 0, 0], "FirstClusterOfRootDirectory 66"),
+        (96, &[0xff; 4], "FirstClusterOfRootDirectory 4294967295"),
+        (104, &[0, 2], "FileSystemRevision 2.00"),
+        (108, &[0], "BytesPerSectorShift 0"),
+        (108, &[8], "BytesPerSectorShift 8"),
+        (108, &[13], "BytesPerSectorShift 13"),
+        (108, &[255], "BytesPerSectorShift 255"),
+        (109, &[17], "SectorsPerClusterShift 17 is over 16"),
+        (109, &[255], "SectorsPerClusterShift 255 is over 16"),
+        (110, &[0], "NumberOfFats 0"),
+        (110, &[3], "NumberOfFats 3"),
+        (510, &[0, 0], "BootSignature"),
+    ];
+    for (at, bytes, words) in cases {
+        refused(&booted(&[(*at, bytes)]), words);
+    }
+}
+
+#[test]
+fn f10_cluster_of_32_mebibytes_in_a_small_volume() {
+    let changes: [(usize, &[u8]); 2] = [(109, &[16]), (92, &[1, 0, 0, 0])];
+    refused(&booted(&changes), "ClusterCount 1 is past the end");
+}
+
+/// The place of the entry of `kind` in the root directory of `bytes`.
+fn root_entry(bytes: &[u8], kind: u8) -> usize {
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let root = word(88) * 512 + (word(96) - 2) * 4096;
+    let mut entries = (root..root + 4096).step_by(32);
+    entries.find(|at| bytes[*at] == kind).unwrap()
+}
+
+#[test]
+fn f10_upcase_table() {
+    let whole = volume(|_| {});
+    let at = root_entry(&whole, 0x82);
+    let reasons: [(usize, &[u8], &str); 7] = [
+        (
+            24,
+            &(1_u64 << 63).to_le_bytes(),
+            "DataLength 9223372036854775808",
+        ),
+        (24, &[0xff; 8], "DataLength 18446744073709551615"),
+        (24, &[0; 8], "TableChecksum"),
+        (4, &[0xff; 4], "TableChecksum"),
+        (20, &[0; 4], "first cluster 0"),
+        (20, &[0xff; 4], "first cluster 4294967295"),
+        (0, &[0x02], "there is none"),
+    ];
+    for (offset, new, reason) in reasons {
+        let mut bytes = whole.clone();
+        bytes[at + offset..][..new.len()].copy_from_slice(new);
+        let walked = walk(&bytes);
+        others_are_whole(&walked);
+        notices(&walked, reason);
+        notices(&walked, "the recommended one is used");
+    }
+}
+
+#[test]
+fn f10_allocation_bitmap() {
+    let whole = volume(|_| {});
+    let at = root_entry(&whole, 0x81);
+    for (offset, new) in [(0, 0x01_u8), (24, 7), (20, 0), (20, 0xff), (31, 0xff)] {
+        let mut bytes = whole.clone();
+        bytes[at + offset] = new;
+        let walked = walk(&bytes);
+        others_are_whole(&walked);
+        // One that is too long is as good as it has to be.
+        if offset != 31 {
+            notices(&walked, "allocation bitmap");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! F03 to F05, F07: chains, the directories in them, and lengths.
+
+use super::*;
+
+/// A chain of `len` bytes whose last link is `last`, which counts from its first cluster.
+fn chained(volume: &mut Volume, len: usize, last: impl Fn(u32) -> u32) -> u32 {
+    let first = volume.scatter(&vec![5; len]);
+    let end = first + 1 - len.div_ceil(4096) as u32;
+    for table in &mut volume.tables {
+        table[end as usize] = last(first);
+    }
+    first
+}
+
+#[test]
+fn f03_chain_is_broken() {
+    type Last = fn(u32) -> u32;
+    let cases: &[(Last, &str)] = &[
+        (|_| 0, "is 0, which is none of the clusters"),
+        (|_| 1, "is 1, which is none of the clusters"),
+        (|_| CLUSTERS + 2, "is 66, which is none of the clusters"),
+        (|_| 0xffff_fff7, "marks a bad cluster"),
+        (|first| first, "leads back to cluster"),
+        (|first| first - 1, "leads back to cluster"),
+        (|first| first - 2, "leads back to cluster"),
+        (|_| 0xffff_ffff, "ends before byte 12288 of 16384"),
+    ];
+    for (last, words) in cases {
+        let (node, _) = hit_set(|volume| {
+            let first = chained(volume, 12_288, last);
+            Set::new("hit", ARCHIVE).stream(CHAIN, first, 16_384)
+        });
+        let node = node.unwrap();
+        let attributes = node.attributes.as_ref().unwrap();
+        assert_eq!((attributes.size, attributes.blocks), (16_384, 32));
+        corrupt(node.error(), words);
+    }
+}
+
+/// What is before the break is read all the same.
+#[test]
+fn f03_what_is_before_the_break() {
+    let bytes = volume(|volume| {
+        let first = chained(volume, 12_288, |first| first);
+        volume.add(&Set::new("hit", ARCHIVE).stream(CHAIN, first, 1 << 32));
+    });
+    let (found, error) = crate::hostile::walk::read_file(&bytes, b"hit");
+    assert_eq!(found, vec![5; 12_288]);
+    corrupt(error.as_ref(), "leads back to cluster");
+}
+
+#[test]
+fn f03_two_files_of_one_chain_and_a_chain_that_is_too_long() {
+    let (node, walk) = hit_set(|volume| {
+        let first = volume.scatter(&[5; 12_288]);
+        volume.add(&Set::new("twin", ARCHIVE).stream(CHAIN, first, 12_288));
+        Set::new("hit", ARCHIVE).stream(CHAIN, first, 5000)
+    });
+    let content = |node: &Node| match &node.content {
+        Seen::File(_, bytes, None) => bytes.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(content(&node.unwrap()), [5; 5000]);
+    assert_eq!(content(&walk.nodes["twin"]), [5; 12_288]);
+}
+
+#[test]
+fn f04_directory_chain_comes_back() {
+    let mut entries: Vec<Entry> = Vec::new();
+    for index in 0..2 * 128 / 4 {
+        // Four entries each: no end before the end of the chain.
+        entries.extend(Set::new(&format!("{index:02} a longer name"), ARCHIVE).sealed());
+    }
+    for back in [0, 1] {
+        let entries = entries.clone();
+        let (node, _) = hit_set(|volume| {
+            let bytes = volume.padded(&entries);
+            let first = volume.scatter(&bytes);
+            for table in &mut volume.tables {
+                table[first as usize - 1] = first - back;
+            }
+            Set::new("hit", DIRECTORY).stream(CHAIN, first, 8192)
+        });
+        let node = node.unwrap();
+        let Seen::Directory(names, error) = &node.content else {
+            panic!("no directory");
+        };
+        assert_eq!(names.len(), 2 + 64);
+        corrupt(error.as_ref(), "leads back to cluster");
+        assert_eq!(node.attributes.as_ref().unwrap().nlink, 2);
+    }
+}
+
+#[test]
+fn f05_directory_in_itself() {
+    let walk = hit(|volume| {
+        let first = volume.allocate(1);
+        let inner = Set::new("again", DIRECTORY).stream(CONTIGUOUS, first, 4096);
+        let mut entries = inner.sealed();
+        entries.extend(Set::new("leaf", ARCHIVE).sealed());
+        volume.put(first, &entries.concat());
+        volume.add(&Set::new("hit", DIRECTORY).stream(CONTIGUOUS, first, 4096));
+    });
+    // The walk looks into each directory once, and the directory in itself is one.
+    let below: Vec<_> = walk
+        .nodes
+        .keys()
+        .filter(|path| path.starts_with("hit"))
+        .collect();
+    assert_eq!(below.len(), 5, "{below:?}");
+    let inode = |path: &str| walk.nodes[path].lookup.clone().unwrap();
+    assert_eq!(inode("hit/again"), inode("hit/again/again"));
+}
+
+#[test]
+fn f05_directory_that_is_the_root() {
+    // The root is where the last cluster is: found out by making it once.
+    let root = |bytes: &[u8]| u32::from_le_bytes(bytes[96..100].try_into().unwrap());
+    let set = |first| Set::new("hit", DIRECTORY).stream(CHAIN, first, 4096);
+    let first = root(&volume(|volume| volume.add(&set(2))));
+    let (node, _) = hit_set(|_| set(first));
+    corrupt(
+        node.unwrap().error(),
+        "FirstCluster is the root directory's",
+    );
+}
+
+#[test]
+fn f07_four_gibibytes_in_one_cluster() {
+    let (node, _) = hit_set(|volume| {
+        let first = volume.allocate(1);
+        volume.link(&[first]);
+        Set::new("hit", ARCHIVE).stream(CHAIN, first, 4 << 30)
+    });
+    let node = node.unwrap();
+    assert_eq!(node.attributes.as_ref().unwrap().size, 4 << 30);
+    corrupt(node.error(), "ends before byte 4294963200 of 4294967296");
+}
+
+/// Nothing of it was ever written: zeros, of which the clusters do not matter.
+#[test]
+fn f07_a_tebibyte_of_which_nothing_is_valid() {
+    let set = Set::new("hit", ARCHIVE).stream(CONTIGUOUS, 5, 1 << 40);
+    let (node, _) = hit_set(|_| set.valid(0));
+    let node = node.unwrap();
+    assert_eq!(node.error(), None);
+    let Seen::File(extents, _, None) = &node.content else {
+        panic!("no file");
+    };
+    assert_eq!(extents, &[(0, ExtentKind::Zeros, 1 << 40)]);
+}

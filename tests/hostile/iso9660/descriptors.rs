@@ -1,0 +1,109 @@
+//! I01, I06, I08: volume descriptors, Joliet and boot catalogues.
+
+use super::*;
+
+#[test]
+fn i01_descriptors_without_a_primary_one_or_an_end() {
+    need!(tool "xorriso");
+    let mut many = vec![0; 16 * SECTOR];
+    for _ in 0..100_000 {
+        let mut descriptor = b"\x02CD001\x01".to_vec();
+        descriptor.resize(SECTOR, 0);
+        many.extend(descriptor);
+    }
+    let error = refused(&many);
+    assert!(
+        error.to_string().contains("no primary volume descriptor"),
+        "{error}"
+    );
+    let seed = rock_ridge();
+    let end = (17..32)
+        .find(|sector| seed.bytes[sector * SECTOR] == 255)
+        .unwrap();
+    let bytes = seed.changed(|bytes| bytes[end * SECTOR] = 9);
+    let walked = fails(seed, &bytes, &[]);
+    assert!(
+        walked.notices[0].contains("no end of the volume descriptors"),
+        "{:?}",
+        walked.notices
+    );
+}
+
+#[test]
+fn i01_block_sizes_and_halves_that_disagree() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    for size in [0_u16, 1, 4096, 0xffff] {
+        let bytes = seed.changed(|bytes| put(bytes, 16 * SECTOR + 128, &size.to_le_bytes()));
+        let error = refused(&bytes);
+        let text = format!("logical block size {size}");
+        assert!(error.to_string().contains(&text), "{error}");
+    }
+    let bytes = seed.changed(|bytes| put(bytes, 16 * SECTOR + 84, &[0xff; 4]));
+    let walked = fails(seed, &bytes, &[]);
+    assert!(
+        walked.notices[0].contains("both byte orders"),
+        "{:?}",
+        walked.notices
+    );
+}
+
+#[test]
+fn i01_a_disc_cut_short_has_what_is_left() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let at = seed.at("KEPT.;1");
+    let block = u32::from_le_bytes(seed.bytes[at + 2..][..4].try_into().unwrap()) as usize;
+    let bytes = seed.bytes[..block * SECTOR + 3000].to_vec();
+    let walked = walk(&bytes);
+    let Seen::File(_, _, Some(error)) = &walked.nodes["other/kept"].content else {
+        panic!("it is whole");
+    };
+    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+    assert_eq!(walked.nodes["dir"].error(), None);
+    for cut in 0..block {
+        let walked = walk(&seed.bytes[..cut * SECTOR]);
+        assert!(walked.refused.is_some() || !walked.nodes.is_empty());
+    }
+}
+
+#[test]
+fn i06_joliet_names_of_odd_length_and_with_slashes() {
+    need!(tool "genisoimage");
+    let seed = joliet();
+    let name: Vec<u8> = "a".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let at = seed.at(std::str::from_utf8(&name).unwrap());
+    let bytes = seed.changed(|bytes| bytes[at + 34] = b'/');
+    let walked = walk(&bytes);
+    assert!(walked.nodes.contains_key("\\\\x2f"), "the one escape");
+    let one: Vec<u8> = "one".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let at = seed.records[&one];
+    let bytes = seed.changed(|bytes| bytes[at + 32] = 5);
+    let walked = walk(&bytes);
+    assert!(
+        walked.nodes.contains_key("dir/on"),
+        "{:?}",
+        walked.nodes.keys()
+    );
+    assert_eq!(walked.nodes["dir/two"].error(), None);
+}
+
+#[test]
+fn i08_boot_catalogues_of_garbage_are_ignored() {
+    need!(tool "xorriso");
+    let seed = Seed::make("-R -b a -no-emul-boot", fill);
+    let sector = u32::from_le_bytes(seed.bytes[17 * SECTOR + 71..][..4].try_into().unwrap());
+    let place = sector as usize * SECTOR;
+    for value in [0, 0xee, 0xff, 0x90] {
+        let bytes = seed.changed(|bytes| bytes[place..place + SECTOR].fill(value));
+        let walked = walk(&bytes);
+        assert!(walked.refused.is_none());
+        assert!(!walked.nodes.keys().any(|path| path.starts_with("boot/")));
+        let keeps = |path: &str| walked.nodes[path].attributes.as_ref().unwrap().kind;
+        assert_eq!(keeps("dir/one"), FileType::Regular);
+    }
+    for place in [17 * SECTOR + 71, place + 40] {
+        let bytes = seed.changed(|bytes| put(bytes, place, &[0xff; 4]));
+        assert!(walk(&bytes).nodes.contains_key("dir/one"));
+    }
+}

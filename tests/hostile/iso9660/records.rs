@@ -1,0 +1,177 @@
+//! I02, I03, I07, I09: directory records and what they lead to.
+
+use super::*;
+
+#[test]
+fn i02_record_lengths() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let two = seed.at("TWO.;1");
+    for length in [1, 33, 38] {
+        let bytes = seed.changed(|bytes| bytes[two] = length);
+        let walked = fails(seed, &bytes, &["dir"]);
+        assert!(
+            walked.nodes.contains_key("dir/one"),
+            "{length}: what is before it"
+        );
+        assert!(!walked.nodes.contains_key("dir/two"), "{length}");
+    }
+    // A zero ends the sector's records: what is behind it is not there, as for the kernel.
+    let bytes = seed.changed(|bytes| bytes[two] = 0);
+    let walked = walk(&bytes);
+    assert!(walked.nodes.contains_key("dir/one") && !walked.nodes.contains_key("dir/two"));
+}
+
+#[test]
+fn i02_a_record_over_the_end_of_its_sector_costs_none_of_the_next() {
+    need!(tool "xorriso");
+    let seed = Seed::make("-R", |files| {
+        fill(files);
+        for number in 0..60 {
+            std::fs::write(files.join(format!("dir/file{number:02}")), "x").unwrap();
+        }
+    });
+    let last = seed
+        .records
+        .values()
+        .filter(|at| *at % SECTOR > SECTOR - 250);
+    let last = *last.min().expect("a record near the end of a sector");
+    let bytes = seed.changed(|bytes| bytes[last] = 0xff);
+    let walked = fails(&seed, &bytes, &["dir"]);
+    let count = |walk: &Walk| {
+        walk.nodes
+            .keys()
+            .filter(|path| path.starts_with("dir/"))
+            .count()
+    };
+    // It, and another one behind it at most.
+    assert!(count(&walked) + 2 >= count(&walk(&seed.bytes)));
+}
+
+#[test]
+fn i03_directories_in_themselves_and_in_their_parents_end() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let (dir, own) = (seed.at("DIR"), seed.at("OTHER"));
+    let root = u32::from_le_bytes(seed.bytes[16 * SECTOR + 158..][..4].try_into().unwrap());
+    for block in [root, 0, 0x7fff_ffff, 0xffff_ffff] {
+        let bytes = seed.changed(|bytes| put(bytes, dir + 2, &both(block)));
+        let walked = walk(&bytes);
+        assert!(walked.refused.is_none());
+        assert_eq!(walked.nodes["other/kept"].error(), None, "{block}");
+        if block != root {
+            let error = walked.nodes["dir"].error().expect("no directory is there");
+            assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+        }
+    }
+    // One that says that its entries are the other's.
+    let other: [u8; 8] = seed.bytes[own + 2..][..8].try_into().unwrap();
+    let start = u32::from_le_bytes(seed.bytes[dir + 2..][..4].try_into().unwrap()) as usize;
+    let bytes = seed.changed(|bytes| put(bytes, start * SECTOR + 2, &other));
+    assert!(walk(&bytes).nodes.contains_key("dir/kept"));
+}
+
+#[test]
+fn i07_a_file_of_a_hundred_thousand_sections() {
+    need!(tool "xorriso");
+    let seed = Seed::make("-iso-level 3", fill);
+    let at = seed.at("A.;1");
+    let record = seed.bytes[at..at + usize::from(seed.bytes[at])].to_vec();
+    let block = (seed.bytes.len() / SECTOR) as u32;
+    let mut bytes = seed.bytes.clone();
+    let dot = seed.at("\0");
+    let mut directory = Vec::new();
+    let mut add = |record: &[u8]| {
+        let left = SECTOR - directory.len() % SECTOR;
+        if left < record.len() {
+            directory.resize(directory.len() + left, 0);
+        }
+        directory.extend(record);
+    };
+    let mut own = seed.bytes[dot..dot + usize::from(seed.bytes[dot])].to_vec();
+    put(&mut own, 2, &both(block));
+    add(&own);
+    for number in 0..100_000 {
+        let mut section = record.clone();
+        section[25] = if number == 99_999 { 0 } else { 0x80 };
+        add(&section);
+    }
+    directory.resize(directory.len().next_multiple_of(SECTOR), 0);
+    let size = u32::try_from(directory.len()).unwrap();
+    put(&mut directory, 10, &both(size));
+    bytes.extend(directory);
+    put(&mut bytes, 16 * SECTOR + 158, &both(block));
+    let walked = walk(&bytes);
+    let file = &walked.nodes["a"];
+    assert_eq!(file.error(), None);
+    assert_eq!(file.attributes.as_ref().unwrap().size, 300_000);
+    let Seen::File(_, content, None) = &file.content else {
+        panic!("{:?}", file.error());
+    };
+    assert!(content.iter().all(|byte| *byte == b'a'));
+}
+
+#[test]
+fn i07_interleaved_files() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let at = seed.at("KEPT.;1");
+    let bytes = seed.changed(|bytes| put(bytes, at + 26, &[1, 1]));
+    let walked = walk(&bytes);
+    let Seen::File(_, content, error) = &walked.nodes["other/kept"].content else {
+        panic!("no file");
+    };
+    // Two of its sectors follow one another on this disc: of those one and a half are zeros.
+    assert!(error.is_some() || content[..SECTOR] == [7; SECTOR]);
+    let bytes = seed.changed(|bytes| put(bytes, at + 26, &[0, 1]));
+    fails(seed, &bytes, &["other/kept"]);
+}
+
+#[test]
+fn i09_compressed_blocks() {
+    need!(tool "xorriso");
+    let scratch = Scratch::new();
+    let file = scratch.join("file");
+    let text: Vec<u8> = (0..60_000_u32)
+        .flat_map(|it| (it / 7).to_le_bytes())
+        .collect();
+    std::fs::write(&file, &text).unwrap();
+    let image = scratch.join("disc.iso");
+    let xorriso = Run::new("xorriso").arg("-outdev").arg(&image);
+    let xorriso = xorriso.arg("-map").arg(&file).arg("/packed");
+    let xorriso = xorriso.arg("-map").arg(&file).arg("/plain");
+    xorriso
+        .words("-set_filter --zisofs /packed -- -commit -end")
+        .run();
+    let bytes = std::fs::read(&image).unwrap();
+    let magic = [0x37, 0xe4, 0x53, 0x96, 0xc9, 0xdb, 0xd6, 0x07];
+    let header = bytes.windows(8).position(|it| it == magic).unwrap();
+    let seed = Seed {
+        records: records(&bytes),
+        bytes,
+    };
+    let whole = walk(&seed.bytes);
+    assert_eq!(whole.nodes["packed"].content, whole.nodes["plain"].content);
+    let table = header + 16;
+    for (place, value) in [
+        (table, 0xffff_fff0_u32),
+        (table + 4, 0),
+        (table + 4, 0xffff_ffff),
+        (table + 8, 1),
+    ] {
+        let bytes = seed.changed(|bytes| put(bytes, place, &value.to_le_bytes()));
+        fails(&seed, &bytes, &["packed"]);
+    }
+    // Blocks of garbage, and of other sizes than writers make.
+    let bytes = seed.changed(|bytes| bytes[table + 100..table + 200].fill(0xee));
+    fails(&seed, &bytes, &["packed"]);
+    let at = seed.at("PACKED.;1");
+    let entry = entry(&seed.bytes, at, b"ZF");
+    for bits in [0, 11, 21, 63, 255] {
+        let bytes = seed.changed(|bytes| bytes[entry + 7] = bits);
+        fails(&seed, &bytes, &["packed"]);
+    }
+    let bytes = seed.changed(|bytes| put(bytes, entry + 8, &both(0xffff_ffff)));
+    let walked = walk(&bytes);
+    assert_eq!(walked.nodes["plain"].error(), None);
+}
