@@ -124,7 +124,7 @@ mod tests {
             let letters = (0..=u16::MAX).zip(&table).skip(unit);
             let same = letters.take_while(own).count();
             // Shorter runs of capitals are written out.
-            if same > 1024 {
+            if same > 512 {
                 words.extend([RUN, u16::try_from(same).unwrap()]);
                 unit = unit.checked_add(same).unwrap();
             } else {
