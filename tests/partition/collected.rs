@@ -161,7 +161,8 @@ fn in_our_words(name: &str) -> &str {
     match name {
         "fat12" | "fat16" | "fat32" => "vfat",
         "hfsx" => "hfsplus",
-        "iso9660+udf" => "udf",
+        // Each of these discs holds the same by both.
+        "iso9660+udf" => "iso9660",
         "ufs1" | "ufs2" => "ufs",
         "lvm2" => "LVM2_member",
         other => other,
