@@ -5,9 +5,11 @@
 //! gives the layer's product.
 
 mod digest;
+mod keys;
 mod layers;
 mod progress;
 mod second;
+mod secret;
 mod stored;
 #[cfg(test)]
 pub mod testing;
@@ -18,9 +20,11 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use self::digest::{Algorithm, Digest};
+pub use self::keys::{Container, Key, Keyring, Keys};
 pub use self::layers::{Later, Layer, Layers};
 pub use self::progress::Progress;
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
+pub use self::secret::Secret;
 pub use self::stored::Stored;
 use crate::cache::Cache;
 use crate::error::Result;
@@ -120,7 +124,8 @@ impl Disk {
 
 /// A partition or a logical volume.
 pub struct Volume {
-    /// Its path in the tree of names: `p1`, `vg0/root`.
+    /// Its path in the tree of names: `p1`, `vg0/root`. It stands below what holds it; with `/` in
+    /// front, at the top of the tree.
     pub name: String,
     /// Its bytes, or why they cannot be had; it is listed either way.
     pub source: Result<SharedSource>,
@@ -185,6 +190,27 @@ pub struct Options {
     pub no_joliet: bool,
     /// Show ISO 9660's associated files.
     pub show_associated: bool,
+    /// What may be spent on a key.
+    pub kdf_limit: KdfLimit,
+}
+
+/// The most that deriving a key from a passphrase may cost: who made the image chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KdfLimit {
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Seconds, as far as the work can be told beforehand.
+    pub seconds: u32,
+}
+
+impl Default for KdfLimit {
+    /// What cryptsetup takes at the most of its own accord, and a bit more time.
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            seconds: 10,
+        }
+    }
 }
 
 /// Owner and permissions of files where the file system keeps none: those of who mounts it, as the
@@ -239,8 +265,14 @@ impl Options {
 pub struct Context {
     /// The user's choices.
     pub options: Options,
-    /// Where passphrases come from.
-    pub keys: Arc<dyn Keys>,
+    /// What of the image is being opened, as the tree calls it: `disk`, `p3`, `vg0/root`.
+    pub subject: String,
+    /// The user's keys. Formats ask by [`Context::unlock`].
+    pub keys: Arc<Keyring>,
+    /// The headers that lie apart from what they describe.
+    pub headers: Arc<Vec<Header>>,
+    /// The one that is for the subject.
+    pub header: Option<SharedSource>,
     /// The policy for second files. Formats ask by [`Context::file`] and [`Context::disk`].
     pub neighbours: Arc<dyn Neighbours>,
     /// Which file this is, and what led to it.
@@ -259,10 +291,12 @@ pub struct Context {
     pub cache: Arc<Cache>,
 }
 
-/// Passphrases and key files.
-pub trait Keys: Send + Sync {
-    /// The passphrases to try for the container that `name` describes, best first.
-    fn passphrases(&self, name: &str) -> Vec<Vec<u8>>;
+/// A detached header: what would stand at the start of an encrypted volume, as a file of its own.
+pub struct Header {
+    /// The volume that it is for, as the tree calls it; the whole disk without it.
+    pub subject: Option<String>,
+    /// Its bytes.
+    pub source: SharedSource,
 }
 
 impl Context {
@@ -271,7 +305,10 @@ impl Context {
     pub fn new(cache: Arc<Cache>) -> Self {
         Self {
             options: Options::default(),
-            keys: Arc::new(Nobody),
+            subject: "disk".to_owned(),
+            keys: Keyring::new(Arc::new(Nobody)),
+            headers: Arc::default(),
+            header: None,
             neighbours: Arc::new(Nobody),
             origin: Origin::default(),
             images: Arc::new(Nobody),
@@ -286,12 +323,6 @@ impl Context {
 
 /// No keys, no neighbours, no images, nothing stored.
 pub struct Nobody;
-
-impl Keys for Nobody {
-    fn passphrases(&self, _name: &str) -> Vec<Vec<u8>> {
-        Vec::new()
-    }
-}
 
 /// How many notices are kept; a hostile image can give reason for millions.
 const MOST_NOTICES: usize = 1000;

@@ -108,6 +108,15 @@ pub enum Content {
         /// Why it did not open.
         error: Error,
     },
+    /// Encrypted, and none of the user's keys opens it.
+    Locked {
+        /// What it is.
+        format: &'static str,
+        /// What it says of itself.
+        description: Description,
+        /// What would open it.
+        error: Error,
+    },
     /// Nothing known.
     Unknown {
         /// What can be said all the same: `all zeros`, `boot code and no file system`.
@@ -153,6 +162,11 @@ impl Content {
                 ..
             }
             | Self::Damaged {
+                format,
+                description,
+                ..
+            }
+            | Self::Locked {
                 format,
                 description,
                 ..
@@ -249,6 +263,21 @@ impl Stack {
         };
         let first = |set: &&'a Assembly| set.members.first() == Some(&node.name);
         of_content(&node.content).or_else(|| of_content(&self.sets.iter().find(first)?.content))
+    }
+
+    /// Why the first container that stayed locked did, naming it; `None` where all are open.
+    #[must_use]
+    pub fn locked(&self) -> Option<Error> {
+        let sets = self.sets.iter().map(|set| (set.set.as_str(), &set.content));
+        let nodes = self.nodes().into_iter();
+        let nodes = nodes.map(|node| (node.name.as_str(), &node.content));
+        nodes.chain(sets).find_map(|(name, content)| match content {
+            Content::Locked { error, .. } => {
+                let name = crate::error::printable(name.as_bytes());
+                Some(error.clone().context(name))
+            }
+            _ => None,
+        })
     }
 
     /// The name of the image file's own format: `raw`, `qcow2`, `gzip`.

@@ -2,8 +2,12 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+
+pub use self::locked::LockedPages;
+
+mod locked;
 
 /// Closes every descriptor from `first` on that the process was started with. For the first thing
 /// that `main` does: nothing in this process owns a descriptor then.
@@ -17,6 +21,20 @@ pub fn close_from(first: u32) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::last_os_error())
+}
+
+/// The descriptor `number` that the process was started with, once more.
+///
+/// # Errors
+/// `EBADF` where there is none.
+pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes any number and tells by an error that it is no descriptor.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Makes all threads started from now on allocate from one heap. glibc gives each its own, reserving

@@ -16,7 +16,7 @@
 use std::sync::Arc;
 
 use super::{Beside, Content, Registries, bridge};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Format, Set, Volume};
 use crate::signature::{self, Layer, Signature};
@@ -146,6 +146,9 @@ pub(super) fn examine(subject: &Subject<'_>) -> Found {
 }
 
 fn look(subject: &Subject<'_>) -> Result<Found> {
+    if let Some(header) = &subject.context.header {
+        return Ok(subject.by_header(&**header));
+    }
     let claims = subject.claims();
     if let Some(found) = subject.forced(&claims) {
         return Ok(found);
@@ -205,6 +208,19 @@ impl Subject<'_> {
                 description: claim.reader.describe(&**self.source),
                 set: member.clone(),
             },
+        }
+    }
+
+    /// What the manager that claims the detached `header` makes of the subject.
+    fn by_header(&self, header: &dyn Source) -> Found {
+        let managers = self.registries.volume.iter().map(Reader::Volume);
+        let mut claiming = managers.filter(|it| matches!(it.claim(header), Ok(Some(_))));
+        match claiming.next() {
+            Some(reader) => reader.open(std::slice::from_ref(self.source), self.context),
+            None => {
+                let error = Error::unsupported("the detached header is of no known format");
+                damaged("header", Description::default(), error)
+            }
         }
     }
 
@@ -453,12 +469,20 @@ fn recognised(found: &Signature) -> Found {
     })
 }
 
+/// What `error` keeps from being opened.
 pub(super) fn damaged(format: &'static str, description: Description, error: Error) -> Found {
     let error = error.context(format);
-    Found::Leaf(Content::Damaged {
-        format,
-        description,
-        error,
+    Found::Leaf(match error.kind() {
+        Kind::Locked => Content::Locked {
+            format,
+            description,
+            error,
+        },
+        _ => Content::Damaged {
+            format,
+            description,
+            error,
+        },
     })
 }
 

@@ -9,7 +9,7 @@ use super::probe::{self, Found, Reader, Subject};
 use super::waiting::{Due, Member, Waiting};
 use super::{Assembly, Content, Node, Registries};
 use crate::error::{Error, Result};
-use crate::format::{Context, Disk, Partition, Set, Volume};
+use crate::format::{Context, Disk, Header, Partition, Set, Volume};
 use crate::source::SharedSource;
 
 /// How many nodes there may be: overlapping partitions that hold tables multiply without end.
@@ -57,6 +57,24 @@ fn container(partition: Option<&Partition>) -> &'static str {
     match kind {
         "0x05" | "0x0f" | "0x85" => "extended partition",
         _ => "other partitions, or their table",
+    }
+}
+
+/// The context in which the node or set called `name` is opened.
+fn for_subject(context: &Context, name: &str) -> Context {
+    let is_meant = |header: &&Header| header.subject.as_deref().unwrap_or("disk") == name;
+    let header = context.headers.iter().find(is_meant);
+    Context {
+        subject: name.to_owned(),
+        header: header.map(|header| header.source.clone()),
+        ..context.clone()
+    }
+}
+
+/// The one line about what stays locked.
+fn note_locked(context: &Context, content: &Content) {
+    if let Content::Locked { error, .. } = content {
+        context.notices.add(format!("{}: {error}", context.subject));
     }
 }
 
@@ -146,6 +164,7 @@ impl Worklist<'_> {
             return;
         };
         let partition = draft.node.partition.as_ref();
+        let context = for_subject(&draft.context, &draft.node.name);
         let free = draft.context.options.format.is_some();
         let manager = manager(partition).filter(|_| !free);
         let found = match &draft.node.source {
@@ -162,7 +181,7 @@ impl Worklist<'_> {
             }),
             Ok(source) => probe::examine(&Subject {
                 registries: self.registries,
-                context: &draft.context,
+                context: &context,
                 source,
                 depth: draft.depth,
                 at_zero: draft.node.location.is_some_and(|(start, _)| start == 0),
@@ -171,6 +190,7 @@ impl Worklist<'_> {
         };
         let content = self.settle(found, Home::Draft(index), Some(index));
         if let Some(draft) = self.drafts.get_mut(index) {
+            note_locked(&context, &content);
             draft.node.content = content;
         }
     }
@@ -245,12 +265,13 @@ impl Worklist<'_> {
             return;
         };
         for volume in volumes {
+            let parent = parent.as_deref().filter(|_| !volume.name.starts_with('/'));
             if self.drafts.len() >= MOST_NODES {
                 let text = format!("more than {MOST_NODES} volumes: the rest is left out");
                 return context.notices.add(text);
             }
             let node = Node {
-                name: self.names.give(parent.as_deref(), group, &volume.name),
+                name: self.names.give(parent, group, &volume.name),
                 source: volume.source,
                 location: volume.location,
                 partition: volume.partition,
@@ -310,7 +331,7 @@ impl Worklist<'_> {
         };
         let found = match refused {
             Some(error) => probe::damaged(reader.name(), <_>::default(), error),
-            None => reader.open(&sources, &context),
+            None => reader.open(&sources, &for_subject(&context, &set)),
         };
         self.name_set(&members, &set);
         let index = self.sets.len();
@@ -384,7 +405,8 @@ impl Worklist<'_> {
         let Ok(source) = &draft.node.source else {
             return;
         };
-        let found = reader.open(std::slice::from_ref(source), &draft.context);
+        let context = for_subject(&draft.context, &draft.node.name);
+        let found = reader.open(std::slice::from_ref(source), &context);
         let content = self.settle(found, Home::Draft(index), Some(index));
         if let Some(draft) = self.drafts.get_mut(index) {
             draft.node.content = content;

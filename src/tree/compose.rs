@@ -74,7 +74,7 @@ pub(super) fn volume_of(stack: &Stack, node: &Node) -> Result<Volume> {
     }
     let none = |what: &str| Err(Error::unsupported(format!("{what}: no files to show")));
     match &node.content {
-        Content::Damaged { error, .. } => Err(error.clone()),
+        Content::Damaged { error, .. } | Content::Locked { error, .. } => Err(error.clone()),
         Content::Recognised { name, .. } => none(&format!("{name} is not supported yet")),
         Content::Table { format, .. } => none(&format!("a {format} table")),
         Content::Member { format, .. } => none(&format!("a member of a {format} set")),

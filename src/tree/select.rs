@@ -113,9 +113,9 @@ pub(super) fn description<'a>(stack: &'a Stack, node: &'a Node) -> Option<&'a De
         return Some(description);
     }
     match &node.content {
-        Content::Damaged { description, .. } | Content::Member { description, .. } => {
-            Some(description)
-        }
+        Content::Damaged { description, .. }
+        | Content::Locked { description, .. }
+        | Content::Member { description, .. } => Some(description),
         _ => None,
     }
 }

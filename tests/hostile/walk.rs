@@ -158,7 +158,7 @@ fn walk_content(content: &Content, prefix: &str, raw: bool, walk: &mut Walk) {
                 walk_node(node, &format!("{}/", node.name), walk);
             }
         }
-        Content::Damaged { error, .. } => refuse(error.clone()),
+        Content::Damaged { error, .. } | Content::Locked { error, .. } => refuse(error.clone()),
         Content::Unknown { what, .. } => refuse(Error::unsupported(what.clone())),
         Content::Recognised { name, .. } => refuse(Error::unsupported(name.clone())),
         Content::Member { .. } => refuse(Error::unsupported("a member of a set")),

@@ -150,7 +150,7 @@ fn name_of(stack: &Stack) -> String {
             found.unwrap_or(format).to_owned()
         }
         Content::Recognised { name, .. } => name.clone(),
-        Content::Damaged { format, .. } => (*format).to_owned(),
+        Content::Damaged { format, .. } | Content::Locked { format, .. } => (*format).to_owned(),
         Content::Table { format, .. } | Content::Member { format, .. } => (*format).to_owned(),
         Content::Unknown { .. } => "unknown".to_owned(),
     }

@@ -70,6 +70,7 @@ pub fn kind(content: &Content) -> String {
         Content::Member { format, .. } => format!("member {format}"),
         Content::Recognised { name, .. } => format!("recognised {name}"),
         Content::Damaged { error, .. } => format!("damaged {error}"),
+        Content::Locked { error, .. } => format!("locked {error}"),
         Content::Unknown { what, .. } => format!("unknown {what}"),
     }
 }

@@ -4,6 +4,7 @@
 mod bridges;
 mod counts;
 mod hybrids;
+mod locked;
 mod polyglots;
 mod sets;
 pub mod synthetic;

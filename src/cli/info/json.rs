@@ -141,6 +141,10 @@ fn content(content: &Content) -> Value {
             add("error", json::error(error));
             "damaged"
         }
+        Content::Locked { error, .. } => {
+            add("error", json::error(error));
+            "locked"
+        }
         Content::Unknown { what, looked_for } => {
             add("what", what.as_str().into());
             add("looked_for", looked_for.as_slice().into());

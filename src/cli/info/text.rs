@@ -241,6 +241,11 @@ fn title(content: &Content) -> String {
             let why = error.strip_prefix(&format!("{format}: "));
             format!(": not opened: {}", why.unwrap_or(&error))
         }
+        Content::Locked { format, error, .. } => {
+            let error = error.to_string();
+            let why = error.strip_prefix(&format!("{format}: "));
+            format!(": {}", why.unwrap_or(&error))
+        }
         Content::Unknown { what, looked_for } => format!(
             "{}; looked for {}",
             cut(what.as_bytes()),
