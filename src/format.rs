@@ -7,6 +7,7 @@
 mod digest;
 mod keys;
 mod layers;
+mod makeup;
 mod progress;
 mod second;
 mod secret;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::digest::{Algorithm, Digest};
 pub use self::keys::{Container, Key, Keyring, Keys};
 pub use self::layers::{Later, Layer, Layers};
+pub use self::makeup::{Ground, Makeup, Measured, Stretch, Usage};
 pub use self::progress::Progress;
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
 pub use self::secret::Secret;
@@ -98,6 +100,8 @@ pub struct Description {
     pub allocated: Option<u64>,
     /// Second files that are wanted, as named in the image. Not opened.
     pub second_files: Vec<Vec<u8>>,
+    /// Of a volume manager: what its volumes lie on, the hidden ones too.
+    pub volumes: Vec<Makeup>,
 }
 
 /// A disk that an image holds. Most hold one.

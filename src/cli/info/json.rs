@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::json::{self, Object, add_bytes};
+use super::graph::Graph;
 use crate::error::Error;
 use crate::filesystem::Usage;
 use crate::format::{Description, Layer, Partition};
@@ -72,7 +73,7 @@ fn assembly(set: &Assembly) -> Value {
         "set": set.set,
         "members": set.members,
         "expected": set.expected,
-        "content": content(&set.content),
+        "content": content(&set.content, &set.members),
     })
 }
 
@@ -93,7 +94,8 @@ fn node(node: &Node) -> Value {
         "partition".into(),
         node.partition.as_ref().map(partition).into(),
     );
-    object.insert("content".into(), content(&node.content));
+    let members = std::slice::from_ref(&node.name);
+    object.insert("content".into(), content(&node.content, members));
     Value::Object(object)
 }
 
@@ -109,7 +111,8 @@ fn partition(partition: &Partition) -> Value {
     })
 }
 
-fn content(content: &Content) -> Value {
+/// What is in something that lies on the nodes called `members`.
+fn content(content: &Content, members: &[String]) -> Value {
     let mut object = Object::new();
     if let Some((format, description)) = content.described() {
         object.insert("format".into(), format.into());
@@ -127,7 +130,10 @@ fn content(content: &Content) -> Value {
             add("beside", beside.iter().map(table).collect());
             "filesystem"
         }
-        Content::Table { .. } => "table",
+        Content::Table { .. } => {
+            add("made_of", Graph::new(content, members).json());
+            "table"
+        }
         Content::Member { set, .. } => {
             add("set", set.as_str().into());
             "member"

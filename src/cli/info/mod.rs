@@ -1,5 +1,6 @@
 //! `imgmount info`: the layers of an image, for people and for programs.
 
+mod graph;
 mod json;
 mod map;
 mod text;

@@ -1,6 +1,7 @@
 //! The layers as a tree for people. Every text of the image is escaped and cut.
 
 use super::super::size::human;
+use super::graph::Graph;
 use super::map;
 use crate::error::printable;
 use crate::format::{Description, Layer, Partition};
@@ -18,7 +19,7 @@ pub(super) fn image(name: &str, image: &Image, width: Option<usize>) -> String {
     page.layers(&stack.layers);
     let last = stack.disks.len().saturating_sub(1);
     for (index, disk) in stack.disks.iter().enumerate() {
-        page.node(disk, &heading(disk, true), index == last);
+        page.node(disk, &heading(disk, true), &[], index == last);
     }
     stack.sets.iter().for_each(|set| page.set(set));
     if let Some(width) = width {
@@ -89,7 +90,8 @@ impl Page {
         }
     }
 
-    fn node(&mut self, node: &Node, heading: &str, last: bool) {
+    /// A node: its heading, what it lies on, and what is in it.
+    fn node(&mut self, node: &Node, heading: &str, lies_on: &[String], last: bool) {
         let (branch, below) = if last {
             ("└─ ", "   ")
         } else {
@@ -98,14 +100,16 @@ impl Page {
         self.line(&format!("{branch}{heading}"));
         let before = self.indent.len();
         self.indent.push_str(below);
+        lies_on.iter().for_each(|line| self.line(line));
         match &node.source {
-            Ok(_) => self.content(&node.content),
+            Ok(_) => self.content(&node.content, std::slice::from_ref(&node.name)),
             Err(error) => self.line(&format!("unreadable: {error}")),
         }
         self.indent.truncate(before);
     }
 
-    fn content(&mut self, content: &Content) {
+    /// What `content` is that lies on the nodes called `members`.
+    fn content(&mut self, content: &Content, members: &[String]) {
         self.line(&title(content));
         if let Content::FileSystem { filesystem, .. } = content {
             let usage = filesystem.usage();
@@ -123,7 +127,7 @@ impl Page {
                 self.within(|page| page.description(description));
             }
         }
-        self.nodes(content.children());
+        self.nodes(content, members);
     }
 
     fn set(&mut self, set: &Assembly) {
@@ -139,13 +143,20 @@ impl Page {
             "{format} {name}: {count} of {expected} members: {}",
             members.join(", ")
         ));
-        self.within(|page| page.content(&set.content));
+        self.within(|page| page.content(&set.content, members));
     }
 
-    fn nodes(&mut self, nodes: &[Node]) {
+    fn nodes(&mut self, content: &Content, members: &[String]) {
+        let graph = Graph::new(content, members);
+        let nodes = content.children();
         let last = nodes.len().saturating_sub(1);
         for (index, node) in nodes.iter().enumerate() {
-            self.node(node, &heading(node, false), index == last);
+            let lies_on = graph.lines(index);
+            self.node(node, &heading(node, false), &lies_on, index == last);
+        }
+        for (heading, lines) in graph.hidden() {
+            self.line(&heading);
+            self.within(|page| lines.iter().for_each(|line| page.line(line)));
         }
     }
 
@@ -270,7 +281,7 @@ fn titled(format: &str, description: &Description) -> String {
 }
 
 /// Escaped, and at most [`LONGEST`] characters; what is cut ends in an ellipsis.
-fn cut(bytes: &[u8]) -> String {
+pub(super) fn cut(bytes: &[u8]) -> String {
     // An escape makes text longer, never shorter, so this much of it is enough to start from.
     let enough = LONGEST.saturating_mul(4);
     let text = printable(bytes.get(..enough).unwrap_or(bytes));

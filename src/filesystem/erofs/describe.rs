@@ -27,6 +27,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         facts: facts(&raw, features),
         allocated: allocated(&raw, features),
         second_files: second_files(source),
+        ..Description::default()
     })
 }
 

@@ -38,7 +38,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         features: features(&core.geometry),
         facts: facts(&core),
         allocated: allocated(&core),
-        second_files: Vec::new(),
+        ..Description::default()
     })
 }
 

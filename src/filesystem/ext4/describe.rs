@@ -37,7 +37,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         features: features.names(),
         facts: facts(&raw, features),
         allocated: allocated(&raw),
-        second_files: Vec::new(),
+        ..Description::default()
     })
 }
 

@@ -83,7 +83,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         features: Vec::new(),
         facts: facts(source, &geometry),
         allocated: allocated(source, &geometry),
-        second_files: Vec::new(),
+        ..Description::default()
     })
 }
 

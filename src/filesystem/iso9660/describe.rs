@@ -50,7 +50,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         features: features(source, &session.descriptors),
         facts,
         allocated: Some(volume.size()),
-        second_files: Vec::new(),
+        ..Description::default()
     })
 }
 

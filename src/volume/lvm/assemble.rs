@@ -34,9 +34,9 @@ pub(super) struct Assembler<'a> {
 
 /// A snapshot, or an origin that one is merged into.
 #[derive(Clone, Copy)]
-struct View<'a> {
-    origin: &'a str,
-    store: &'a str,
+pub(super) struct View<'a> {
+    pub(super) origin: &'a str,
+    pub(super) store: &'a str,
     extents: u64,
 }
 
@@ -263,7 +263,7 @@ fn too_deep() -> Error {
 }
 
 /// The volume that is shown with the exceptions that `logical`, a snapshot, is about.
-fn view(logical: &Logical) -> Option<(&str, View<'_>)> {
+pub(super) fn view(logical: &Logical) -> Option<(&str, View<'_>)> {
     let [segment] = logical.segments.as_deref().ok()? else {
         return None;
     };

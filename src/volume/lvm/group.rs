@@ -51,6 +51,8 @@ pub(super) struct Physical {
 /// A logical volume.
 pub(super) struct Logical {
     pub(super) name: String,
+    /// Nothing is found by it: one that makes no sense does no harm.
+    pub(super) uuid: Option<Uuid>,
     pub(super) is_visible: bool,
     pub(super) tags: Vec<String>,
     /// Its segments, from the first extent on without a gap; or why they make no sense.
@@ -125,6 +127,7 @@ impl Group {
         let owner = Owner::Logical(self.logical.len());
         self.logical.push(Logical {
             name: name.clone(),
+            uuid: uuid(section).ok(),
             is_visible: section.says("status", "VISIBLE"),
             tags: tags(section),
             segments: segment::all(section),

@@ -9,6 +9,7 @@ mod group;
 mod kinds;
 mod label;
 mod layout;
+mod makeup;
 mod member;
 mod overlay;
 mod persistent;
@@ -23,11 +24,12 @@ mod uuid;
 
 use self::assemble::Assembler;
 use self::group::{Group, Logical};
+use self::makeup::Makeups;
 use self::member::{Found, Member};
 use self::uuid::Uuid;
 use super::{Open, Opened};
 use crate::error::{Error, Result};
-use crate::format::{Context, Description, Format, Set, Volume};
+use crate::format::{Context, Description, Format, Makeup, Set, Volume};
 use crate::source::{SharedSource, Source};
 
 pub(super) const FORMAT: Format<Open> = Format {
@@ -94,20 +96,25 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
         return without_group(&found);
     };
     note(group, &found, context);
-    let physical = physical(group, &found)?;
-    let missing = missing(group, &physical);
+    let places = places(group, &found)?;
+    let missing = missing(group, &places);
+    let source = |place: &Option<usize>| found.get((*place)?).map(|it| it.source.clone());
+    let physical = places.iter().map(source).collect();
     let mut assembler = Assembler::new(group, physical, context);
-    let visible = group.logical.iter().enumerate();
-    let visible = visible.filter(|(_, logical)| is_shown(logical));
-    let volumes = visible.map(|(index, logical)| Volume {
+    let all = group.logical.iter().enumerate();
+    let shown: Vec<(usize, &Logical)> = all.filter(|(_, logical)| is_shown(logical)).collect();
+    let volumes = shown.iter().map(|(index, logical)| Volume {
         name: format!("{}/{}", group.name, logical.name),
-        source: assembler.shown(index),
+        source: assembler.shown(*index),
         location: None,
         partition: None,
     });
+    let volumes = volumes.collect();
+    let shown: Vec<usize> = shown.into_iter().map(|(index, _)| index).collect();
+    let makeups = Makeups::new(group, &places).all(&shown);
     Ok(Opened {
-        volumes: volumes.collect(),
-        description: Some(of_group(group, &missing)),
+        volumes,
+        description: Some(of_group(group, &missing, makeups)),
     })
 }
 
@@ -149,29 +156,29 @@ fn note(group: &Group, found: &[Found], context: &Context) {
     }
 }
 
-/// The members in the group's order; `None` for each that is missing.
-fn physical(group: &Group, found: &[Found]) -> Result<Vec<Option<SharedSource>>> {
+/// The number of the member that each physical volume of the group is; `None` for a missing one.
+fn places(group: &Group, found: &[Found]) -> Result<Vec<Option<usize>>> {
     let of = |wanted: Uuid| {
-        let is_wanted = |it: &&Found| it.member.label.uuid == wanted;
-        let mut places = found.iter().filter(is_wanted);
+        let all = found.iter().enumerate();
+        let mut places = all.filter(|(_, it)| it.member.label.uuid == wanted);
         match (places.next(), places.next()) {
             (Some(_), Some(_)) => Err(Error::corrupt(format!(
                 "physical volume {wanted} is there twice"
             ))),
-            (first, _) => Ok(first.map(|it| it.source.clone())),
+            (first, _) => Ok(first.map(|(place, _)| place)),
         }
     };
     group.physical.iter().map(|it| of(it.uuid)).collect()
 }
 
-fn missing(group: &Group, physical: &[Option<SharedSource>]) -> Vec<String> {
-    let pairs = group.physical.iter().zip(physical);
-    let missing = pairs.filter(|(_, source)| source.is_none());
+fn missing(group: &Group, places: &[Option<usize>]) -> Vec<String> {
+    let pairs = group.physical.iter().zip(places);
+    let missing = pairs.filter(|(_, place)| place.is_none());
     missing.map(|(it, _)| it.uuid.to_string()).collect()
 }
 
 /// What `info` says of a group.
-fn of_group(group: &Group, missing: &[String]) -> Description {
+fn of_group(group: &Group, missing: &[String], volumes: Vec<Makeup>) -> Description {
     let mut facts = vec![
         ("extent size", group.extent.to_string()),
         ("seqno", group.seqno.to_string()),
@@ -204,6 +211,7 @@ fn of_group(group: &Group, missing: &[String]) -> Description {
         uuid: Some(group.uuid.to_string()),
         features: features.into_iter().collect(),
         facts,
+        volumes,
         ..Description::default()
     }
 }

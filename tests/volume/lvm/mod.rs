@@ -3,6 +3,7 @@
 mod arrays;
 mod caches;
 mod collected;
+pub mod graph;
 pub mod groups;
 pub mod made;
 pub mod numbered;
