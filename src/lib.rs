@@ -19,6 +19,8 @@ pub mod source;
 
 pub mod format;
 
+pub mod crypt;
+
 pub mod filesystem;
 pub mod image;
 pub mod partition;

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 /// The modules in data-flow order; a module uses only what stands in a row above its own.
-const ROWS: [&[&str]; 12] = [
+const ROWS: [&[&str]; 13] = [
     &["number", "sys"],
     &["error"],
     &["cache"],
     &["source"],
     &["format"],
+    &["crypt"],
     &["image", "partition", "volume", "filesystem", "signature"],
     &["stack"],
     &["tree", "check"],
