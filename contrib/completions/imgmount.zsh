@@ -28,6 +28,12 @@ _imgmount() {
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--completions=[Write the completions of this shell to standard output]:SHELL:(bash zsh fish)' \
 '-f[Stay in the foreground]' \
@@ -36,6 +42,8 @@ _imgmount() {
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '--manual[Write the manual page imgmount(1) to standard output]' \
@@ -69,6 +77,12 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '-f[Stay in the foreground]' \
 '--foreground[Stay in the foreground]' \
@@ -76,6 +90,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -96,11 +112,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--json[As JSON, for programs]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -123,6 +147,12 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '-l[One line each with mode, links, owner, group, size and time (UTC)]' \
 '-a[Names that start with a dot as well]' \
@@ -133,6 +163,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -156,11 +188,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -185,11 +225,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -210,11 +258,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--force[Overwrite OUT]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -238,12 +294,20 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--zstd[Pack the archive with zstd, on all cores]' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -264,11 +328,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--json[As JSON, for programs]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -291,11 +363,19 @@ _arguments "${_arguments_options[@]}" : \
 '--sector-size=[Bytes in a sector of the disk; without it, as the partition table shows itself]:SIZE:_default' \
 '--cache-size=[Memory for cached blocks \[default\: 64M\]]:SIZE:_default' \
 '--session=[This session of a disc with several, from 1; without it, the last]:NUMBER:_default' \
+'*--key=[A file with the key or passphrase of this volume, or of any\: p3\:FILE, UUID=x\:FILE, FILE]:[VOLUME:]FILE:_files' \
+'--keyfile-offset=[Where in each of these files the key starts]:SIZE:_default' \
+'--keyfile-size=[How long the key is; without it, to the end of the file]:SIZE:_default' \
+'*--passphrase-fd=[Read a passphrase, one line, from this descriptor]:NUMBER:_default' \
+'*--header=[The detached header of this encrypted volume, or of the whole disk]:[VOLUME:]FILE:_files' \
+'--kdf-limit=[The most memory and time that making a key from a passphrase may take \[default\: 1G\:10\]]:SIZE[:SECONDS]:_default' \
 '*-o+[Options as in mount(8) and fstab\: allow_other, uid=N, gid=N, umask=N, codepage=N, ...]:OPTION,...:_default' \
 '--no-raw[Leave out the raw .img files]' \
 '--no-index[Neither use nor keep the index of a compressed image]' \
 '--ignore-checksums[Read structures whose checksum is wrong]' \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
+'--no-ask[Never ask for a passphrase at the terminal]' \
+'--strict[Fail where something stays locked]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \

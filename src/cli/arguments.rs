@@ -168,8 +168,15 @@ pub struct Opening {
     /// This session of a disc with several, from 1; without it, the last
     #[arg(long, value_name = "NUMBER")]
     pub session: Option<u32>,
+    /// The keys of what is encrypted.
+    #[command(flatten)]
+    pub unlocking: Unlocking,
     /// Options as in mount(8) and fstab: allow_other, uid=N, gid=N, umask=N, codepage=N, ...
-    #[arg(short = 'o', value_name = "OPTION,...")]
+    #[arg(
+        short = 'o',
+        value_name = "OPTION,...",
+        help_heading = "Opening the image"
+    )]
     pub options: Vec<OsString>,
     /// Say more on standard error; twice: still more
     #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
@@ -403,6 +410,7 @@ impl Opening {
                 disk: self.disk.clone(),
                 session: self.session,
                 owner: open::owner(),
+                kdf_limit: self.unlocking.kdf_limit.unwrap_or_default(),
                 ..format::Options::default()
             },
             offset: self.offset.unwrap_or(usual.offset),
@@ -410,6 +418,7 @@ impl Opening {
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
             allow_files: self.allow_files.clone(),
             with: self.with.clone(),
+            keys: self.unlocking.options(),
             no_index: self.no_index,
             typed: self.typed.clone(),
         }
@@ -433,8 +442,10 @@ impl Showing {
     }
 }
 
+mod keys;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use parse::parse;
+pub use self::keys::Unlocking;
+pub use self::parse::parse;

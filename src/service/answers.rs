@@ -4,17 +4,19 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::image_file::{self, ImageFile};
+use super::keys::{Handed, Hidden, Terminal};
 use super::mount::Request;
 use super::neighbours::{Home, Policy};
 use super::open;
 use super::stored::{self, LayerKey, MOST_BYTES, Store};
 use super::wire::{Answer, Question};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt, printable};
 
 /// Everything that an answer may need.
 pub(super) struct Answers {
@@ -24,6 +26,15 @@ pub(super) struct Answers {
     homes: Vec<Arc<Home>>,
     /// The images that the user added, until the worker has them.
     others: Vec<Option<Other>>,
+    /// The detached headers, likewise.
+    headers: Vec<Option<Other>>,
+    /// The user's keys, likewise, and the terminal.
+    keys: Vec<Option<OwnedFd>>,
+    terminal: Option<Terminal>,
+    /// The terminal while the worker waits for what is typed there.
+    hidden: Option<Hidden>,
+    /// Ctrl-C was typed there.
+    interrupted: bool,
     store: Option<Store>,
     /// What the worker is writing, to be kept once it says that it is whole.
     saving: Option<(LayerKey, File)>,
@@ -42,31 +53,41 @@ impl Answers {
     ///
     /// # Errors
     /// `NotFound` for a file that is allowed or added and is not there.
-    pub(super) fn new(request: &Request, image: &ImageFile) -> Result<Self> {
+    pub(super) fn new(request: &Request, image: &ImageFile, handed: Handed) -> Result<Self> {
         let options = &request.open;
         let directories = stored::usual();
         let mut homes = vec![Arc::new(Home::of(&request.image))];
-        let mut others = Vec::new();
-        for path in &options.with {
-            others.push(Some(Other {
+        let mut opened = |path: &PathBuf| -> Result<_> {
+            let home = homes.len();
+            homes.push(Arc::new(Home::of(path)));
+            Ok(Some(Other {
                 image: image_file::open(path).context(|| super::shown(path))?,
                 name: open::file_name(path),
-                home: homes.len(),
-            }));
-            homes.push(Arc::new(Home::of(path)));
-        }
+                home,
+            }))
+        };
+        let others = options.with.iter().map(&mut opened);
+        let others = others.collect::<Result<_>>()?;
+        let headers = options.keys.headers.iter();
+        let headers = headers.map(|header| opened(&header.path));
+        let headers = headers.collect::<Result<_>>()?;
         Ok(Self {
             policy: options.policy(&request.image)?,
             homes,
             others,
+            headers,
+            keys: handed.keys.into_iter().map(Some).collect(),
+            terminal: handed.terminal,
+            hidden: None,
+            interrupted: false,
             store: (!options.no_index).then(|| Store::new(&image.file, directories)),
             saving: None,
         })
     }
 
-    /// How many images the user added.
-    pub(super) fn others(&self) -> usize {
-        self.others.len()
+    /// Whether the user typed Ctrl-C where a passphrase was wanted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// Keeps what is kept in `directory`.
@@ -83,10 +104,15 @@ impl Answers {
                 Ok((answer, file)) => (answer, Some(file.into())),
                 Err(error) => (Answer::Refused(error), None),
             },
-            Question::Other { number } => match self.other(number) {
-                Ok((answer, file)) => (answer, Some(file.into())),
-                Err(error) => (Answer::Refused(error), None),
-            },
+            Question::Other { number } => given(self.others.get_mut(number)),
+            Question::Header { number } => given(self.headers.get_mut(number)),
+            Question::Key { number } => here(self.keys.get_mut(number).and_then(Option::take)),
+            Question::Terminal { question } => here(self.ask(&question)),
+            Question::Typed { interrupted } => {
+                self.hidden = None;
+                self.interrupted |= interrupted;
+                (Answer::Nothing, None)
+            }
             Question::Names { home } => match self.names(home) {
                 Ok(list) => (Answer::Here, Some(list.into())),
                 Err(error) => (Answer::Refused(error), None),
@@ -130,16 +156,13 @@ impl Answers {
         Ok((answer, found.file))
     }
 
-    fn other(&mut self, number: usize) -> Result<(Answer, File)> {
-        let other = self.others.get_mut(number).and_then(Option::take);
-        let unknown = || Error::invalid("the worker asks for an image that there is none of");
-        let other = other.ok_or_else(unknown)?;
-        let answer = Answer::File {
-            name: other.name,
-            home: other.home,
-            notices: other.image.notices,
-        };
-        Ok((answer, other.image.file))
+    /// The terminal, for the worker to read what is typed there.
+    fn ask(&mut self, question: &str) -> Option<OwnedFd> {
+        let question = printable(question.as_bytes());
+        let hidden = self.terminal.as_ref()?.hide(&question)?;
+        let terminal = hidden.terminal().try_clone().ok()?;
+        self.hidden = Some(hidden);
+        Some(terminal.into())
     }
 
     /// The names in a directory, each with a zero byte behind it: too many for a message.
@@ -162,7 +185,25 @@ impl Answers {
     }
 }
 
-fn here(file: Option<File>) -> (Answer, Option<OwnedFd>) {
+/// Something that the user named, once.
+fn given(other: Option<&mut Option<Other>>) -> (Answer, Option<OwnedFd>) {
+    match other.and_then(Option::take) {
+        Some(other) => {
+            let answer = Answer::File {
+                name: other.name,
+                home: other.home,
+                notices: other.image.notices,
+            };
+            (answer, Some(other.image.file.into()))
+        }
+        None => {
+            let text = "the worker asks for a file that there is none of";
+            (Answer::Refused(Error::invalid(text)), None)
+        }
+    }
+}
+
+fn here(file: Option<impl Into<OwnedFd>>) -> (Answer, Option<OwnedFd>) {
     match file {
         Some(file) => (Answer::Here, Some(file.into())),
         None => (Answer::Nothing, None),

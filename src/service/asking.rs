@@ -7,11 +7,12 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::channel::Channel;
+use super::keys::{self, Form, Line};
 use super::neighbours;
 use super::stored::{self, LayerKey};
 use super::wire::{Answer, Question, Report, Serve};
 use crate::error::{Error, Kind, Result, ResultExt, printable};
-use crate::format::{Neighbour, Neighbours, Notices, Stored};
+use crate::format::{Key, Keys, Neighbour, Neighbours, Notices, Secret, Stored};
 use crate::number::to_u64;
 
 /// The longest name that is asked about: none can be longer.
@@ -88,6 +89,11 @@ impl Beside {
         self.neighbour(Question::Other { number })
     }
 
+    /// The detached header number `number`.
+    pub(super) fn header(&self, number: usize) -> Result<Neighbour> {
+        self.neighbour(Question::Header { number })
+    }
+
     /// The file that `question` asks for.
     fn neighbour(&self, question: Question) -> Result<Neighbour> {
         let (answer, file) = self.supervisor.ask(question)?;
@@ -138,6 +144,48 @@ impl Neighbours for Beside {
         let names = bytes.split(|byte| *byte == 0);
         let names = names.filter(|name| !name.is_empty());
         Ok(names.map(<[u8]>::to_vec).collect())
+    }
+}
+
+/// The user's keys, which the supervisor has open.
+pub(super) struct Asked {
+    supervisor: Arc<Supervisor>,
+    forms: Vec<Form>,
+}
+
+impl Asked {
+    /// Those that are read as `forms` say.
+    pub(super) fn new(supervisor: Arc<Supervisor>, forms: Vec<Form>) -> Self {
+        Self { supervisor, forms }
+    }
+
+    fn key(&self, number: usize, form: &Form) -> Result<Key> {
+        let (_, file) = self.supervisor.ask(Question::Key { number })?;
+        form.read(file.ok_or_else(no_descriptor)?.into())
+    }
+}
+
+impl Keys for Asked {
+    fn given(&self) -> Result<Vec<Key>> {
+        let forms = self.forms.iter().enumerate();
+        forms.map(|(number, form)| self.key(number, form)).collect()
+    }
+
+    fn ask(&self, question: &str) -> Option<Secret> {
+        // Nobody else may be answered meanwhile: the supervisor shows one question at a time.
+        let _turn = self.supervisor.turn();
+        let question = question.to_owned();
+        let asked = self.supervisor.exchange(Question::Terminal { question });
+        let (_, terminal) = asked.ok()?;
+        let typed = keys::line(&terminal?.into());
+        let interrupted = matches!(typed, Line::Interrupted);
+        self.supervisor
+            .exchange(Question::Typed { interrupted })
+            .ok()?;
+        match typed {
+            Line::Typed(secret) => Some(secret),
+            Line::Nothing | Line::Interrupted => None,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod attach;
 mod channel;
 pub mod failure;
 mod image_file;
+pub mod keys;
 mod memory;
 pub mod mount;
 mod mount_point;

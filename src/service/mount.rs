@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::failure::Failure;
+use super::keys::Handed;
 use super::process::{self, Log, SUPERVISOR, same_program};
 pub use super::run::run;
 use super::supervisor::Supervisor;
@@ -81,7 +82,8 @@ pub struct Mounted {
 /// The image is refused, or the host cannot mount; nothing is left mounted then.
 pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted)) -> Result<(), Failure> {
     if request.foreground {
-        let supervisor = Supervisor::start(request, None, None)?;
+        let handed = Handed::open(&request.open.keys)?;
+        let supervisor = Supervisor::start(request, None, None, handed)?;
         ready(supervisor.mounted());
         return supervisor.stay(Log::Show);
     }
@@ -91,6 +93,7 @@ pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted)) -> Result<(), F
 
 /// Starts the supervisor as a process of its own, and waits until it has mounted or given up.
 fn in_background(request: &Request) -> Result<Mounted, Failure> {
+    let handed = Handed::open(&request.open.keys)?;
     let (channel, theirs) = Channel::pair()?;
     let about = std::iter::once(&request.image).chain(&request.mountpoint);
     let about: Vec<_> = about.map(|path| path.clone().into_os_string()).collect();
@@ -101,6 +104,7 @@ fn in_background(request: &Request) -> Result<Mounted, Failure> {
         .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
     drop(command); // It holds the other end, which would never close.
     channel.send(request, None)?;
+    handed.send(&channel)?;
     match channel.receive::<Outcome>()? {
         Some((Outcome::Ready(mounted), _)) => Ok(mounted),
         Some((Outcome::Failed(failure), _)) => {

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::neighbours::{Beside, Policy};
 use super::stored::{self, Kept, Store};
 use super::watched::{Tell, Watched};
-use super::{image_file, memory, neighbours, wire};
+use super::{image_file, keys, memory, neighbours, wire};
 use crate::cache::Cache;
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::format::{
-    self, Context, Layers, Neighbour, Neighbours, Nobody, Notices, Origin, Progress, Stored,
+    self, Context, Header, Keyring, Keys, Layers, Neighbour, Neighbours, Nobody, Notices, Origin,
+    Progress, Stored,
 };
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
@@ -39,6 +40,8 @@ pub struct Options {
     /// The other images whose disks join the image's own.
     #[serde(with = "wire::paths")]
     pub with: Vec<PathBuf>,
+    /// The keys of what is encrypted in it.
+    pub keys: keys::Options,
     /// Neither use nor keep an index in the user's cache directory.
     pub no_index: bool,
     /// The command that the user typed, for a refusal to say it with what is missing.
@@ -63,6 +66,7 @@ impl Default for Options {
             cache_size: 64 << 20,
             allow_files: Vec::new(),
             with: Vec::new(),
+            keys: keys::Options::default(),
             no_index: false,
             typed: Typed::default(),
         }
@@ -157,10 +161,18 @@ pub fn open_seen(path: &Path, options: &Options, seen: &Seen) -> Result<Image> {
         let other = other(path, policy, &notices).context(|| super::shown(path))?;
         others.push(other);
     }
+    let mut headers = Vec::new();
+    for keys::ForVolume { subject, path } in &options.keys.headers {
+        let policy = options.policy(path)?;
+        let header = other(path, policy, &notices).context(|| super::shown(path))?;
+        headers.push((subject.clone(), header));
+    }
     let around = Around {
         name: file_name(path),
         neighbours: Arc::new(Beside::new(path, policy, notices.clone())),
         others,
+        keys: Arc::new(keys::Own::new(&options.keys)?),
+        headers,
         stored,
         seen: seen.clone(),
         tell,
@@ -207,6 +219,10 @@ pub(super) struct Around {
     pub(super) neighbours: Arc<dyn Neighbours>,
     /// The images that the user added to it.
     pub(super) others: Vec<Neighbour>,
+    /// The user's keys.
+    pub(super) keys: Arc<dyn Keys>,
+    /// The detached headers, and the volumes that they are for.
+    pub(super) headers: Vec<(Option<String>, Neighbour)>,
     /// What is kept for it.
     pub(super) stored: Arc<dyn Stored>,
     /// Where what is found and what is odd goes.
@@ -218,7 +234,8 @@ pub(super) struct Around {
 /// Everything in the open file `handle`.
 ///
 /// # Errors
-/// What the image layer refuses.
+/// What the image layer refuses; `Locked` where something stays locked that must not, or although
+/// the user gave a key that opens nothing.
 pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around) -> Result<Image> {
     let cache = Cache::new(options.cache_size);
     let identity = neighbours::identity(&handle);
@@ -236,7 +253,9 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
         .unwrap_or_else(|| file.size().saturating_sub(options.offset));
     let window = Arc::new(Window::new(file, options.offset, length)?);
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
+    let keyring = Keyring::new(around.keys);
     let context = Context {
+        keys: keyring.clone(),
         progress: around.seen.progress.unwrap_or_else(|| Arc::new(Nobody)),
         options: options.format.clone(),
         neighbours: around.neighbours,
@@ -251,15 +270,23 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
     };
     let others = around.others.into_iter();
     let others = others.map(|other| context.other(other)).collect();
-    Ok(Image {
-        stack: Arc::new(Stack::open_with(
-            Registries::BUILT_IN,
-            source,
-            others,
-            &context,
-        )?),
-        notices: around.seen.notices,
-    })
+    let headers = around.headers.into_iter();
+    let headers = headers.map(|(subject, header)| Header {
+        subject,
+        source: context.other(header).0,
+    });
+    let context = Context {
+        headers: Arc::new(headers.collect()),
+        ..context.clone()
+    };
+    let stack = Stack::open_with(Registries::BUILT_IN, source, others, &context)?;
+    match stack.locked() {
+        Some(error) if options.keys.strict || keyring.has_useless() => Err(error),
+        _ => Ok(Image {
+            stack: Arc::new(stack),
+            notices: around.seen.notices,
+        }),
+    }
 }
 
 #[cfg(test)]

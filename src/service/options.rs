@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::failure::Failure;
+use super::keys::ForVolume;
 use super::mount::Request;
 use crate::error::{Error, printable};
-use crate::format::NameMap;
+use crate::format::{KdfLimit, NameMap};
 use crate::tree::Layout;
 
 /// What mount(8) and fstab(5) pass whatever is mounted, and what holds for every mount of ours
@@ -65,10 +66,16 @@ const OWN: &[&str] = &[
     "fmask",
     "format",
     "gid",
+    "header",
     "ignore_checksums",
+    "kdf_limit",
+    "key",
+    "keyfile_offset",
+    "keyfile_size",
     "layout",
     "length",
     "map",
+    "no_ask",
     "no_index",
     "no_raw",
     "no_replay",
@@ -84,6 +91,7 @@ const OWN: &[&str] = &[
     "session",
     "showassoc",
     "snapshot",
+    "strict",
     "time_offset",
     "uid",
     "umask",
@@ -123,6 +131,13 @@ impl Request {
             "no_raw" => self.tree.raw = false,
             "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
             "with" => self.open.with.push(text(option, value)?.into()),
+            "key" => self.open.keys.files.push(for_volume(option, value)?),
+            "keyfile_offset" => self.open.keys.offset = number(option, value)?,
+            "keyfile_size" => self.open.keys.size = Some(number(option, value)?),
+            "header" => self.open.keys.headers.push(for_volume(option, value)?),
+            "kdf_limit" => self.open.format.kdf_limit = kdf_limit(option, value)?,
+            "no_ask" => self.open.keys.no_ask = true,
+            "strict" => self.open.keys.strict = true,
             "snapshot" => self.open.format.snapshot = Some(text(option, value)?.to_owned()),
             "disk" => self.open.format.disk = Some(text(option, value)?.to_owned()),
             "uid" => self.set_uid(number(option, value)?),
@@ -186,6 +201,23 @@ fn number<N: std::str::FromStr>(option: &str, value: Option<&str>) -> Result<N, 
     text(option, value)?
         .parse()
         .map_err(|_| wrong(option, "needs a whole number in decimal digits"))
+}
+
+fn for_volume(option: &str, value: Option<&str>) -> Result<ForVolume, Failure> {
+    text(option, value).map(|text| ForVolume::parse(text.as_ref()))
+}
+
+/// Bytes, and seconds behind a colon.
+fn kdf_limit(option: &str, value: Option<&str>) -> Result<KdfLimit, Failure> {
+    let (memory, seconds) = match text(option, value)?.split_once(':') {
+        Some((memory, seconds)) => (memory, Some(seconds)),
+        None => (text(option, value)?, None),
+    };
+    let usual = KdfLimit::default();
+    Ok(KdfLimit {
+        memory: number(option, Some(memory))?,
+        seconds: seconds.map_or(Ok(usual.seconds), |it| number(option, Some(it)))?,
+    })
 }
 
 fn mode(option: &str, value: Option<&str>) -> Result<u16, Failure> {
@@ -336,6 +368,13 @@ mod tests {
         assert!(request.open.no_index);
         let formats: Vec<&str> = request.open.format.formats().collect();
         assert_eq!(formats, ["gzip", "raw"]);
+        let request = set("key=p3:/k,keyfile_size=5,header=h,kdf_limit=1024:3,strict").unwrap();
+        let keys = &request.open.keys;
+        assert_eq!(keys.files[0].subject.as_deref(), Some("p3"));
+        assert_eq!(keys.headers[0].path, Path::new("h"));
+        assert!(keys.strict && !keys.no_ask && keys.size == Some(5));
+        let limit = request.open.format.kdf_limit;
+        assert_eq!((limit.memory, limit.seconds), (1024, 3));
         let request = set("snapshot=before,disk=disk2").unwrap();
         assert_eq!(request.open.format.snapshot.as_deref(), Some("before"));
         assert_eq!(request.open.format.disk.as_deref(), Some("disk2"));

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::failure::Failure;
+use super::keys::Handed;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::Log;
@@ -34,9 +35,10 @@ pub fn run(
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage(Error::invalid("no command to run")));
     };
+    let handed = Handed::open(&request.open.keys)?;
     let directory = private_directory()?;
     let point = MountPoint::made(directory.clone());
-    let supervisor = Supervisor::start(request, Some(point), None);
+    let supervisor = Supervisor::start(request, Some(point), None, handed);
     let mut supervisor = supervisor.inspect_err(|_| {
         let _ = std::fs::remove_dir(&directory); // Empty, or something else is wrong already.
     })?;

@@ -15,6 +15,7 @@ use super::answers::Answers;
 use super::attach::{self, Attached, Detached, How};
 use super::channel::Channel;
 use super::failure::Failure;
+use super::keys::{self, Handed};
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::{self, Log, Worker};
@@ -81,6 +82,7 @@ impl Supervisor {
         request: &Request,
         point: Option<MountPoint>,
         client: Option<&Channel>,
+        handed: Handed,
     ) -> Result<Self, Failure> {
         let name = shown(&request.image);
         let signals = catch()?;
@@ -93,9 +95,8 @@ impl Supervisor {
                 request.nonempty,
             )?,
         };
-        let answers = Answers::new(request, &image)?;
-        let others = answers.others();
-        let task = task(request, &image.file, others);
+        let answers = Answers::new(request, &image, handed)?;
+        let task = task(request, &image.file);
         let about = request.image.clone().into_os_string();
         let worker = Worker::start(&task, image.file.as_fd(), about).map_err(Failure::host)?;
         let mut starting = Self {
@@ -193,7 +194,11 @@ impl Supervisor {
             Ok(Report::Asks(question)) => {
                 let (answer, descriptor) = self.answers.answer(question);
                 let descriptor = descriptor.as_ref().map(AsFd::as_fd);
-                self.worker.channel().send_now(&answer, descriptor)
+                self.worker.channel().send_now(&answer, descriptor)?;
+                match self.answers.is_interrupted() {
+                    true => Err(interrupted()),
+                    false => Ok(()),
+                }
             }
             said => {
                 self.said = Some(said);
@@ -393,7 +398,7 @@ fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(),
     }
 }
 
-fn task(request: &Request, image: &File, others: usize) -> Task {
+fn task(request: &Request, image: &File) -> Task {
     /// More would wait for each other's blocks.
     const MOST_THREADS: usize = 4;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -414,10 +419,23 @@ fn task(request: &Request, image: &File, others: usize) -> Task {
             // Those who open files need them; and it may be long.
             allow_files: Vec::new(),
             with: Vec::new(),
+            keys: keys::Options {
+                files: Vec::new(),
+                headers: Vec::new(),
+                ..request.open.keys.clone()
+            },
             typed: open::Typed::default(),
             ..request.open.within_limits()
         },
-        others,
+        others: request.open.with.len(),
+        keys: request.open.keys.forms(),
+        headers: request
+            .open
+            .keys
+            .headers
+            .iter()
+            .map(|it| it.subject.clone())
+            .collect(),
         tree,
         fuse: request.fuse.clone(),
         // One for a request that takes long, and one beside it.
@@ -435,7 +453,8 @@ pub(super) fn supervise() -> Result<(), Failure> {
     let _ = rustix::process::setsid();
     let client = Channel::inherited()?;
     let (request, _) = client.expect::<Request>()?;
-    let supervisor = match Supervisor::start(&request, None, Some(&client)) {
+    let handed = Handed::receive(&client)?;
+    let supervisor = match Supervisor::start(&request, None, Some(&client), handed) {
         Ok(supervisor) => supervisor,
         Err(failure) => {
             client.send(&Outcome::Failed(failure.clone()), None)?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::keys::Form;
 use super::mount::Mounted;
 use super::open;
 use super::stored::LayerKey;
@@ -17,6 +18,10 @@ pub(super) struct Task {
     pub(super) open: open::Options,
     /// How many images the user added to it.
     pub(super) others: usize,
+    /// How the user's keys are read.
+    pub(super) keys: Vec<Form>,
+    /// The volumes that the detached headers are for, where that was said.
+    pub(super) headers: Vec<Option<String>>,
     pub(super) tree: tree::Options,
     pub(super) fuse: fuse::Options,
     pub(super) threads: usize,
@@ -49,6 +54,14 @@ pub(super) enum Question {
     File { home: usize, name: Vec<u8> },
     /// The image that the user added as the one number `number`, from 0.
     Other { number: usize },
+    /// The detached header number `number`, from 0.
+    Header { number: usize },
+    /// The user's key number `number`, from 0.
+    Key { number: usize },
+    /// The terminal, which shows `question` and then nothing of what is typed.
+    Terminal { question: String },
+    /// The terminal as it was; `interrupted` by the user.
+    Typed { interrupted: bool },
     /// The names of the files in a directory.
     Names { home: usize },
     /// What is kept for a layer.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::asking::{Beside, Kept, Supervisor};
+use super::asking::{Asked, Beside, Kept, Supervisor};
 use super::channel::Channel;
 use super::wire::{Report, Task};
 use super::{memory, open};
@@ -94,9 +94,13 @@ fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(T
     let tell = Box::new(|text| log::error!("{text}"));
     let beside = Beside::image(supervisor.clone(), notices.clone());
     let others = (0..task.others).map(|number| beside.other(number));
+    let headers = task.headers.iter().enumerate();
+    let headers = headers.map(|(number, subject)| Ok((subject.clone(), beside.header(number)?)));
     let around = open::Around {
         name: task.name.clone(),
         others: others.collect::<Result<Vec<_>>>()?,
+        keys: Arc::new(Asked::new(supervisor.clone(), task.keys.clone())),
+        headers: headers.collect::<Result<Vec<_>>>()?,
         neighbours: Arc::new(beside),
         stored: Arc::new(Kept::image(supervisor.clone())),
         seen: open::Seen {

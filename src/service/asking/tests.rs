@@ -7,6 +7,7 @@ use super::*;
 use crate::error::Kind;
 use crate::service::answers::Answers;
 use crate::service::image_file;
+use crate::service::keys::Handed;
 use crate::service::mount::Request;
 
 /// What a worker asks about the image in `folder` while `ask` runs, answered as a supervisor does.
@@ -25,7 +26,7 @@ fn asked_with<T>(
     request.open.allow_files = allow.to_vec();
     request.open.with = with.to_vec();
     let image = image_file::open(&request.image).unwrap();
-    let mut answers = Answers::new(&request, &image).unwrap();
+    let mut answers = Answers::new(&request, &image, Handed::default()).unwrap();
     answers.keep_in(folder.join("cache"));
     let (ours, theirs) = Channel::pair().unwrap();
     let answering = std::thread::spawn(move || {
