@@ -9,6 +9,8 @@ use super::group::{Group, Logical, Owner};
 use super::kinds::Stacked;
 use super::pieces::{self, Lies, Piece, Pieces};
 use super::segment::{self, Kind, Segment};
+use super::stacked;
+use super::usage::Sources;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Context;
 use crate::source::SharedSource;
@@ -121,6 +123,23 @@ impl<'a> Assembler<'a> {
             *slot = Some(made.clone());
         }
         self.stand_on(made)
+    }
+
+    /// All that was made, and the metadata of pools that no volume that is shown is in.
+    pub(super) fn sources(mut self) -> Sources<'a> {
+        for logical in &self.group.logical {
+            if let Some(Stacked::ThinPool { metadata, .. }) = stacked::pool_of(logical)
+                && let Ok(Owner::Logical(index)) = self.group.owner(metadata)
+            {
+                // What cannot be made is not measured either.
+                drop(self.logical(index));
+            }
+        }
+        let source = |made: Option<Result<Made>>| Some(made?.ok()?.source);
+        Sources {
+            group: self.group,
+            made: self.made.into_iter().map(source).collect(),
+        }
     }
 
     /// Notes that what is being made stands on `made`.

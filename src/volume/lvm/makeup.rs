@@ -7,11 +7,13 @@ use std::num::NonZeroU64;
 use super::group::{Group, Logical, Owner};
 use super::kinds::{Raid, Stacked};
 use super::segment::{Area, Kind, Segment};
+use super::usage::Sources;
 use crate::format::{Ground, Makeup, Stretch};
 
 /// What the volumes of a group lie on.
 pub(super) struct Makeups<'a> {
     group: &'a Group,
+    sources: &'a Sources<'a>,
     /// The number of each physical volume among the members; `None` for one that is missing.
     members: &'a [Option<usize>],
     /// The snapshots by the name that they are shown under: origin and exception store.
@@ -22,11 +24,14 @@ pub(super) struct Makeups<'a> {
 type Lies = (Vec<Ground>, Vec<(&'static str, String)>);
 
 impl<'a> Makeups<'a> {
-    /// Of `group`, whose physical volumes are `members`, each by its number among them.
-    pub(super) fn new(group: &'a Group, members: &'a [Option<usize>]) -> Self {
+    /// Of a group whose volumes are `sources` and whose physical volumes are `members`, each by its
+    /// number among them.
+    pub(super) fn new(sources: &'a Sources<'a>, members: &'a [Option<usize>]) -> Self {
+        let group = sources.group;
         let snapshots = group.logical.iter().filter_map(snapshot);
         Self {
             group,
+            sources,
             members,
             snapshots: snapshots.collect(),
         }
@@ -64,8 +69,8 @@ impl<'a> Makeups<'a> {
             uuid: logical.uuid.map(|uuid| uuid.to_string()),
             size: self.group.bytes(logical.extents()).ok(),
             facts: tags.into_iter().collect(),
+            usage: self.sources.usage(logical),
             stretches: segments.iter().map(|it| self.stretch(it)).collect(),
-            ..Makeup::default()
         }
     }
 
@@ -82,6 +87,7 @@ impl<'a> Makeups<'a> {
         let size = origin_size.and_then(|extents| self.group.bytes(extents).ok());
         Makeup {
             size,
+            usage: self.sources.snapshot(pair.1),
             stretches: vec![Stretch {
                 start: 0,
                 len: size.unwrap_or_default(),

@@ -20,6 +20,7 @@ mod snapshot;
 mod stacked;
 mod text;
 mod thin;
+mod usage;
 mod uuid;
 
 use self::assemble::Assembler;
@@ -111,7 +112,8 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     });
     let volumes = volumes.collect();
     let shown: Vec<usize> = shown.into_iter().map(|(index, _)| index).collect();
-    let makeups = Makeups::new(group, &places).all(&shown);
+    let sources = assembler.sources();
+    let makeups = Makeups::new(&sources, &places).all(&shown);
     Ok(Opened {
         volumes,
         description: Some(of_group(group, &missing, makeups)),

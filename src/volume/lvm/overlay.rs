@@ -68,6 +68,15 @@ impl Overlay {
         }
     }
 
+    /// Bytes that are read from the chunks of member 0.
+    ///
+    /// # Errors
+    /// As the chunks are read.
+    pub(super) fn over(&self) -> Result<u64> {
+        let chunks = to_u64(self.pairs()?.len());
+        Ok(chunks.saturating_mul(self.chunk.get()))
+    }
+
     fn pairs(&self) -> Result<&[Pair]> {
         let read = self.pairs.get_or_init(|| {
             let mut pairs = Pairs::default();

@@ -3,6 +3,7 @@
 
 use super::made::{EXTENT, START, hidden, linear, logical, segment, text};
 use super::numbered::{extents, look, physical, place};
+use super::usage;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -92,6 +93,16 @@ fn compare(bytes: &[u8], blocks: &[(u64, bool)], all: bool, one_volume: bool) {
         bytes,
         count,
     ));
+    let dirty = blocks.iter().filter(|(_, dirty)| all || *dirty).count() as u64;
+    let facts = [
+        ("cached", (blocks.len() as u64 * CHUNK).to_string()),
+        ("dirty", (dirty * CHUNK).to_string()),
+        (
+            "shutdown",
+            if all { "not clean" } else { "clean" }.to_owned(),
+        ),
+    ];
+    assert_eq!(usage(&stack, "c").facts, facts);
     let (cache, origin) = (START + meta * EXTENT, START + (meta + data) * EXTENT);
     for block in 0..720 {
         for skip in [0, CHUNK - 8] {
@@ -162,6 +173,8 @@ fn a_write_cache_has_the_last_that_was_committed() {
         &bytes,
         500,
     ));
+    let facts = [("not written back", (3 * 4096).to_string())];
+    assert_eq!(usage(&stack, "w").facts, facts);
     for block in 0..16 {
         let index = match block {
             0 => Some(200),
@@ -238,6 +251,13 @@ fn a_snapshot_is_its_exceptions_over_the_origin_which_is_as_it_was() {
     };
     for merging in [false, true] {
         let stack = snapshot(&bytes, merging);
+        let shown = if merging { "o" } else { "s" };
+        let in_use = usage(&stack, shown);
+        assert_eq!(in_use.allocated, Some(400 * 4096));
+        assert_eq!(
+            in_use.facts,
+            [("exception store", (1024 * 4096).to_string())]
+        );
         for chunk in 0..1000 {
             let found = |name| place(&stack, name, chunk * 4096 + 8, 0).unwrap().unwrap();
             let (shown, plain) = if merging {

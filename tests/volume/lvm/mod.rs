@@ -14,6 +14,7 @@ mod tools;
 pub use shown::group;
 
 use imgmount::error::Result;
+use imgmount::format::Usage;
 use imgmount::source::read_vec;
 use imgmount::stack::{Node, Stack};
 
@@ -28,4 +29,12 @@ pub fn node<'a>(stack: &'a Stack, name: &str) -> &'a Node {
 pub fn bytes(stack: &Stack, name: &str) -> Result<Vec<u8>> {
     let source = node(stack, name).source.clone()?;
     read_vec(&*source, 0, source.size() as usize)
+}
+
+/// What `info` says of how much is in use of the volume that its group calls `name`.
+pub fn usage<'a>(stack: &'a Stack, name: &str) -> &'a Usage {
+    let (_, description) = stack.sets[0].content.described().unwrap();
+    let mut made = description.volumes.iter();
+    let found = made.find(|made| made.name == name);
+    found.unwrap_or_else(|| panic!("no {name}")).usage.get()
 }

@@ -2,6 +2,7 @@
 //! word of eight bytes is its own place.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use imgmount::error::Result;
 use imgmount::format::Options;
@@ -51,6 +52,27 @@ pub fn physical(text: &str, first: &[u8], count: u64) -> SharedSource {
         head,
         size: START + count * EXTENT,
     })
+}
+
+/// Counts the bytes that are read of another.
+pub struct Counting {
+    pub inner: SharedSource,
+    pub read: AtomicU64,
+}
+
+impl Source for Counting {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.read.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        self.inner.read_exact_at(buf, offset)
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        self.inner.extent_at(offset)
+    }
 }
 
 /// What is in `physical`, and the notices.

@@ -1,13 +1,16 @@
 //! Thin volumes whose metadata thin_restore writes: each block is where thin_dump says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use imgmount::source::ExtentKind;
+use imgmount::source::{ExtentKind, SharedSource};
 use imgmount::stack::Stack;
 
 use super::made::{EXTENT, START, hidden, linear, logical, segment, text};
-use super::numbered::{extents, look, physical, place};
+use super::numbered::{Counting, extents, look, physical, place};
+use super::usage;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -89,6 +92,13 @@ fn thin(device: u64, blocks: u64, more: &str) -> String {
 /// A group with a pool whose metadata are these, `data` blocks of data, and these volumes besides;
 /// and where the data begin.
 pub fn pool(metadata: &[u8], data: u64, more: &str) -> (Stack, Vec<String>, u64) {
+    let (image, start) = pool_image(metadata, data, more);
+    let (stack, notices) = look(image);
+    (stack, notices, start)
+}
+
+/// The same before it is opened.
+fn pool_image(metadata: &[u8], data: u64, more: &str) -> (SharedSource, u64) {
     let meta = extents(metadata.len() as u64);
     let count = data * CHUNK / EXTENT;
     let pool = "type = \"thin-pool\"\nmetadata = \"pool_tmeta\"\npool = \"pool_tdata\"\n\
@@ -103,8 +113,8 @@ pub fn pool(metadata: &[u8], data: u64, more: &str) -> (Stack, Vec<String>, u64)
         more.to_owned(),
     ];
     let text = text(1, "a", meta + count, "", &volumes.concat());
-    let (stack, notices) = look(physical(&text, metadata, meta + count));
-    (stack, notices, START + meta * EXTENT)
+    let image = physical(&text, metadata, meta + count);
+    (image, START + meta * EXTENT)
 }
 
 /// So many mappings on one of every three blocks or more, now and then many together, and a
@@ -152,10 +162,37 @@ fn compare(count: u64, metadata_bytes: u64, every: usize) {
         .unwrap()
         + 1;
     let more = thin(1, blocks, "") + &thin(7, blocks, "");
-    let (stack, notices, start) = pool(&bytes, data, &more);
+    let (image, start) = pool_image(&bytes, data, &more);
+    let counting = Arc::new(Counting {
+        inner: image,
+        read: AtomicU64::default(),
+    });
+    let read = || counting.read.swap(0, Ordering::Relaxed);
+    let (stack, notices) = look(counting.clone());
     assert_eq!(notices, Vec::<String>::new());
+    // However many mappings there are, opening looks at none of them, and reading a block at a node
+    // of each level.
+    let opening = read();
+    assert!(opening < 8 << 20, "{opening} bytes to open");
+    let used: BTreeSet<u64> = volumes
+        .iter()
+        .flat_map(|(_, it)| it.values())
+        .copied()
+        .collect();
+    let in_use = usage(&stack, "pool");
+    assert_eq!(in_use.allocated, Some(used.len() as u64 * CHUNK));
+    for (device, mappings) in &volumes {
+        let mapped = usage(&stack, &format!("thin{device}")).allocated;
+        assert_eq!(mapped, Some(mappings.len() as u64 * CHUNK));
+    }
+    assert!(read() <= 64 << 10, "what is in use is counted anew");
     for (device, mappings) in &volumes {
         let name = format!("vg0/thin{device}");
+        let first = mappings.keys().next().unwrap();
+        read();
+        place(&stack, &name, first * CHUNK, start).unwrap();
+        let one = read();
+        assert!(one <= 6 * 4096 + 8, "{one} bytes for one block");
         for (block, data) in mappings.iter().step_by(every) {
             for skip in [0, CHUNK - 8] {
                 let found = place(&stack, &name, block * CHUNK + skip, start);

@@ -36,6 +36,45 @@ struct Cached {
 /// # Errors
 /// `Corrupt` for a superblock that makes no sense; `Unsupported` for a version that is not known.
 pub(super) fn open(metadata: SharedSource, data: u64, size: u64) -> Result<Overlay> {
+    let (cache, chunk) = checked(metadata, data)?;
+    Ok(Overlay::new(size, chunk, move |pairs| {
+        cache.pairs(pairs).context(|| "cache metadata")
+    }))
+}
+
+/// What is in a cache, in blocks.
+pub(super) struct InUse {
+    /// Bytes of a block.
+    pub(super) chunk: NonZeroU64,
+    /// Those that are in the cache.
+    pub(super) cached: u64,
+    /// Those of them that the origin does not have.
+    pub(super) dirty: u64,
+    /// It was shut down as it should be; else all that are in it count as dirty.
+    pub(super) is_clean: bool,
+}
+
+/// How much is in the cache with these `metadata`, which has room for `data` bytes.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn in_use(metadata: SharedSource, data: u64) -> Result<InUse> {
+    let (cache, chunk) = checked(metadata, data)?;
+    let mut found = InUse {
+        chunk,
+        cached: 0,
+        dirty: 0,
+        is_clean: cache.is_clean,
+    };
+    cache.each(&mut |_, _, is_dirty| {
+        found.cached = found.cached.saturating_add(1);
+        found.dirty = found.dirty.saturating_add(u64::from(is_dirty));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn checked(metadata: SharedSource, data: u64) -> Result<(Cached, NonZeroU64)> {
     let (cache, chunk) = superblock(metadata).context(|| "cache metadata")?;
     if cache.blocks > data / chunk {
         let text = format!(
@@ -44,9 +83,7 @@ pub(super) fn open(metadata: SharedSource, data: u64, size: u64) -> Result<Overl
         );
         return Err(Error::corrupt(text));
     }
-    Ok(Overlay::new(size, chunk, move |pairs| {
-        cache.pairs(pairs).context(|| "cache metadata")
-    }))
+    Ok((cache, chunk))
 }
 
 fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
@@ -82,9 +119,17 @@ fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
 }
 
 impl Cached {
-    /// The origin's blocks that are to be read from the cache: without a clean shutdown, all that
-    /// are in it.
+    /// The origin's blocks that are to be read from the cache.
     fn pairs(&self, pairs: &mut Pairs) -> Result<()> {
+        self.each(&mut |origin, block, is_dirty| match is_dirty {
+            true => pairs.push(origin, block),
+            false => Ok(()),
+        })
+    }
+
+    /// Every block that is in the cache: the origin's, the cache's, and whether it is dirty, as all
+    /// are without a clean shutdown.
+    fn each(&self, each: &mut dyn FnMut(u64, u64, bool) -> Result<()>) -> Result<()> {
         let dirty = match (self.is_clean, self.dirty_root) {
             (true, Some(root)) => Some(self.dirty_blocks(root)?),
             _ => None,
@@ -95,8 +140,8 @@ impl Cached {
                 Some(dirty) => dirty.contains(&block),
                 None => !self.is_clean || mapping & M_DIRTY != 0,
             };
-            match mapping & M_VALID != 0 && is_dirty {
-                true => pairs.push(mapping >> FLAGS_BITS, block),
+            match mapping & M_VALID != 0 {
+                true => each(mapping >> FLAGS_BITS, block, is_dirty),
                 false => Ok(()),
             }
         })

@@ -22,10 +22,7 @@ pub(in super::super) fn array_values(
     count: u64,
     each: &mut dyn FnMut(u64, u64) -> Result<()>,
 ) -> Result<()> {
-    let tree = Tree {
-        source: source.clone(),
-        root,
-    };
+    let tree = Tree::of_numbers(source.clone(), root);
     let mut next = 0;
     let mut number = 0;
     while next < count {

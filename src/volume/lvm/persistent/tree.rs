@@ -14,21 +14,23 @@ const DEPTH: usize = 16;
 /// Bytes before the keys.
 const HEADER: usize = 32;
 
-/// Bytes of a value.
-const VALUE: usize = 8;
+/// Bytes of a key.
+const KEY: usize = 8;
 
-/// Bytes of a key and its value.
-const ENTRY: usize = 16;
+/// Bytes of a value that is a number, as all are that lead to other nodes.
+const NUMBER: usize = 8;
 
-/// A tree of keys and values that are numbers too.
+/// A tree of keys, and values that are numbers or begin with one.
 #[derive(Clone)]
 pub(in super::super) struct Tree {
     pub(in super::super) source: SharedSource,
     /// The block of its root.
     pub(in super::super) root: u64,
+    /// Bytes of a value in a leaf.
+    pub(in super::super) width: usize,
 }
 
-/// What a tree has at a key.
+/// What a tree has at a key: of each value the number that it begins with.
 pub(in super::super) enum Found {
     /// The values of the key and those that follow on it one by one, in one leaf.
     Values(Vec<u64>),
@@ -37,6 +39,15 @@ pub(in super::super) enum Found {
 }
 
 impl Tree {
+    /// Of values that are numbers.
+    pub(in super::super) fn of_numbers(source: SharedSource, root: u64) -> Self {
+        Self {
+            source,
+            root,
+            width: NUMBER,
+        }
+    }
+
     /// What is at `key`, with up to `most` keys that follow on it.
     ///
     /// # Errors
@@ -83,6 +94,8 @@ struct Node {
     count: usize,
     /// Where the values begin.
     values: usize,
+    /// Bytes of a value.
+    width: usize,
 }
 
 impl Node {
@@ -102,10 +115,11 @@ impl Node {
             wide(header.max_entries.get()),
         );
         let said = wide(header.value_size.get());
+        let width = if is_leaf { tree.width } else { NUMBER };
         let end = most
-            .checked_mul(ENTRY)
+            .checked_mul(KEY.saturating_add(width))
             .and_then(|len| len.checked_add(HEADER));
-        if said != VALUE || count > most || end.is_none_or(|end| end > bytes.len()) {
+        if said != width || count > most || end.is_none_or(|end| end > bytes.len()) {
             let text = format!("{count} of {most} values of {said} bytes do not fit");
             return Err(wrong(&text));
         }
@@ -114,7 +128,8 @@ impl Node {
             bytes,
             is_leaf,
             count,
-            values: most.saturating_mul(8).saturating_add(HEADER),
+            values: most.saturating_mul(KEY).saturating_add(HEADER),
+            width,
         })
     }
 
@@ -126,7 +141,7 @@ impl Node {
         if index >= self.count {
             return None;
         }
-        let at = index.saturating_mul(8).saturating_add(HEADER);
+        let at = index.saturating_mul(KEY).saturating_add(HEADER);
         let bytes = self.bytes.get(at..)?.first_chunk::<8>()?;
         Some(u64::from_le_bytes(*bytes))
     }
@@ -135,8 +150,8 @@ impl Node {
         if index >= self.count {
             return None;
         }
-        let at = index.saturating_mul(VALUE).saturating_add(self.values);
-        let bytes = self.bytes.get(at..)?.first_chunk::<VALUE>()?;
+        let at = index.saturating_mul(self.width).saturating_add(self.values);
+        let bytes = self.bytes.get(at..)?.first_chunk::<NUMBER>()?;
         Some(u64::from_le_bytes(*bytes))
     }
 

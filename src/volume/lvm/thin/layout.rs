@@ -25,10 +25,12 @@ pub(super) struct ThinDiskSuperblock {
     _time: U32,
     pub(super) trans_id: U64,
     _held_root: U64,
-    _data_space_map_root: [u8; 128],
-    _metadata_space_map_root: [u8; 128],
+    pub(super) data_space_map_root: DiskSmRoot,
+    _data_space_map_rest: [u8; 96],
+    pub(super) metadata_space_map_root: DiskSmRoot,
+    _metadata_space_map_rest: [u8; 96],
     pub(super) data_mapping_root: U64,
-    _device_details_root: U64,
+    pub(super) device_details_root: U64,
     pub(super) data_block_size: U32,
     pub(super) metadata_block_size: U32,
     _metadata_nr_blocks: U64,
@@ -36,3 +38,16 @@ pub(super) struct ThinDiskSuperblock {
     _compat_ro_flags: U32,
     pub(super) incompat_flags: U32,
 }
+
+/// `struct disk_sm_root` (persistent-data/dm-space-map-common.h), in `SPACE_MAP_ROOT_SIZE` bytes.
+#[derive(Clone, Copy, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct DiskSmRoot {
+    pub(super) nr_blocks: U64,
+    pub(super) nr_allocated: U64,
+    _bitmap_root: U64,
+    _ref_count_root: U64,
+}
+
+/// `struct disk_device_details` has so many bytes and begins with `mapped_blocks`.
+pub(super) const DISK_DEVICE_DETAILS: usize = 24;

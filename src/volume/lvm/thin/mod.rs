@@ -8,7 +8,8 @@ use std::num::NonZeroU64;
 use zerocopy::FromBytes;
 
 use self::layout::{
-    SUPERBLOCK_CSUM_XOR, THIN_METADATA_NEEDS_CHECK_FLAG, THIN_SUPERBLOCK_MAGIC, ThinDiskSuperblock,
+    DISK_DEVICE_DETAILS, DiskSmRoot, SUPERBLOCK_CSUM_XOR, THIN_METADATA_NEEDS_CHECK_FLAG,
+    THIN_SUPERBLOCK_MAGIC, ThinDiskSuperblock,
 };
 use super::layout::SECTOR;
 use super::persistent::{self, Found, Tree};
@@ -27,12 +28,34 @@ const TIME_BITS: u32 = 24;
 pub(super) struct Pool {
     metadata: SharedSource,
     mapping_root: u64,
+    /// Where the pool keeps how many blocks each volume has.
+    details_root: u64,
     /// Bytes of a block of data.
-    chunk: NonZeroU64,
+    pub(super) chunk: NonZeroU64,
+    /// How many of its blocks of data are in use.
+    pub(super) data: InUse,
+    /// How many of its own blocks are.
+    pub(super) own: InUse,
     /// It counts one up with each change that LVM2 knows of.
     pub(super) transaction: u64,
     /// The kernel wants thin_check to be run before it goes on.
     pub(super) needs_check: bool,
+}
+
+/// Blocks that are in use, and how many there are.
+#[derive(Clone, Copy)]
+pub(super) struct InUse {
+    pub(super) blocks: u64,
+    pub(super) all: u64,
+}
+
+impl InUse {
+    fn of(root: DiskSmRoot) -> Self {
+        Self {
+            blocks: root.nr_allocated.get(),
+            all: root.nr_blocks.get(),
+        }
+    }
 }
 
 impl Pool {
@@ -61,11 +84,29 @@ impl Pool {
         let chunk = NonZeroU64::new(u64::from(sectors).saturating_mul(SECTOR));
         Ok(Self {
             mapping_root: superblock.data_mapping_root.get(),
+            details_root: superblock.device_details_root.get(),
+            data: InUse::of(superblock.data_space_map_root),
+            own: InUse::of(superblock.metadata_space_map_root),
             chunk: chunk.ok_or_else(|| Error::corrupt("data_block_size is 0"))?,
             transaction: superblock.trans_id.get(),
             needs_check: superblock.flags.get() & THIN_METADATA_NEEDS_CHECK_FLAG != 0,
             metadata,
         })
+    }
+
+    /// Bytes that the thin volume number `device` has blocks for.
+    ///
+    /// # Errors
+    /// `NotFound` where the pool has no such volume.
+    pub(super) fn mapped(&self, device: u64) -> Result<u64> {
+        let details = Tree {
+            source: self.metadata.clone(),
+            root: self.details_root,
+            width: DISK_DEVICE_DETAILS,
+        };
+        let blocks = details.one(device)?;
+        let blocks = blocks.ok_or_else(|| no_volume(device))?;
+        Ok(blocks.saturating_mul(self.chunk.get()))
     }
 
     /// The thin volume number `device` of `size` bytes, whose blocks are in a member of `data_size`.
@@ -79,20 +120,20 @@ impl Pool {
         data_size: u64,
         has_origin: bool,
     ) -> Result<Thin> {
-        let tree = |root| Tree {
-            source: self.metadata.clone(),
-            root,
-        };
+        let tree = |root| Tree::of_numbers(self.metadata.clone(), root);
         let root = tree(self.mapping_root).one(device)?;
-        let missing = || Error::not_found(format!("the pool has no thin volume {device}"));
         Ok(Thin {
-            blocks: tree(root.ok_or_else(missing)?),
+            blocks: tree(root.ok_or_else(|| no_volume(device))?),
             chunk: self.chunk,
             size,
             data_size,
             has_origin,
         })
     }
+}
+
+fn no_volume(device: u64) -> Error {
+    Error::not_found(format!("the pool has no thin volume {device}"))
 }
 
 /// A thin volume.
