@@ -30,7 +30,8 @@ pub(super) struct Label {
     pub(super) metadata_areas: Vec<Range>,
 }
 
-/// The first label of `source`, and the sector it lies in. `None` where there is none.
+/// The first label of `source`, and the sector it lies in. `None` where there is none: one that
+/// says that it is of another sector is of something else that begins near by, as a partition.
 pub(super) fn sector(source: &dyn Source) -> Result<Option<(u64, Vec<u8>)>> {
     for number in 0..LABEL_SCAN_SECTORS {
         let at = number.saturating_mul(SECTOR);
@@ -39,8 +40,10 @@ pub(super) fn sector(source: &dyn Source) -> Result<Option<(u64, Vec<u8>)>> {
         }
         let bytes = read_vec(source, at, to_usize(SECTOR))?;
         let header = LabelHeader::read_from_prefix(&bytes);
-        let is_label =
-            |header: &LabelHeader| (&header.id, &header.r#type) == (LABEL_ID, LVM2_LABEL);
+        let is_label = |header: &LabelHeader| {
+            (&header.id, &header.r#type) == (LABEL_ID, LVM2_LABEL)
+                && header.sector_xl.get() == number
+        };
         if header.is_ok_and(|(header, _)| is_label(&header)) {
             return Ok(Some((at, bytes)));
         }
