@@ -1,6 +1,7 @@
 //! The worklist over the four registries: from an open image to everything that is in it. The only
 //! module that knows all four layers.
 
+mod absent;
 mod bridge;
 mod image;
 mod names;
@@ -9,6 +10,7 @@ mod unknown;
 mod waiting;
 mod worklist;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, ResultExt};
@@ -278,6 +280,29 @@ impl Stack {
             }
             _ => None,
         })
+    }
+
+    /// The UUIDs that volume managers give to their volumes, by the names of the nodes: of a logical
+    /// volume, of an array, of an unlocked container.
+    #[must_use]
+    pub fn volume_uuids(&self) -> HashMap<&str, &str> {
+        let nodes = self.nodes();
+        let contents = nodes.iter().map(|node| &node.content);
+        let contents = contents.chain(self.sets.iter().map(|set| &set.content));
+        let mut uuids = HashMap::new();
+        for content in contents {
+            let (Some((_, description)), children) = (content.described(), content.children())
+            else {
+                continue;
+            };
+            for made in &description.volumes {
+                let node = made.shown.and_then(|index| children.get(index));
+                if let (Some(node), Some(uuid)) = (node, &made.uuid) {
+                    uuids.insert(node.name.as_str(), uuid.as_str());
+                }
+            }
+        }
+        uuids
     }
 
     /// The name of the image file's own format: `raw`, `qcow2`, `gzip`.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::names::{Group, Names};
 use super::probe::{self, Found, Reader, Subject};
 use super::waiting::{Due, Member, Waiting};
-use super::{Assembly, Content, Node, Registries};
+use super::{Assembly, Content, Node, Registries, absent};
 use crate::error::{Error, Result};
 use crate::format::{Context, Disk, Header, Partition, Set, Volume};
 use crate::source::SharedSource;
@@ -335,13 +335,17 @@ impl Worklist<'_> {
         };
         self.name_set(&members, &set);
         let index = self.sets.len();
-        self.sets.push(Assembly {
+        let assembly = Assembly {
             format: reader.name(),
             set,
             members: names,
             expected,
             content: not_examined(),
-        });
+        };
+        if let Some(line) = absent::line(&assembly, &found) {
+            context.notices.add(line);
+        }
+        self.sets.push(assembly);
         let content = self.settle(found, Home::Set(index), None);
         if let Some(assembly) = self.sets.get_mut(index) {
             assembly.content = content;

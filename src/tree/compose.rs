@@ -6,7 +6,7 @@ use super::top::Top;
 use super::{Layout, Options, select};
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::{FileSystem, Inode, Request};
-use crate::stack::{Content, Node, Stack};
+use crate::stack::{Assembly, Content, Node, Stack};
 
 /// A file system in the tree.
 pub(super) struct Volume {
@@ -108,22 +108,39 @@ pub(super) fn compose_volumes(stack: &Stack, options: &Options) -> (Vec<Volume>,
             (false, false) => {}
         }
     }
+    let uuids = stack.volume_uuids();
+    // A member may have the UUID of what it is a member of, which is looked for first.
+    links.sort_by_key(|(node, _)| matches!(node.content, Content::Member { .. }));
     for (node, path) in links {
-        add_links(&mut top, stack, node, &path);
+        let own = uuids.get(node.name.as_str()).copied();
+        add_links(&mut top, stack, (node, own), &path);
+    }
+    for set in &stack.sets {
+        if let Some(directory) = directory_of(set) {
+            top.add_link("by-uuid", set.set.as_bytes(), directory);
+        }
     }
     (volumes, top)
 }
 
-fn add_links(top: &mut Top, stack: &Stack, node: &Node, path: &str) {
+/// The directory that has the volumes of a set, and nothing else.
+fn directory_of(set: &Assembly) -> Option<&str> {
+    let mut names = set.content.children().iter().map(|node| &node.name);
+    Some(names.next()?.split_once('/')?.0)
+}
+
+fn add_links(top: &mut Top, stack: &Stack, (node, own): (&Node, Option<&str>), path: &str) {
     let described = select::description(stack, node);
     let partition = node.partition.as_ref();
     let label = described.and_then(|it| it.label.as_deref());
     let uuid = described.and_then(|it| it.uuid.as_deref());
+    let own = own.filter(|own| Some(*own) != uuid);
     let part_label = partition.and_then(|it| it.label.as_deref());
     let part_uuid = partition.and_then(|it| it.uuid.as_deref());
     let links = [
         ("by-label", label),
         ("by-uuid", uuid.map(str::as_bytes)),
+        ("by-uuid", own.map(str::as_bytes)),
         ("by-partlabel", part_label.map(str::as_bytes)),
         ("by-partuuid", part_uuid.map(str::as_bytes)),
     ];

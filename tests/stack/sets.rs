@@ -98,7 +98,7 @@ fn stray(id: u8, data: u8) -> Vec<u8> {
 }
 
 /// A disk with an MBR and `parts` one behind the other from sector 1 on.
-fn mbr(parts: &[Vec<u8>]) -> Vec<u8> {
+pub fn mbr(parts: &[Vec<u8>]) -> Vec<u8> {
     let mut disk = vec![0; 512];
     disk[510..].copy_from_slice(&[0x55, 0xaa]);
     for (index, part) in parts.iter().enumerate() {
