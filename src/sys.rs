@@ -3,10 +3,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+pub use self::attempts::{Attempt, attempts};
 pub use self::locked::LockedPages;
 
+mod attempts;
 mod locked;
 
 /// Closes every descriptor from `first` on that the process was started with. For the first thing
@@ -37,15 +40,29 @@ pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Makes all threads started from now on allocate from one heap. glibc gives each its own, reserving
-/// 64 MiB of address space; where a limit forbids that, it maps every allocation by itself, which
-/// takes pages for bytes. Other C libraries have one anyway.
-pub fn share_one_heap() {
+/// Makes all threads started from now on allocate from `count` heaps at the most. glibc gives each its
+/// own, reserving 64 MiB of address space; where a limit forbids that, it maps every allocation by
+/// itself, which takes pages for bytes. Other C libraries have one anyway.
+pub fn share_heaps(count: i32) {
     // SAFETY: mallopt(3) takes two integers; this is one of its documented settings.
     #[cfg(target_env = "gnu")]
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_ARENA_MAX, count);
     }
+}
+
+static PROCESSORS: OnceLock<usize> = OnceLock::new();
+
+/// What [`processors`] says from now on, unless it was asked before.
+pub fn set_processors(count: usize) {
+    let _ = PROCESSORS.set(count); // It was asked before.
+}
+
+/// How many threads can run at a time, as it was when first asked: the standard library reads files
+/// of the host for it, which a confined process cannot.
+#[must_use]
+pub fn processors() -> usize {
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Which locks [`is_locked`] looks for.

@@ -22,7 +22,7 @@ fn demo(scratch: &Scratch) -> PathBuf {
 }
 
 /// The image in which the format `name` is to be found.
-fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
+pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     match name {
         "raw" | "gpt" | "ext4" => Some(demo(scratch)),
         "erofs" => {

@@ -40,6 +40,9 @@ _imgmount() {
             imgmount,run)
                 cmd="imgmount__subcmd__run"
                 ;;
+            imgmount,self-test)
+                cmd="imgmount__subcmd__self__subcmd__test"
+                ;;
             imgmount,tar)
                 cmd="imgmount__subcmd__tar"
                 ;;
@@ -53,7 +56,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount"
+            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount self-test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,7 +198,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -333,7 +336,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,7 +462,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-o -v -h --force --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-o -v -h --force --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -585,7 +588,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -727,7 +730,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -853,7 +856,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,7 +994,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1129,7 +1132,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1266,8 +1269,22 @@ _imgmount() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        imgmount__subcmd__self__subcmd__test)
+            opts="-h --no-sandbox --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         imgmount__subcmd__tar)
-            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --verbose --help"
+            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= v/verbose completions= manual h/help V/version
+    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= require-sandbox no-sandbox v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -55,6 +55,8 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -l ignore-checksums -d '
 complete -c imgmount -n "__fish_imgmount_needs_command" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_needs_command" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_needs_command" -l manual -d 'Write the manual page imgmount(1) to standard output'
 complete -c imgmount -n "__fish_imgmount_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -69,6 +71,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -a "tar" -d 'Write files
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "check" -d 'Read everything and report what is damaged'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
+complete -c imgmount -n "__fish_imgmount_needs_command" -a "self-test" -d 'Try what the process that parses images must not be able to do'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
@@ -97,6 +100,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ignore-check
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
@@ -122,6 +127,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l ignore-checks
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
@@ -155,6 +162,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l ignore-checksum
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
@@ -184,6 +193,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l ignore-checksu
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l preserve -d 'Keep set-uid and set-gid bits, device nodes and file capabilities too' -r -f -a "all\t'Everything, also what gives rights on this machine'"
@@ -214,6 +225,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l ignore-checksum
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
@@ -239,6 +252,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l ignore-che
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
@@ -269,6 +284,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l ignore-checksu
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'Take it for this format, whatever else it may look like: raw, qcow2, gpt, ext4; and what it holds for the next: gzip,raw' -r
@@ -294,6 +311,8 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l ignore-check
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
@@ -323,8 +342,12 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l ignore-checksu
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-replay -d 'Show the disk as it lies, without what is in its journal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-ask -d 'Never ask for a passphrase at the terminal'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l strict -d 'Fail where something stays locked'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l require-sandbox -d 'Refuse to go on where this system does not have all of the sandbox'
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l no-sandbox -d 'Parse the image without the sandbox'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -s h -l help -d 'Print help'
 complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s l -l lazy -d 'Also where files on it are in use: it goes from sight now, for good when they are closed'
 complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s v -l verbose -d 'Say more on standard error; twice: still more'
 complete -c imgmount -n "__fish_imgmount_using_subcommand umount" -s h -l help -d 'Print help'
+complete -c imgmount -n "__fish_imgmount_using_subcommand self-test" -l no-sandbox -d 'Without the sandbox, for comparison'
+complete -c imgmount -n "__fish_imgmount_using_subcommand self-test" -s h -l help -d 'Print help'

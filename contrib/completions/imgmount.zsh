@@ -44,6 +44,8 @@ _imgmount() {
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '--manual[Write the manual page imgmount(1) to standard output]' \
@@ -92,6 +94,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -125,6 +129,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -165,6 +171,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -201,6 +209,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -238,6 +248,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help (see more with '\''--help'\'')]' \
@@ -271,6 +283,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -308,6 +322,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -341,6 +357,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -376,6 +394,8 @@ _arguments "${_arguments_options[@]}" : \
 '--no-replay[Show the disk as it lies, without what is in its journal]' \
 '--no-ask[Never ask for a passphrase at the terminal]' \
 '--strict[Fail where something stays locked]' \
+'--require-sandbox[Refuse to go on where this system does not have all of the sandbox]' \
+'(--require-sandbox)--no-sandbox[Parse the image without the sandbox]' \
 '*-v[Say more on standard error; twice\: still more]' \
 '*--verbose[Say more on standard error; twice\: still more]' \
 '-h[Print help]' \
@@ -393,6 +413,13 @@ _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
 '--help[Print help]' \
 ':mountpoint -- Where it is mounted:_files -/' \
+&& ret=0
+;;
+(self-test)
+_arguments "${_arguments_options[@]}" : \
+'--no-sandbox[Without the sandbox, for comparison]' \
+'-h[Print help]' \
+'--help[Print help]' \
 && ret=0
 ;;
         esac
@@ -413,6 +440,7 @@ _imgmount_commands() {
 'check:Read everything and report what is damaged' \
 'run:Mount, run a command, unmount' \
 'umount:Unmount' \
+'self-test:Try what the process that parses images must not be able to do' \
     )
     _describe -t commands 'imgmount commands' commands "$@"
 }
@@ -455,6 +483,11 @@ _imgmount__subcmd__mount_commands() {
 _imgmount__subcmd__run_commands() {
     local commands; commands=()
     _describe -t commands 'imgmount run commands' commands "$@"
+}
+(( $+functions[_imgmount__subcmd__self-test_commands] )) ||
+_imgmount__subcmd__self-test_commands() {
+    local commands; commands=()
+    _describe -t commands 'imgmount self-test commands' commands "$@"
 }
 (( $+functions[_imgmount__subcmd__tar_commands] )) ||
 _imgmount__subcmd__tar_commands() {

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::size;
 use crate::format;
 use crate::service::open;
+use crate::service::sandbox::Wanted;
 use crate::tree;
 
 /// Show what is inside a disk image as files, without root
@@ -76,6 +77,9 @@ pub enum Verb {
     Run(Run),
     /// Unmount
     Umount(Umount),
+    /// Try what the process that parses images must not be able to do
+    #[command(hide = true)]
+    SelfTest(SelfTest),
 }
 
 /// `imgmount [mount] IMAGE [MOUNTPOINT]`.
@@ -178,6 +182,12 @@ pub struct Opening {
         help_heading = "Opening the image"
     )]
     pub options: Vec<OsString>,
+    /// Refuse to go on where this system does not have all of the sandbox
+    #[arg(long, help_heading = "General")]
+    pub require_sandbox: bool,
+    /// Parse the image without the sandbox
+    #[arg(long, conflicts_with = "require_sandbox", help_heading = "General")]
+    pub no_sandbox: bool,
     /// Say more on standard error; twice: still more
     #[arg(short, long, action = ArgAction::Count, help_heading = "General")]
     pub verbose: u8,
@@ -355,12 +365,20 @@ pub struct Umount {
     pub verbose: u8,
 }
 
+/// `imgmount self-test`.
+#[derive(Args, Debug)]
+pub struct SelfTest {
+    /// Without the sandbox, for comparison
+    #[arg(long)]
+    pub no_sandbox: bool,
+}
+
 impl Arguments {
     /// How often `-v` was given.
     #[must_use]
     pub fn verbosity(&self) -> u8 {
         match &self.verb {
-            None => 0,
+            None | Some(Verb::SelfTest(_)) => 0,
             Some(Verb::Umount(umount)) => umount.verbose,
             Some(
                 Verb::Mount(Mount { opening, .. })
@@ -378,7 +396,7 @@ impl Arguments {
 
     fn opening(&mut self) -> Option<&mut Opening> {
         match &mut self.verb {
-            None | Some(Verb::Umount(_)) => None,
+            None | Some(Verb::Umount(_) | Verb::SelfTest(_)) => None,
             Some(
                 Verb::Mount(Mount { opening, .. })
                 | Verb::Info(Info { opening, .. })
@@ -419,6 +437,11 @@ impl Opening {
             allow_files: self.allow_files.clone(),
             with: self.with.clone(),
             keys: self.unlocking.options(),
+            sandbox: match (self.no_sandbox, self.require_sandbox) {
+                (true, _) => Wanted::Off,
+                (false, true) => Wanted::Required,
+                (false, false) => Wanted::Usual,
+            },
             no_index: self.no_index,
             typed: self.typed.clone(),
         }

@@ -17,6 +17,7 @@ mod mount;
 mod open;
 mod output;
 mod progress;
+mod self_test;
 mod size;
 mod tar;
 #[cfg(test)]
@@ -61,6 +62,7 @@ fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         Some(Verb::Check(arguments)) => check::run(arguments),
         Some(Verb::Run(arguments)) => mount::run(arguments),
         Some(Verb::Umount(arguments)) => mount::umount(arguments),
+        Some(Verb::SelfTest(arguments)) => self_test::run(arguments),
         None => print(arguments),
     }
 }

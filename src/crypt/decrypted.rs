@@ -1,6 +1,6 @@
 //! A source that decrypts what it reads.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::SectorCipher;
@@ -58,7 +58,7 @@ impl Decrypted {
         if buf.len() < SPLIT {
             return self.read_share(buf, offset);
         }
-        let threads = processors().min(buf.len() / SHARE);
+        let threads = crate::sys::processors().min(buf.len() / SHARE);
         let shares = (offset..).step_by(SHARE).zip(buf.chunks_mut(SHARE));
         let shares = Mutex::new(shares);
         let failed = Mutex::new(None);
@@ -147,8 +147,4 @@ fn next<I: Iterator>(shared: &Mutex<I>) -> Option<I::Item> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -1,6 +1,7 @@
 //! What the kernel's requests are answered, in fuser's types but without its replies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::{Errno, FileAttr};
@@ -22,7 +23,13 @@ pub(super) struct Answers {
     options: Options,
     reported: Reported,
     panics: AtomicU64,
+    /// What is done at the first request.
+    begin: Begin,
+    begun: Once,
 }
+
+/// Something to be done when the first request comes, once every thread is at its place.
+pub(super) type Begin = Box<dyn Fn() + Send + Sync>;
 
 /// Where lseek(2) goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +45,14 @@ pub(super) enum Seek {
 pub(super) type Take<'a> = dyn FnMut(&FileAttr, &[u8], u64) -> bool + 'a;
 
 impl Answers {
-    pub(super) fn new(tree: Tree, options: Options) -> Self {
+    pub(super) fn new(tree: Tree, options: Options, begin: Begin) -> Self {
         Self {
             tree,
             options,
             reported: Reported::default(),
             panics: AtomicU64::new(0),
+            begin,
+            begun: Once::new(),
         }
     }
 
@@ -60,6 +69,7 @@ impl Answers {
     /// Runs `work` for the user `uid`. A panic, which is a bug of ours that an image has found,
     /// costs this one request.
     pub(super) fn guard<T>(&self, uid: u32, work: impl FnOnce(&Request) -> Answer<T>) -> Answer<T> {
+        self.begun.call_once(|| (self.begin)());
         let request = Request::new(uid);
         // Whatever the panic left half done is behind locks that are whole or caches that refill.
         catch_unwind(AssertUnwindSafe(|| work(&request))).unwrap_or_else(|_| {

@@ -46,7 +46,8 @@ pub struct Threads {
 }
 
 /// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, until it is unmounted.
-/// Calls `ready` when the kernel and this program have agreed on the protocol.
+/// Calls `ready` when the kernel and this program have agreed on the protocol, and `begin` when the
+/// first request comes: nothing more is opened by then.
 ///
 /// # Errors
 /// `Io` where the kernel ends the connection in another way than by an unmount.
@@ -56,11 +57,16 @@ pub fn serve(
     options: &Options,
     threads: Threads,
     ready: impl FnOnce() -> Result<()>,
+    begin: impl Fn() + Send + Sync + 'static,
 ) -> Result<()> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads.count.max(1));
     config.clone_fd = threads.own_descriptors;
-    let shell = shell::Shell::new(answers::Answers::new(tree, options.clone()));
+    let shell = shell::Shell::new(answers::Answers::new(
+        tree,
+        options.clone(),
+        Box::new(begin),
+    ));
     // The kernel enforces who may use the mount. fuser's own check would compare with the user of
     // this process, which need not be the one who mounts.
     let session = fuser::Session::from_fd(shell, device, fuser::SessionACL::All, config)

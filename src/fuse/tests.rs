@@ -168,7 +168,10 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
         sets: Vec::new(),
     };
     let tree = Tree::compose(Arc::new(stack), &tree::Options::default()).unwrap();
-    (Answers::new(tree, Options::default()), reads)
+    (
+        Answers::new(tree, Options::default(), Box::new(|| ())),
+        reads,
+    )
 }
 
 fn number<T>(answer: Answer<T>) -> i32 {

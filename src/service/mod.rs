@@ -31,6 +31,7 @@ pub mod open;
 pub mod options;
 mod process;
 mod run;
+pub mod sandbox;
 mod stored;
 mod supervisor;
 mod system_log;

@@ -9,7 +9,7 @@ use super::channel::Channel;
 use super::failure::Failure;
 use super::keys::Handed;
 use super::process::{self, Log, SUPERVISOR, same_program};
-pub use super::run::run;
+pub use super::run::{run, self_test};
 use super::supervisor::Supervisor;
 pub use super::unmount::unmount;
 use super::wire::{self, Outcome};
@@ -44,6 +44,8 @@ pub struct Request {
     pub foreground: bool,
     /// What the worker logs, as in `RUST_LOG`.
     pub log: String,
+    /// The worker tries what it must not be able to do.
+    pub self_test: bool,
 }
 
 impl Request {
@@ -61,6 +63,7 @@ impl Request {
             read_write_asked: false,
             foreground: false,
             log: "warn".to_owned(),
+            self_test: false,
         }
     }
 }

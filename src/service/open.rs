@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::{Beside, Policy};
+use super::sandbox::Wanted;
 use super::stored::{self, Kept, Store};
 use super::watched::{Tell, Watched};
 use super::{image_file, keys, memory, neighbours, wire};
@@ -42,6 +43,8 @@ pub struct Options {
     pub with: Vec<PathBuf>,
     /// The keys of what is encrypted in it.
     pub keys: keys::Options,
+    /// How the process that parses is kept from anything else.
+    pub sandbox: Wanted,
     /// Neither use nor keep an index in the user's cache directory.
     pub no_index: bool,
     /// The command that the user typed, for a refusal to say it with what is missing.
@@ -67,6 +70,7 @@ impl Default for Options {
             allow_files: Vec::new(),
             with: Vec::new(),
             keys: keys::Options::default(),
+            sandbox: Wanted::default(),
             no_index: false,
             typed: Typed::default(),
         }

@@ -17,6 +17,7 @@ use super::keys::Handed;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::Log;
+use super::sandbox::{Attempt, Wanted};
 use super::shown;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
@@ -52,6 +53,34 @@ pub fn run(
     };
     supervisor.end()?;
     Ok(exit_code(status?))
+}
+
+/// Mounts an image of zeros, whose worker tries what it must not be able to do once it serves.
+///
+/// # Errors
+/// As [`super::mount::mount`].
+pub fn self_test(sandbox: Wanted) -> Result<Vec<Attempt>, Failure> {
+    let directory = private_directory()?;
+    let image = directory.join("image");
+    let made = std::fs::write(&image, [0; 4096]).map_err(|error| cannot_make(&error));
+    let point = directory.join("mount");
+    let made = made.and_then(|()| {
+        let made = DirBuilder::new().mode(0o700).create(&point);
+        made.map_err(|error| cannot_make(&error))
+    });
+    let tried = made.and_then(|()| {
+        let mut request = Request::new(&image);
+        request.self_test = true;
+        request.open.sandbox = sandbox;
+        request.open.keys.no_ask = true;
+        let point = MountPoint::made(point);
+        let mut supervisor = Supervisor::start(&request, Some(point), None, Handed::default())?;
+        let tried = supervisor.attempts();
+        supervisor.end()?;
+        Ok(tried?)
+    });
+    let _ = std::fs::remove_dir_all(&directory); // What is left of it is in the way of nobody.
+    tried
 }
 
 /// Waits for the command's end, and hands on the signals that are for both.

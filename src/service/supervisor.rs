@@ -3,32 +3,31 @@
 //! Whoever dies: without the worker the mount goes; without the supervisor the worker serves on
 //! until somebody unmounts; without both, the next imgmount at that place clears what is left.
 
+mod ending;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use self::ending::{Ending, Mount, PATIENCE};
 use super::answers::Answers;
-use super::attach::{self, Attached, Detached, How};
+use super::attach::{self, How};
 use super::channel::Channel;
 use super::failure::Failure;
 use super::keys::{self, Handed};
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::{self, Log, Worker};
+use super::sandbox::Attempt;
 use super::wire::{Outcome, Report, Serve, Task};
 use super::{image_file, mountinfo, open, shown};
 use crate::error::{Error, Kind, ResultExt};
 use crate::filesystem::Timestamp;
 use crate::sys;
-
-/// How long files may stay in use after a signal asked for the end.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is tried again meanwhile.
-const BETWEEN: Duration = Duration::from_millis(50);
 
 /// The signals that end a mount.
 pub(super) const ENDING: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
@@ -40,14 +39,10 @@ pub(super) struct Supervisor {
     answers: Answers,
     /// What the worker said that is no question; nothing follows it until somebody has heard it.
     said: Option<Result<Report, Error>>,
+    /// What it has tried, where that was asked for.
+    tried: Option<Vec<Attempt>>,
     signals: File,
     mounted: Mounted,
-}
-
-/// The mount itself and the directory that was made for it.
-struct Mount {
-    attached: Option<Attached>,
-    point: MountPoint,
 }
 
 /// What happened.
@@ -111,6 +106,7 @@ impl Supervisor {
             worker,
             answers,
             said: None,
+            tried: None,
             signals,
         };
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
@@ -169,6 +165,25 @@ impl Supervisor {
         found.map(|_| ()).map_err(|error| unusable(&error))
     }
 
+    /// What the worker has tried, once it says so.
+    ///
+    /// # Errors
+    /// `Io` where it ends before.
+    pub(super) fn attempts(&mut self) -> Result<Vec<Attempt>, Error> {
+        loop {
+            if let Some(attempts) = self.tried.take() {
+                return Ok(attempts);
+            }
+            let happened = self.wait(None, None, Log::Show)?;
+            if let Some(said) = self.said.take() {
+                said?;
+            }
+            if happened.signal.is_some() {
+                return Err(interrupted());
+            }
+        }
+    }
+
     /// What the user is told.
     pub(super) fn mounted(&self) -> &Mounted {
         &self.mounted
@@ -199,6 +214,10 @@ impl Supervisor {
                     true => Err(interrupted()),
                     false => Ok(()),
                 }
+            }
+            Ok(Report::Tried(attempts)) => {
+                self.tried = Some(attempts);
+                Ok(())
             }
             said => {
                 self.said = Some(said);
@@ -301,75 +320,6 @@ impl Supervisor {
     }
 }
 
-/// How far an end that was asked for has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    NotAsked,
-    /// Files may be in use until then.
-    Asked(Option<Instant>),
-    /// It is unmounted; the worker serves whoever still has files open.
-    Detached,
-    /// It was asked for once too often to wait for them.
-    Killed,
-}
-
-impl Ending {
-    /// The next step on a signal.
-    fn hurried(self) -> Self {
-        match self {
-            Self::NotAsked => Self::Asked(Instant::now().checked_add(PATIENCE)),
-            Self::Asked(_) => Self::Asked(Some(Instant::now())),
-            Self::Detached | Self::Killed => Self::Killed,
-        }
-    }
-
-    /// Tries to unmount, if that was asked for; gives the time of the next attempt.
-    fn next_try(&mut self, mount: &mut Mount) -> Result<Option<Instant>, Failure> {
-        let Self::Asked(until) = *self else {
-            return Ok(None);
-        };
-        let lazy = until.is_none_or(|until| Instant::now() >= until);
-        if mount.detach(lazy)? == Detached::Done {
-            if lazy {
-                log::warn!("{} was in use", shown(mount.point.path()));
-            }
-            *self = Self::Detached;
-            return Ok(None);
-        }
-        if lazy {
-            // Another mount covers ours, which goes with the worker.
-            *self = Self::Detached;
-            return Ok(None);
-        }
-        Ok(Instant::now().checked_add(BETWEEN))
-    }
-}
-
-impl Mount {
-    fn detach(&mut self, lazy: bool) -> Result<Detached, Failure> {
-        let Some(attached) = &self.attached else {
-            return Ok(Detached::Done);
-        };
-        let detached = attached.detach(lazy)?;
-        if detached == Detached::Done {
-            self.attached = None;
-            self.point.remove();
-        }
-        Ok(detached)
-    }
-
-    /// Takes away what is left once the worker is gone.
-    fn clear(&mut self) {
-        let Some(attached) = self.attached.take() else {
-            return;
-        };
-        if let Err(failure) = attached.clear() {
-            log::warn!("{failure}");
-        }
-        self.point.remove();
-    }
-}
-
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.worker.kill();
@@ -401,7 +351,7 @@ fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(),
 fn task(request: &Request, image: &File) -> Task {
     /// More would wait for each other's blocks.
     const MOST_THREADS: usize = 4;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = sys::processors();
     let mut tree = request.tree.clone();
     tree.owner = (
         rustix::process::geteuid().as_raw(),
@@ -440,6 +390,8 @@ fn task(request: &Request, image: &File) -> Task {
         fuse: request.fuse.clone(),
         // One for a request that takes long, and one beside it.
         threads: cores.clamp(2, MOST_THREADS),
+        processors: cores,
+        self_test: request.self_test,
         log: request.log.clone(),
     }
 }

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::keys::Form;
 use super::mount::Mounted;
 use super::open;
+use super::sandbox::Attempt;
 use super::stored::LayerKey;
 use crate::error::Error;
 use crate::{fuse, tree};
@@ -25,6 +26,10 @@ pub(super) struct Task {
     pub(super) tree: tree::Options,
     pub(super) fuse: fuse::Options,
     pub(super) threads: usize,
+    /// How many processors there are.
+    pub(super) processors: usize,
+    /// Try at the first request what must not be possible.
+    pub(super) self_test: bool,
     /// What to log, as in `RUST_LOG`.
     pub(super) log: String,
 }
@@ -42,6 +47,8 @@ pub(super) enum Report {
     Refused(Error),
     /// The kernel and the worker have agreed: the tree can be used.
     Serving,
+    /// What it has tried.
+    Tried(Vec<Attempt>),
     /// It waits for an [`Answer`], at any time.
     Asks(Question),
 }

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::asking::{Asked, Beside, Kept, Supervisor};
 use super::channel::Channel;
+use super::sandbox::{self, Attempt, Wanted};
 use super::wire::{Report, Task};
 use super::{memory, open};
 use crate::error::{Error, Result};
@@ -16,30 +17,50 @@ use crate::format::Notices;
 use crate::tree::Tree;
 use crate::{fuse, sys};
 
+/// Bytes of addresses that a worker may use besides its cache.
+const MEMORY: u64 = 1 << 30;
+
+/// How many heaps its threads share.
+const HEAPS: i32 = 4;
+
 /// The worker's whole life.
 ///
 /// # Errors
 /// What it has reported to the supervisor already.
 pub(super) fn work() -> Result<()> {
+    let parent = rustix::process::getppid();
+    let parent = parent.map_or(1, |it| it.as_raw_nonzero().get());
     renounce()?;
-    if memory::is_address_space_limited() {
-        sys::share_one_heap();
-    }
+    // The heaps of glibc take addresses, of which there are only so many.
+    sys::share_heaps(if memory::is_address_space_limited() {
+        1
+    } else {
+        HEAPS
+    });
     let channel = Channel::inherited()?;
     let (task, image) = channel.expect::<Task>()?;
     start_log(&task.log);
     let image = image.ok_or_else(|| Error::invalid("no image came with the task"))?;
-    // Here, before the first byte of the image is read and while this is the only thread, is the
-    // place of the sandbox: Landlock and the system call filter. What comes later needs no more
-    // than reading the image, the socket, and opening /dev/fuse again for each thread.
     let supervisor = Arc::new(Supervisor::new(channel));
-    let (tree, notices) = match parse(&task, image, &supervisor) {
+    // Before the first byte of the image is read, and while this is the only thread.
+    if let Err(error) = confine(&task) {
+        supervisor.tell(&Report::Refused(error.clone()))?;
+        return Err(error);
+    }
+    let (tree, mut notices) = match parse(&task, image, &supervisor) {
         Ok(parsed) => parsed,
         Err(error) => {
             supervisor.tell(&Report::Refused(shortened(&error)))?;
             return Err(error);
         }
     };
+    match task.open.sandbox {
+        Wanted::Off => notices.insert(0, "parsed without the sandbox: --no-sandbox".to_owned()),
+        Wanted::Usual | Wanted::Required => {
+            // No key is made any more.
+            let _ = sandbox::limit_memory(MEMORY.saturating_add(task.open.cache_size));
+        }
+    }
     supervisor.tell(&Report::Opened { notices })?;
     let Some(device) = supervisor.device()? else {
         return Ok(()); // The supervisor could not mount.
@@ -50,8 +71,35 @@ pub(super) fn work() -> Result<()> {
         own_descriptors: options.read(true).write(true).open("/dev/fuse").is_ok(),
     };
     let ready = || supervisor.tell(&Report::Serving);
-    let served = fuse::serve(tree, device, &task.fuse, threads, ready);
+    let wanted = task.open.sandbox;
+    let (teller, self_test) = (supervisor.clone(), task.self_test);
+    let begin = move || {
+        if let Err(error) = sandbox::narrow(wanted) {
+            log::error!("{error}");
+            if wanted == Wanted::Required {
+                std::process::exit(1);
+            }
+        }
+        if self_test {
+            // Where nobody listens any more nobody wants to know.
+            let _ = teller.tell(&Report::Tried(Attempt::all(parent)));
+        }
+    };
+    let served = fuse::serve(tree, device, &task.fuse, threads, ready, begin);
     served.inspect_err(|error| log::error!("{error}"))
+}
+
+/// Gives up what a parser of images could do besides.
+fn confine(task: &Task) -> Result<()> {
+    sys::set_processors(task.processors);
+    let open = &task.open;
+    let keys = open.format.kdf_limit.memory;
+    let memory = MEMORY.saturating_add(open.cache_size);
+    let confined = sandbox::confine(open.sandbox, memory.saturating_add(keys))?;
+    if open.sandbox != Wanted::Off {
+        log::info!("{}", confined.line());
+    }
+    Ok(())
 }
 
 /// Gives up what a parser has no use for.

@@ -38,7 +38,7 @@ pub(super) fn pool() -> Option<&'static Pool> {
 }
 
 fn start() -> Option<Pool> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = crate::sys::processors();
     if processors < 2 {
         return None;
     }

@@ -8,6 +8,7 @@ mod limits;
 mod load;
 mod options;
 mod refused;
+mod sandbox;
 mod second_files;
 mod serving;
 

@@ -52,7 +52,7 @@ pub(super) fn measure(source: &SharedSource, listener: &dyn Listener) -> Result<
         stop: AtomicBool::new(false),
         passed: AtomicU64::new(0),
     };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = crate::sys::processors();
     std::thread::scope(|scope| {
         for _ in 1..threads {
             let worker = std::thread::Builder::new();

@@ -1,0 +1,197 @@
+//! The filter of system calls: a list of what a worker needs, with the arguments that it needs them
+//! with; all else fails.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, apply_filter, apply_filter_all_threads, sock_filter,
+};
+
+use super::{Held, Wanted};
+
+/// What works on descriptors that are open already, on this process's own memory and threads, and
+/// on time.
+const FREE: &[c_long] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_mlock,
+    libc::SYS_munlock,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getrandom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_ppoll,
+    libc::SYS_set_robust_list,
+    libc::SYS_rseq,
+    libc::SYS_membarrier,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+];
+
+/// What C libraries try first, and do without where the kernel does not know it: their arguments
+/// lie in memory, where no filter sees them, or name a file.
+const UNKNOWN: &[c_long] = &[libc::SYS_clone3, libc::SYS_statx];
+
+/// What only the first stage has: opening `/dev/fuse`, which Landlock leaves, making one more of the
+/// mount's descriptor, lowering a limit, and the second stage.
+const FIRST_ONLY: &[c_long] = &[
+    libc::SYS_openat,
+    libc::SYS_ioctl,
+    libc::SYS_prlimit64,
+    libc::SYS_seccomp,
+    #[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+    libc::SYS_open,
+];
+
+/// `FUSE_DEV_IOC_CLONE` (include/uapi/linux/fuse.h).
+const CLONE_DEVICE: u64 = 0x8004_e500;
+
+/// `PR_SET_VMA`, by which C libraries name their memory (include/uapi/linux/prctl.h).
+const NAME_MEMORY: u64 = 0x5356_4d41;
+
+/// The first stage, for a process of one thread.
+///
+/// # Errors
+/// Where this kernel, or this machine, has no filters.
+pub(super) fn first(wanted: Wanted) -> Held {
+    // Where two filters differ the stricter one counts.
+    apply(&no_other_numbers())?;
+    apply(&program(
+        numbers(UNKNOWN),
+        SeccompAction::Allow,
+        SeccompAction::Errno(number(libc::ENOSYS)),
+    )?)?;
+    apply(&program(allowed(), refusal(wanted), SeccompAction::Allow)?)?;
+    Ok("system call filter".to_owned())
+}
+
+/// The second stage, for all threads.
+///
+/// # Errors
+/// Where the kernel refuses it.
+pub(super) fn second(wanted: Wanted) -> Result<(), String> {
+    let filter = program(numbers(FIRST_ONLY), SeccompAction::Allow, refusal(wanted))?;
+    apply_filter_all_threads(&filter).map_err(|error| error.to_string())
+}
+
+fn refusal(wanted: Wanted) -> SeccompAction {
+    match wanted {
+        Wanted::Required => SeccompAction::KillProcess,
+        Wanted::Usual | Wanted::Off => SeccompAction::Errno(number(libc::EPERM)),
+    }
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn numbers(list: &[c_long]) -> Rules {
+    list.iter().map(|call| (*call, Vec::new())).collect()
+}
+
+/// Everything of the first stage, with the arguments that count.
+fn allowed() -> Rules {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let own = u64::from(own.unsigned_abs());
+    let mut rules = numbers(FREE);
+    rules.extend(numbers(UNKNOWN));
+    rules.extend(numbers(FIRST_ONLY));
+    let mut only = |call: c_long, alternatives: &[(u8, SeccompCmpOp, u64)]| {
+        let rule = |(argument, operation, value): &(u8, SeccompCmpOp, u64)| {
+            let condition = SeccompCondition::new(
+                *argument,
+                SeccompCmpArgLen::Dword,
+                operation.clone(),
+                *value,
+            );
+            SeccompRule::new(vec![condition.ok()?]).ok()
+        };
+        rules.insert(call, alternatives.iter().filter_map(rule).collect());
+    };
+    let is = |argument, value| (argument, SeccompCmpOp::Eq, value);
+    let has = |argument, mask, value| (argument, SeccompCmpOp::MaskedEq(mask), value);
+    let bits = |flags: i32| u64::from(flags.unsigned_abs());
+    only(libc::SYS_mmap, &[has(2, bits(libc::PROT_EXEC), 0)]);
+    only(libc::SYS_mprotect, &[has(2, bits(libc::PROT_EXEC), 0)]);
+    let thread = bits(libc::CLONE_THREAD);
+    only(libc::SYS_clone, &[has(0, thread, thread)]);
+    // How C libraries look at an open file.
+    only(libc::SYS_newfstatat, &[is(3, bits(libc::AT_EMPTY_PATH))]);
+    only(libc::SYS_tgkill, &[is(0, own)]);
+    only(libc::SYS_ioctl, &[is(1, CLONE_DEVICE)]);
+    only(libc::SYS_prlimit64, &[is(0, 0)]);
+    let (name, privileges) = (bits(libc::PR_SET_NAME), bits(libc::PR_SET_NO_NEW_PRIVS));
+    only(
+        libc::SYS_prctl,
+        &[is(0, name), is(0, NAME_MEMORY), is(0, privileges)],
+    );
+    let commands = [libc::F_GETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC];
+    only(libc::SYS_fcntl, &commands.map(|it| is(1, bits(it))));
+    rules
+}
+
+fn program(
+    rules: Rules,
+    otherwise: SeccompAction,
+    then: SeccompAction,
+) -> Result<BpfProgram, String> {
+    let machine = std::env::consts::ARCH.try_into();
+    let machine = machine.map_err(|_| format!("none for {}", std::env::consts::ARCH))?;
+    SeccompFilter::new(rules, otherwise, then, machine)
+        .and_then(BpfProgram::try_from)
+        .map_err(|error| error.to_string())
+}
+
+/// Ends a process that calls the kernel by the numbers of x32. (Those of 32-bit programs are
+/// another machine's, which every filter ends.)
+fn no_other_numbers() -> BpfProgram {
+    const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+    const JUMP_AT_LEAST: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
+    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+    const X32: u32 = 0x4000_0000; // __X32_SYSCALL_BIT
+    let step = |code, jt, k| sock_filter { code, jt, jf: 0, k };
+    vec![
+        step(LOAD, 0, 0),
+        step(JUMP_AT_LEAST, 1, X32),
+        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+        step(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS),
+    ]
+}
+
+fn apply(filter: &BpfProgram) -> Result<(), String> {
+    apply_filter(filter).map_err(|error| error.to_string())
+}
+
+fn number(errno: i32) -> u32 {
+    errno.unsigned_abs()
+}

@@ -1,0 +1,104 @@
+//! What the process that parses images can do: nothing else.
+
+use super::{Place, SOON, code_and_words, everybody};
+use crate::support::images::Scratch;
+
+/// Everything that is asked of a mount, of every file in it.
+const EVERYTHING: &str = "cd $IMGMOUNT && ls -laR . > /dev/null
+    find . -type f -size -8M -print0 | xargs -0 -r cat > /dev/null
+    find . -type l -print0 | xargs -0 -r readlink > /dev/null
+    getfattr -h -R -d -m - . > /dev/null
+    stat -f . > /dev/null
+    dd if=disk.img of=/dev/null bs=1M count=64 conv=sparse status=none";
+
+#[test]
+fn a_worker_that_serves_a_mount_can_do_nothing_else() {
+    need!(fuse);
+    for who in everybody() {
+        let place = Place::new(who);
+        let words = place.imgmount().arg("self-test").text();
+        let lines: Vec<&str> = words.lines().collect();
+        let refused = lines
+            .iter()
+            .filter(|line| line.contains(" refused ("))
+            .count();
+        assert!(refused > 20 && refused + 1 == lines.len(), "{words}");
+        let output = place.imgmount().words("self-test --no-sandbox").output();
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(
+            words.contains("open a file                NOT REFUSED"),
+            "{words}"
+        );
+        place.assert_clean_within(SOON);
+    }
+}
+
+#[test]
+fn what_holds_of_the_sandbox_is_told_and_to_be_without_is_told_each_time() {
+    need!(fuse, tool "mke2fs");
+    for who in everybody() {
+        let place = Place::new(who);
+        let line = |options: &str| {
+            let words = format!("run {options} disk.img -- true");
+            code_and_words(&place.imgmount().words(&words).output()).1
+        };
+        assert_eq!(line(""), "");
+        assert_eq!(line("--require-sandbox"), "");
+        let told = line("-v");
+        assert!(
+            told.contains("sandbox: ") && told.contains("Landlock ABI"),
+            "{told}"
+        );
+        assert!(
+            told.contains("system call filter") && !told.contains("without"),
+            "{told}"
+        );
+        assert!(line("--no-sandbox").contains("without the sandbox"));
+        place.assert_clean_within(SOON);
+    }
+}
+
+#[test]
+fn the_worker_is_nobody_with_no_rights_whoever_mounts() {
+    need!(fuse, tool "mke2fs");
+    for who in everybody() {
+        let place = Place::new(who);
+        place.mount();
+        place.run("cat").arg("m/hello").run();
+        let workers = place.processes("--worker");
+        let path = format!("/proc/{}/status", workers[0]);
+        let status = std::fs::read_to_string(path).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap().trim().to_owned()
+        };
+        assert_eq!(field("Seccomp:"), "2");
+        assert_eq!(field("NoNewPrivs:"), "1");
+        assert_eq!(field("CapEff:"), "0000000000000000");
+        assert_eq!(field("CapPrm:"), "0000000000000000");
+        assert!(!field("Uid:").split_whitespace().any(|uid| uid == "0"));
+        place.imgmount().words("umount m").run();
+        place.assert_clean_within(SOON);
+    }
+}
+
+/// With all of the sandbox required, a system call that is not on the list ends the worker.
+#[test]
+fn every_format_is_served_with_the_system_calls_of_the_list() {
+    need!(fuse, tool "getfattr", tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
+    for name in imgmount::stack::Registries::BUILT_IN.names() {
+        let scratch = Scratch::new();
+        let Some(image) = crate::fixtures::fixture(name, &scratch) else {
+            continue;
+        };
+        let run =
+            crate::support::command::imgmount().words("run --require-sandbox --layout volumes");
+        let run = run.arg(&image).args(["--", "sh", "-ec", EVERYTHING]);
+        let (code, words) = code_and_words(&run.output());
+        assert!(
+            code == 0 && !words.contains("signal"),
+            "{name}: {code} {words}"
+        );
+    }
+}
