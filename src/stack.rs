@@ -6,6 +6,7 @@ mod bridge;
 mod image;
 mod names;
 mod probe;
+mod shared;
 mod unknown;
 mod waiting;
 mod worklist;
@@ -93,6 +94,10 @@ pub enum Content {
         description: Description,
         /// The set, as in [`Assembly::set`].
         set: String,
+        /// The partitions of the table that it shares a disk with on purpose.
+        extra: Vec<Node>,
+        /// That table.
+        beside: Vec<Beside>,
     },
     /// Known by its magic, and not read: `XFS`, `swap`, an extended partition.
     Recognised {
@@ -137,6 +142,7 @@ impl Content {
     pub fn children(&self) -> &[Node] {
         match self {
             Self::FileSystem { extra: nodes, .. }
+            | Self::Member { extra: nodes, .. }
             | Self::Table {
                 children: nodes, ..
             } => nodes,

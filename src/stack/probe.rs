@@ -1,21 +1,23 @@
 //! What one disk, partition or volume holds. The order in which answers are weighed:
 //!
 //! 1. What the user named with `--format`.
-//! 2. A member of an array whose superblock lies at the end: what looks like a partition table at
+//! 2. A volume manager that a partition table names as the owner of some of its partitions: the
+//!    member, and the partitions as volumes besides.
+//! 3. A member of an array whose superblock lies at the end: what looks like a partition table at
 //!    its start belongs to the array. (Unless a partition covers that superblock, which is then
 //!    the partition's.)
-//! 3. A file system that may be a hybrid, beside a table whose partitions all lie inside it or
+//! 4. A file system that may be a hybrid, beside a table whose partitions all lie inside it or
 //!    behind it: the file system, and the partitions as volumes besides its files.
-//! 4. A partition table with a partition that holds something known.
-//! 5. A file system or volume manager over the whole, beside a table with nothing behind it: what
+//! 5. A partition table with a partition that holds something known.
+//! 6. A file system or volume manager over the whole, beside a table with nothing behind it: what
 //!    `mkfs` on a whole disk leaves, since it keeps the first 1024 bytes. The same when a partition
 //!    starts at byte 0: both are the same bytes.
-//! 6. The same beside a GPT of which only the copy at the end of the disk is left.
-//! 7. A partition table all the same, then whatever the magics say.
+//! 7. The same beside a GPT of which only the copy at the end of the disk is left.
+//! 8. A partition table all the same, then whatever the magics say.
 
 use std::sync::Arc;
 
-use super::{Beside, Content, Registries, bridge};
+use super::{Beside, Content, Registries, bridge, shared};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::FileSystem;
 use crate::format::{Context, Description, Format, Set, Volume};
@@ -28,10 +30,6 @@ pub(super) const DEPTH: usize = 8;
 
 /// How much of a disk is its start, where every table has its first copy.
 const HEAD: u64 = 64 * 1024;
-
-/// Where the first partition of a hybrid may begin at the latest and yet be the whole of it: behind
-/// the sectors that a disc leaves to others.
-const HYBRID_START: u64 = 32 * 1024;
 
 /// What is looked at.
 pub(super) struct Subject<'a> {
@@ -69,6 +67,9 @@ pub(super) enum Found {
         reader: Reader,
         description: Description,
         set: Set,
+        /// Partitions of the table that it shares the disk with on purpose.
+        extra: Vec<Volume>,
+        beside: Vec<Beside>,
     },
 }
 
@@ -207,6 +208,8 @@ impl Subject<'_> {
                 reader: claim.reader,
                 description: claim.reader.describe(&**self.source),
                 set: member.clone(),
+                extra: Vec::new(),
+                beside: Vec::new(),
             },
         }
     }
@@ -260,7 +263,7 @@ impl Subject<'_> {
         refused.or_else(|| known.map(|found| recognised(found)))
     }
 
-    fn note_refused(&self, refused: Option<&Found>) {
+    pub(super) fn note_refused(&self, refused: Option<&Found>) {
         if let Some(Found::Leaf(Content::Damaged { error, .. })) = refused {
             self.notice(error.to_string());
         }
@@ -305,13 +308,19 @@ impl Subject<'_> {
         if self.context.options.format.as_deref() == Some(format) {
             return table;
         }
+        if let Some(claim) = shared::claim(claims, volumes) {
+            return self.managed(claim, table);
+        }
         if let Some(array) = array_at_end(signatures, volumes, self.source.size()) {
             return recognised(array);
         }
         let Some(claim) = claims.first() else {
             return table;
         };
-        if claims.iter().any(|claim| is_hybrid(&claim.set, volumes)) {
+        if claims
+            .iter()
+            .any(|claim| shared::is_hybrid(&claim.set, volumes))
+        {
             return self.hybrid(table, claims, signatures);
         }
         let at_zero = volumes
@@ -337,39 +346,6 @@ impl Subject<'_> {
         opened
     }
 
-    /// The file system over the whole with the partitions of `table` besides its files; the table
-    /// where it does not open.
-    fn hybrid(&self, table: Found, claims: &[Claim], signatures: &[&'static Signature]) -> Found {
-        let opened = self.without_table(claims, signatures);
-        match (opened, table) {
-            (
-                Ok(Found::FileSystem {
-                    format,
-                    description,
-                    filesystem,
-                    mut extra,
-                    mut beside,
-                }),
-                Found::Table {
-                    format: name,
-                    description: says,
-                    volumes,
-                },
-            ) => {
-                extra.extend(volumes);
-                beside.push((name, says));
-                Found::FileSystem {
-                    format,
-                    description,
-                    filesystem,
-                    extra,
-                    beside,
-                }
-            }
-            (_, table) => table,
-        }
-    }
-
     fn beside_broken_table(
         &self,
         table: Found,
@@ -392,7 +368,11 @@ impl Subject<'_> {
         has_content || inner.signatures().is_ok_and(known)
     }
 
-    fn without_table(&self, claims: &[Claim], signatures: &[&'static Signature]) -> Result<Found> {
+    pub(super) fn without_table(
+        &self,
+        claims: &[Claim],
+        signatures: &[&'static Signature],
+    ) -> Result<Found> {
         let magics = || signatures.iter().filter(|found| found.is_content());
         let mut names: Vec<&'static str> = claims.iter().map(|claim| claim.reader.name()).collect();
         names.extend(magics().map(|found| found.name));
@@ -428,19 +408,6 @@ impl Subject<'_> {
     pub(super) fn notice(&self, text: String) {
         self.context.notices.add(format!("{}: {text}", self.name));
     }
-}
-
-/// Whether what claims the whole as `set` may have been made together with a table of `volumes`.
-/// What partitions were made over later begin inside it and end behind it.
-fn is_hybrid(set: &Set, volumes: &[Volume]) -> bool {
-    let Set::Hybrid { size } = set else {
-        return false;
-    };
-    let mut places = volumes.iter().filter_map(|volume| volume.location);
-    places.all(|(start, len)| {
-        let ends_inside = start.saturating_add(len) <= *size;
-        ends_inside || start <= HYBRID_START || start >= *size
-    })
 }
 
 /// The array member whose superblock lies at the end and outside of every partition.

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::names::{Group, Names};
 use super::probe::{self, Found, Reader, Subject};
+use super::shared;
 use super::waiting::{Due, Member, Waiting};
 use super::{Assembly, Content, Node, Registries, absent};
 use crate::error::{Error, Result};
@@ -75,18 +76,6 @@ fn for_subject(context: &Context, name: &str) -> Context {
 fn note_locked(context: &Context, content: &Content) {
     if let Content::Locked { error, .. } = content {
         context.notices.add(format!("{}: {error}", context.subject));
-    }
-}
-
-/// The volume manager whose pieces of volumes lie in a partition of this type. They may look like
-/// the start of a file system, of which the rest is elsewhere.
-fn manager(partition: Option<&Partition>) -> Option<&'static str> {
-    match partition?.type_id.as_str() {
-        // Microsoft's Logical Disk Manager: data and metadata.
-        "af9b60a0-1431-4f62-bc68-3311714a69ad" | "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3" => {
-            Some("ldm")
-        }
-        _ => None,
     }
 }
 
@@ -166,7 +155,7 @@ impl Worklist<'_> {
         let partition = draft.node.partition.as_ref();
         let context = for_subject(&draft.context, &draft.node.name);
         let free = draft.context.options.format.is_some();
-        let manager = manager(partition).filter(|_| !free);
+        let manager = shared::manager(partition).filter(|_| !free);
         let found = match &draft.node.source {
             Err(error) => probe::damaged(scheme(partition), <_>::default(), error.clone()),
             Ok(_) if partition.is_some_and(|partition| partition.container) => {
@@ -177,7 +166,10 @@ impl Worklist<'_> {
             }
             Ok(_) if let Some(manager) = manager => Found::Leaf(Content::Recognised {
                 name: manager.to_owned(),
-                lacks: "its volumes cannot be shown",
+                lacks: match self.is_member(draft.home) {
+                    true => "its volumes are listed by themselves",
+                    false => "its volumes cannot be shown",
+                },
             }),
             Ok(source) => probe::examine(&Subject {
                 registries: self.registries,
@@ -193,6 +185,15 @@ impl Worklist<'_> {
             note_locked(&context, &content);
             draft.node.content = content;
         }
+    }
+
+    /// Whether what holds a node is a member of a set.
+    fn is_member(&self, home: Home) -> bool {
+        let Home::Draft(index) = home else {
+            return false;
+        };
+        let content = self.drafts.get(index).map(|it| &it.node.content);
+        matches!(content, Some(Content::Member { .. }))
     }
 
     /// The content that `found` stands for; what it holds is queued.
@@ -231,12 +232,17 @@ impl Worklist<'_> {
                 reader,
                 description,
                 set,
+                extra,
+                beside,
             } => {
+                self.add_volumes(extra, home);
                 let name = self.wait(reader, set, index);
                 Content::Member {
                     format: reader.name(),
                     description,
                     set: name,
+                    extra: Vec::new(),
+                    beside,
                 }
             }
         }
@@ -453,6 +459,7 @@ impl Worklist<'_> {
 fn children_of(content: &mut Content) -> Option<&mut Vec<Node>> {
     match content {
         Content::FileSystem { extra: nodes, .. }
+        | Content::Member { extra: nodes, .. }
         | Content::Table {
             children: nodes, ..
         } => Some(nodes),

@@ -118,7 +118,8 @@ fn content(content: &Content, members: &[String]) -> Value {
         object.insert("format".into(), format.into());
         add_description(&mut object, description);
     }
-    if matches!(content, Content::FileSystem { .. } | Content::Table { .. }) {
+    let holds_volumes = matches!(content, Content::FileSystem { .. } | Content::Table { .. });
+    if holds_volumes || !content.children().is_empty() {
         object.insert("volumes".into(), nodes(content.children()));
     }
     let mut add = |name: &str, value: Value| object.insert(name.into(), value);
@@ -134,8 +135,9 @@ fn content(content: &Content, members: &[String]) -> Value {
             add("made_of", Graph::new(content, members).json());
             "table"
         }
-        Content::Member { set, .. } => {
+        Content::Member { set, beside, .. } => {
             add("set", set.as_str().into());
+            add("beside", beside.iter().map(table).collect());
             "member"
         }
         Content::Recognised { name, lacks } => {

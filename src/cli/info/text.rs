@@ -120,7 +120,7 @@ impl Page {
         if let Some((_, description)) = content.described() {
             self.within(|page| page.description(description));
         }
-        if let Content::FileSystem { beside, .. } = content {
+        if let Content::FileSystem { beside, .. } | Content::Member { beside, .. } = content {
             for (format, description) in beside {
                 let title = titled(format, description);
                 self.line(&format!("on the same bytes: {title}"));
