@@ -81,6 +81,7 @@ pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             parted.args(["mklabel", name]).run();
             Some(image)
         }
+        "ldm" => Some(crate::volume::ldm::first_disk(scratch)),
         "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
         "squashfs" => {
             let folder = scratch.join("folder");

@@ -1,5 +1,6 @@
 //! Partitions → volumes: the registry of volume managers.
 
+mod ldm;
 mod lvm;
 mod raid;
 
@@ -20,4 +21,4 @@ pub struct Opened {
 }
 
 /// Every volume manager, in probe order.
-pub const FORMATS: &[Format<Open>] = &[lvm::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[lvm::FORMAT, ldm::FORMAT];

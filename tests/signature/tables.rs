@@ -123,7 +123,8 @@ fn mbr(kind: u8, patches: &[(i64, &[u8])]) -> Vec<u8> {
 #[test]
 fn an_mbr_stands_back_where_the_kernel_has_another_reader_first() {
     let privhead: &[(i64, &[u8])] = &[(3072, b"PRIVHEAD")];
-    assert_eq!(named(mbr(0x42, privhead)).0, "ldm");
+    let ldm = named(mbr(0x42, privhead)).0;
+    assert!(ldm.starts_with("damaged ldm: PRIVHEAD: "), "{ldm}");
     // What was a dynamic disk once, and a type that is none by itself.
     assert_eq!(named(mbr(7, privhead)).0, "table mbr");
     assert_eq!(named(mbr(0x42, &[])).0, "table mbr");
@@ -147,7 +148,7 @@ fn the_collected_dynamic_disks_and_the_dasd_are_named() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let path = images::unpack(&format!("volume/ldm/{name}"), &scratch);
         let head = imgmount::source::Memory(std::fs::read(&path).unwrap());
-        assert_eq!(named(head.0).0, "ldm", "{name}");
+        assert_eq!(named(head.0).0, "member ldm", "{name}");
         std::fs::remove_file(path).unwrap();
         count += 1;
     }

@@ -1,3 +1,4 @@
 //! Volume managers: what their members hold together, against other readers of the same bytes.
 
+pub mod ldm;
 pub mod lvm;

@@ -62,10 +62,14 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
 }
 
 /// A dynamic disk of Windows: its volumes are in the database at its end, and what the MBR has is a
-/// placeholder. The kernel asks its reader of them first.
+/// placeholder. The kernel asks its reader of them first. Where the first copy of its private header
+/// is lost, the one in the last sector tells it.
 fn is_dynamic(source: &dyn Source, types: &[u8]) -> bool {
-    let header = || read_vec(source, 6 * 512, 8).is_ok_and(|bytes| bytes == b"PRIVHEAD");
-    types.contains(&0x42) && header()
+    let first = [512, 4096].map(|sector: u64| sector.saturating_mul(6));
+    let last = [512, 4096].map(|sector: u64| source.size().saturating_sub(sector));
+    let last = last.into_iter().filter(|_| !source.end_is_far());
+    let header = |at: u64| read_vec(source, at, 8).is_ok_and(|bytes| bytes == b"PRIVHEAD");
+    types.contains(&0x42) && first.into_iter().chain(last).any(header)
 }
 
 /// A physical volume of AIX, unless there are partitions of Linux: the kernel's rule.
