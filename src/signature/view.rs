@@ -1,23 +1,32 @@
 //! The bytes that signatures look at.
 
-use crate::error::Result;
+use std::collections::BTreeSet;
+
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes at the start that are read once: up to the superblock of btrfs.
 const HEAD: u64 = 68 * 1024;
 
+/// What is read at a time where all of it cannot be: a disk's sector, of which one may be bad.
+const SECTOR: u64 = 512;
+
 /// A source whose first bytes are in memory.
 pub struct View<'a> {
     source: &'a dyn Source,
     head: Vec<u8>,
+    /// The sectors of the head that cannot be read.
+    bad: BTreeSet<u64>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(source: &'a dyn Source) -> Result<Self> {
+    /// What cannot be read has no magic; the rest may.
+    pub(super) fn new(source: &'a dyn Source) -> Self {
         let len = source.size().min(HEAD);
-        let head = read_vec(source, 0, to_usize(len))?;
-        Ok(Self { source, head })
+        let mut bad = BTreeSet::new();
+        let head = read_vec(source, 0, to_usize(len));
+        let head = head.unwrap_or_else(|_| by_sector(source, len, &mut bad));
+        Self { source, head, bad }
     }
 
     /// The size in bytes.
@@ -74,7 +83,8 @@ impl<'a> View<'a> {
     fn with(&self, offset: u64, len: usize, mut test: impl FnMut(&[u8]) -> bool) -> bool {
         let end = offset.saturating_add(to_u64(len));
         if let Some(bytes) = self.head.get(to_usize(offset)..to_usize(end)) {
-            return test(bytes);
+            let sectors = offset / SECTOR..end.div_ceil(SECTOR);
+            return self.bad.range(sectors).next().is_none() && test(bytes);
         }
         let is_tail = offset >= to_u64(self.head.len());
         if is_tail && self.source.end_is_far() {
@@ -83,4 +93,17 @@ impl<'a> View<'a> {
         // `read_vec` allocates nothing for what lies past the end.
         read_vec(self.source, offset, len).is_ok_and(|bytes| test(&bytes))
     }
+}
+
+/// The first `len` bytes of `source`, with zeros for each of the sectors that are `bad`.
+fn by_sector(source: &dyn Source, len: u64, bad: &mut BTreeSet<u64>) -> Vec<u8> {
+    let mut head = vec![0; to_usize(len)];
+    for (sector, bytes) in (0..).zip(head.chunks_mut(to_usize(SECTOR))) {
+        let at = SECTOR.saturating_mul(sector);
+        if source.read_exact_at(bytes, at).is_err() {
+            bytes.fill(0);
+            bad.insert(sector);
+        }
+    }
+    head
 }

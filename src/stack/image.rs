@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Registries;
-use crate::error::{Error, Result, ResultExt, printable};
+use crate::error::{Error, Kind, Result, ResultExt, printable};
 use crate::format::{Context, Disk, Format, Images, Layer as Opened, Set};
 use crate::signature::{self, Layer, Signature};
-use crate::source::SharedSource;
+use crate::source::{SharedSource, Source};
 
 /// The name of the format that claims everything, and that a container's magic must not fall to.
 const RAW: &str = "raw";
@@ -17,6 +17,9 @@ const PACKERS: [&str; 5] = ["bzip2", "gzip", "lz4", "xz", "zstd"];
 
 /// The formats that keep snapshots inside.
 const WITH_SNAPSHOTS: [&str; 1] = ["qcow2"];
+
+/// How many sectors are the start of an image.
+const HEAD: u64 = 128;
 
 type ImageFormat = Format<crate::image::Open>;
 
@@ -167,14 +170,17 @@ impl Opener {
 fn probe(registries: &Registries, image: &SharedSource) -> Result<&'static ImageFormat> {
     let (mut claims, mut trailers) = (Vec::new(), Vec::new());
     for format in registries.image.iter().filter(|format| format.name != RAW) {
-        match (format.claim)(&**image).context(|| format.name)? {
-            Some(Set::Trailer) => trailers.push(format),
-            Some(_) => claims.push(format),
-            None => {}
+        match (format.claim)(&**image).context(|| format.name) {
+            Ok(Some(Set::Trailer)) => trailers.push(format),
+            Ok(Some(_)) => claims.push(format),
+            Ok(None) => {}
+            // A bad sector where a container's header would be is no reason to refuse a disk.
+            Err(error) if error.kind() == Kind::Io && starts_readable(&**image) => {}
+            Err(error) => return Err(error),
         }
     }
     let names: Vec<_> = registries.names().collect();
-    let signatures = signature::find(&**image)?;
+    let signatures = signature::find(&**image);
     let containers = containers(&signatures, &names);
     if containers.iter().any(|found| found.at_end.is_some()) {
         claims.retain(|format| !PACKERS.contains(&format.name));
@@ -200,6 +206,13 @@ fn probe(registries: &Registries, image: &SharedSource) -> Result<&'static Image
             None => raw(registries),
         },
     }
+}
+
+/// Whether any sector at the start can be read.
+fn starts_readable(image: &dyn Source) -> bool {
+    let mut sector = [0; 512];
+    let mut sectors = (0..HEAD).map(|number| number.saturating_mul(512));
+    sectors.any(|at| image.read_exact_at(&mut sector, at).is_ok())
 }
 
 /// The last format, which claims everything.
@@ -271,9 +284,8 @@ fn unread_container(name: &str) -> Error {
 mod tests {
     use super::*;
     use crate::cache::Cache;
-    use crate::error::Kind;
     use crate::format::Description;
-    use crate::source::{Memory, Source, read_vec, window::Window};
+    use crate::source::{Memory, read_vec, window::Window};
     use crate::stack::Stack;
 
     fn claim(source: &dyn Source) -> Result<Option<Set>> {

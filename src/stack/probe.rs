@@ -154,7 +154,7 @@ fn look(subject: &Subject<'_>) -> Result<Found> {
     if let Some(found) = subject.forced(&claims) {
         return Ok(found);
     }
-    let signatures = subject.signatures()?;
+    let signatures = subject.signatures();
     let table = subject.table(&signatures);
     match table {
         Some(table) => Ok(subject.weigh(table, &claims, &signatures)),
@@ -175,11 +175,11 @@ impl Subject<'_> {
     }
 
     /// The magics of formats that no reader of ours decides about.
-    fn signatures(&self) -> Result<Vec<&'static Signature>> {
-        let mut found = signature::find(&**self.source)?;
+    fn signatures(&self) -> Vec<&'static Signature> {
+        let mut found = signature::find(&**self.source);
         let has_reader = |name| self.registries.names().any(|reader| reader == name);
         found.retain(|signature| signature.layer != Layer::Image && !has_reader(signature.name));
-        Ok(found)
+        found
     }
 
     /// The format that the user named, where this layer knows it: on everything that claims it,
@@ -363,9 +363,8 @@ impl Subject<'_> {
             return false;
         };
         let inner = Subject { source, ..*self };
-        let known = |found: Vec<&'static Signature>| !found.is_empty();
         let has_content = !inner.claims().is_empty() || inner.has_table();
-        has_content || inner.signatures().is_ok_and(known)
+        has_content || !inner.signatures().is_empty()
     }
 
     pub(super) fn without_table(

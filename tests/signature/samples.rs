@@ -25,7 +25,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 
 /// The names that are found in `bytes`, but for containers'.
 fn found(bytes: Vec<u8>) -> Vec<&'static str> {
-    let found = signature::find(&Memory(bytes)).unwrap();
+    let found = signature::find(&Memory(bytes));
     let inner = found.iter().filter(|it| it.layer != Layer::Image);
     inner.map(|it| it.name).collect()
 }

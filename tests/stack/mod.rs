@@ -1,6 +1,7 @@
 //! What is found in an image, and the tree that is made of it, with formats and file systems made
 //! for the purpose.
 
+mod bad_sectors;
 mod bridges;
 mod counts;
 mod hybrids;

@@ -32,13 +32,23 @@ pub(super) struct Label {
 
 /// The first label of `source`, and the sector it lies in. `None` where there is none: one that
 /// says that it is of another sector is of something else that begins near by, as a partition.
+///
+/// # Errors
+/// As [`Source::read_exact_at`], where no other sector has one.
 pub(super) fn sector(source: &dyn Source) -> Result<Option<(u64, Vec<u8>)>> {
+    let mut bad = None;
     for number in 0..LABEL_SCAN_SECTORS {
         let at = number.saturating_mul(SECTOR);
         if at.saturating_add(SECTOR) > source.size() {
             break;
         }
-        let bytes = read_vec(source, at, to_usize(SECTOR))?;
+        let bytes = match read_vec(source, at, to_usize(SECTOR)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                bad = bad.or(Some(error));
+                continue;
+            }
+        };
         let header = LabelHeader::read_from_prefix(&bytes);
         let is_label = |header: &LabelHeader| {
             (&header.id, &header.r#type) == (LABEL_ID, LVM2_LABEL)
@@ -48,7 +58,7 @@ pub(super) fn sector(source: &dyn Source) -> Result<Option<(u64, Vec<u8>)>> {
             return Ok(Some((at, bytes)));
         }
     }
-    Ok(None)
+    bad.map_or(Ok(None), Err)
 }
 
 /// Reads the label of `source`.
