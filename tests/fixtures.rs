@@ -83,6 +83,13 @@ pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
         }
         "ldm" => Some(crate::volume::ldm::first_disk(scratch)),
         "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
+        // Nothing but Windows makes one.
+        "BitLocker" => {
+            let image = scratch.join("bitlocker.img");
+            let made = crate::volume::bitlocker::made::Made::default();
+            std::fs::write(&image, made.disk()).unwrap();
+            Some(image)
+        }
         "squashfs" => {
             let folder = scratch.join("folder");
             std::fs::create_dir(&folder).unwrap();

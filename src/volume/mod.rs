@@ -1,5 +1,6 @@
 //! Partitions → volumes: the registry of volume managers.
 
+mod bitlocker;
 mod ldm;
 mod lvm;
 mod raid;
@@ -21,4 +22,4 @@ pub struct Opened {
 }
 
 /// Every volume manager, in probe order.
-pub const FORMATS: &[Format<Open>] = &[lvm::FORMAT, ldm::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[bitlocker::FORMAT, lvm::FORMAT, ldm::FORMAT];

@@ -1,4 +1,5 @@
 //! Volume managers: what their members hold together, against other readers of the same bytes.
 
+pub mod bitlocker;
 pub mod ldm;
 pub mod lvm;

@@ -1,0 +1,178 @@
+//! Where the bytes of the unlocked volume are: its first sectors are somewhere else, the metadata
+//! are zeros, and behind the point that a conversion has come to nothing is encrypted.
+
+use std::num::NonZeroU64;
+
+use super::information::Version;
+use super::metadata::Metadata;
+use super::state::State;
+use crate::error::{Error, Result};
+use crate::number::to_u64;
+use crate::source::mapped::{Map, Place, Run};
+
+/// Bytes at the start of a volume of Vista's that are not encrypted.
+const VISTA_PLAIN: u64 = 8192;
+
+/// What of the volume is shown in place of what lies there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// What lies from this byte on, encrypted as that is.
+    Elsewhere(u64),
+    /// What lies there, which is not encrypted.
+    Plain,
+    /// The boot sector as it was.
+    Header,
+    /// Zeros.
+    Zeros,
+    /// What a log has, which nobody has described.
+    Logged,
+}
+
+/// From a byte to another, and what is shown there.
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    start: u64,
+    end: u64,
+    shown: Shown,
+}
+
+/// The unlocked volume over the locked one, the same decrypted, and the boot sector of Vista's.
+pub(super) struct Regions {
+    size: u64,
+    /// The first byte that is not encrypted.
+    plain_from: u64,
+    /// By their start; of two over one byte the first counts.
+    regions: Vec<Region>,
+}
+
+impl Regions {
+    /// The members that it maps: the locked volume, the same decrypted, and the boot sector as it
+    /// was.
+    pub(super) const PLAIN: usize = 0;
+    pub(super) const DECRYPTED: usize = 1;
+    pub(super) const HEADER: usize = 2;
+
+    /// Those of a volume of `size` bytes.
+    ///
+    /// # Errors
+    /// `Corrupt` for places that are outside the volume or no sectors.
+    pub(super) fn new(metadata: &Metadata, size: u64) -> Result<Self> {
+        let sector = metadata.boot.sector;
+        let information = &metadata.information;
+        let mut regions = Vec::new();
+        let mut add = |start: u64, len: u64, shown| {
+            let end = start.saturating_add(len).min(size);
+            if start < end {
+                regions.push(Region { start, end, shown });
+            }
+        };
+        match information.version {
+            Version::Vista { .. } => {
+                add(0, to_u64(super::boot_sector::SIZE), Shown::Header);
+                add(0, VISTA_PLAIN, Shown::Plain);
+            }
+            Version::Seven { block, size: len } => {
+                is_inside("VirtualizedBlockOffset", block, len, sector, size)?;
+                add(0, len, Shown::Elsewhere(block));
+                // It is kept free even if there is nothing in it.
+                add(block, len.max(sector), Shown::Zeros);
+            }
+        }
+        for at in information.copies {
+            is_inside("InformationOffset", at, 0, sector, size)?;
+            let area = information.area.next_multiple_of(sector.max(1));
+            add(at, area, Shown::Zeros);
+        }
+        let State {
+            plain_from, logged, ..
+        } = information.state;
+        if let Some(at) = plain_from.filter(|at| *at < size) {
+            is_inside("StateOffset", at, 0, sector, size)?;
+            add(at, logged, Shown::Logged);
+        }
+        Ok(Self {
+            size,
+            plain_from: plain_from.unwrap_or(u64::MAX),
+            regions,
+        })
+    }
+
+    /// Whether any byte of it is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.plain_from > 0
+    }
+
+    /// Bytes from `offset` to where something else is shown.
+    pub(super) fn left(&self, offset: u64) -> u64 {
+        self.at(offset).1.saturating_sub(offset)
+    }
+
+    /// What is shown at `offset`, and where something else begins.
+    fn at(&self, offset: u64) -> (Option<Region>, u64) {
+        let holds = |region: &&Region| (region.start..region.end).contains(&offset);
+        let before = |at: usize| self.regions.get(..at).unwrap_or_default();
+        let starts = |regions: &[Region]| {
+            let later = regions.iter().map(|region| region.start);
+            later.filter(|start| *start > offset).min()
+        };
+        let found = self.regions.iter().position(|region| holds(&region));
+        let region = found.and_then(|index| self.regions.get(index)).copied();
+        let next = starts(before(found.unwrap_or(self.regions.len())));
+        let end = region.map_or(self.size, |region| region.end);
+        (region, next.map_or(end, |next| next.min(end)))
+    }
+
+    /// The bytes from `at` on, of which `len` are asked for, as they are encrypted or not.
+    fn stored(&self, at: u64, len: u64) -> (Place, u64) {
+        let (member, left) = match self.plain_from.checked_sub(at) {
+            Some(left) if left > 0 => (Self::DECRYPTED, left),
+            _ => (Self::PLAIN, len),
+        };
+        (Place::At { member, offset: at }, len.min(left))
+    }
+}
+
+impl Map for Regions {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
+        let (region, end) = self.at(offset);
+        let len = end.saturating_sub(offset);
+        let (place, len) = match region.map(|region| region.shown) {
+            None => self.stored(offset, len),
+            Some(Shown::Elsewhere(start)) => self.stored(start.saturating_add(offset), len),
+            Some(Shown::Plain) => {
+                let member = Self::PLAIN;
+                (Place::At { member, offset }, len)
+            }
+            Some(Shown::Header) => {
+                let member = Self::HEADER;
+                (Place::At { member, offset }, len)
+            }
+            Some(Shown::Zeros) => (Place::Zeros, len),
+            Some(Shown::Logged) => {
+                let text = "it was being encrypted or decrypted when the machine stopped";
+                return Err(Error::unsupported(text).at(offset));
+            }
+        };
+        let len = NonZeroU64::new(len).ok_or_else(|| Error::corrupt("an empty run"))?;
+        Ok(Run { place, len })
+    }
+}
+
+fn is_inside(field: &str, at: u64, len: u64, sector: u64, size: u64) -> Result<()> {
+    if at.checked_rem(sector) != Some(0) {
+        let text = format!("{field} is {at:#x}, no multiple of the sector's {sector} bytes");
+        return Err(Error::corrupt(text));
+    }
+    match at.checked_add(len) {
+        Some(end) if at < size && end <= size => Ok(()),
+        _ => {
+            let text =
+                format!("{field} is {at:#x}, and its {len} bytes are past the volume's {size}");
+            Err(Error::corrupt(text))
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! From what the user has to the key of the sectors: that opens a protector, in which the master
+//! key is, which opens the key of the sectors.
+
+use std::time::{Duration, Instant};
+
+use super::guid::Guid;
+use super::metadata::Metadata;
+use super::protector::{Opener, Protector};
+use super::recovery::{self, Reading};
+use super::sealed::{Key, SEALING};
+use super::startup;
+use super::stretch::{self, Hash, stretch};
+use crate::error::{Error, Result, ResultExt};
+use crate::format::{Container, Context, Secret};
+
+/// The master key, and the number of the protector that it was in.
+type Master = (usize, Key);
+
+/// The key of the sectors: from a clear key if there is one, else from the user's.
+///
+/// # Errors
+/// `Locked` where no key opens it; `Corrupt` where one does, and what it opens is damaged;
+/// `Unsupported` for what would take too long.
+pub(super) fn sector_key(metadata: &Metadata, context: &Context) -> Result<Key> {
+    let vault = Vault { metadata, context };
+    let master = match vault.clear()? {
+        Some(master) => master,
+        None => vault.ask()?,
+    };
+    vault.open(&master)
+}
+
+/// What a volume of these protectors would be opened by, in words.
+pub(super) fn wants(protectors: &[Protector]) -> String {
+    let has = |opener| protectors.iter().any(|it| it.opener == opener);
+    let known = [
+        (Opener::Password, "a password"),
+        (Opener::Recovery, "a recovery password"),
+        (Opener::StartupKey, "a startup key file"),
+    ];
+    let known = known.iter().filter(|(opener, _)| has(*opener));
+    let known: Vec<&str> = known.map(|(_, name)| *name).collect();
+    let mut others: Vec<String> = Vec::new();
+    for protector in protectors {
+        if let Opener::Other(_) = protector.opener {
+            let name = protector.opener.to_string();
+            if !others.contains(&name) {
+                others.push(name);
+            }
+        }
+    }
+    let mut text = match known.as_slice() {
+        [] => "a key that no file holds".to_owned(),
+        names => names.join(" or "),
+    };
+    if !others.is_empty() {
+        text.push_str(", not what else protects it: ");
+        text.push_str(&others.join(", "));
+    }
+    text
+}
+
+struct Vault<'a> {
+    metadata: &'a Metadata,
+    context: &'a Context,
+}
+
+impl Vault<'_> {
+    fn protectors(&self, opener: Opener) -> impl Iterator<Item = (usize, &Protector)> {
+        let all = self.metadata.information.dataset.protectors.iter();
+        all.enumerate().filter(move |(_, it)| it.opener == opener)
+    }
+
+    /// The master key that a key beside it opens.
+    fn clear(&self) -> Result<Option<Master>> {
+        for (number, protector) in self.protectors(Opener::Clear) {
+            let Some(key) = &protector.clear else {
+                continue;
+            };
+            let opened = try_on(protector, &*key.sealing()?);
+            let opened = opened.context(|| format!("protector {number}"))?;
+            let wrong = || {
+                let text = format!("protector {number}: its clear key does not open it");
+                Error::corrupt(text).at(key.at)
+            };
+            return Ok(Some((number, opened.ok_or_else(wrong)?)));
+        }
+        Ok(None)
+    }
+
+    /// The master key that one of the user's keys opens.
+    fn ask(&self) -> Result<Master> {
+        let dataset = &self.metadata.information.dataset;
+        let uuid = dataset.id.to_string();
+        let container = Container {
+            format: "BitLocker",
+            uuid: Some(&uuid),
+            wants: &wants(&dataset.protectors),
+        };
+        self.context
+            .unlock(&container, &mut |secret| self.try_secret(secret))
+    }
+
+    /// A startup key file, a recovery password or a password.
+    fn try_secret(&self, secret: &Secret) -> Result<Option<Master>> {
+        let bytes = secret.bytes();
+        // A damaged file is no damage of the volume's: it opens nothing.
+        if let Ok(Some(file)) = startup::read(bytes) {
+            return self.try_file(file.id, &file.key);
+        }
+        // Nobody types a line break: the key is tried without it as well.
+        let text = std::str::from_utf8(bytes).ok();
+        let Some(text) = text.filter(|text| !text.is_empty() && !text.ends_with('\n')) else {
+            return Ok(None);
+        };
+        match recovery::read(text) {
+            Some(Reading::Whole(key)) => {
+                let opened = self.try_hash(Opener::Recovery, &stretch::of_recovery(&key))?;
+                if opened.is_some() {
+                    return Ok(opened);
+                }
+            }
+            Some(Reading::Mistyped(mistake)) => self.notice(&mistake.to_string()),
+            None => {}
+        }
+        self.try_hash(Opener::Password, &stretch::of_password(text))
+    }
+
+    fn try_file(&self, id: Guid, key: &Key) -> Result<Option<Master>> {
+        for (number, protector) in self.protectors(Opener::StartupKey) {
+            if protector.id == id {
+                let opened = try_on(protector, &*key.sealing()?);
+                let opened = opened.context(|| format!("protector {number}"))?;
+                return Ok(opened.map(|key| (number, key)));
+            }
+        }
+        self.notice(&format!("startup key {id} is another volume's"));
+        Ok(None)
+    }
+
+    /// Tries what somebody typed on each protector that is opened like this; each has a salt of its
+    /// own, for which all the work is done anew.
+    fn try_hash(&self, opener: Opener, hash: &Hash) -> Result<Option<Master>> {
+        let limit = Duration::from_secs(self.context.options.kdf_limit.seconds.into());
+        let start = Instant::now();
+        let mut tried: u32 = 0;
+        for (number, protector) in self.protectors(opener) {
+            let Some(salt) = protector.salt.filter(|_| !protector.pbkdf2) else {
+                continue;
+            };
+            if tried > 0 && start.elapsed() > limit {
+                let seconds = limit.as_secs();
+                let text = format!("{tried} protectors took over {seconds} s, and there are more");
+                let error = Error::unsupported(text);
+                return Err(error.hint("--kdf-limit sets how long keys may take"));
+            }
+            let opened = try_on(protector, &stretch(hash, &salt));
+            if let Some(key) = opened.context(|| format!("protector {number}"))? {
+                return Ok(Some((number, key)));
+            }
+            tried = tried.saturating_add(1);
+        }
+        Ok(None)
+    }
+
+    /// The key of the sectors, which the master key opens.
+    fn open(&self, (number, master): &Master) -> Result<Key> {
+        let information = &self.metadata.information;
+        let master = master.sealing().context(|| format!("protector {number}"))?;
+        let none = || Error::corrupt("there is no full volume encryption key");
+        let sealed = information.dataset.key.as_ref().ok_or_else(none)?;
+        let key = sealed
+            .open(&master)
+            .context(|| "full volume encryption key")?;
+        if let Some(seal) = &information.seal {
+            self.check_hash(seal.open(&master)?);
+        }
+        let damaged = || {
+            let text = "the full volume encryption key is damaged: the master key is right and does not open it";
+            Error::corrupt(text).at(sealed.at)
+        };
+        key.ok_or_else(damaged)
+    }
+
+    /// Says whether the metadata are those that were written by who had the key.
+    fn check_hash(&self, sealed: Option<Key>) {
+        use sha2::{Digest, Sha256};
+        let found: [u8; SEALING] = Sha256::digest(&self.metadata.information.covered).into();
+        if sealed.is_none_or(|sealed| sealed.bytes.as_slice() != found) {
+            self.notice("the metadata are not what their sealed hash says: they were changed without the key");
+        }
+    }
+
+    fn notice(&self, text: &str) {
+        let subject = crate::error::printable(self.context.subject.as_bytes());
+        self.context
+            .notices
+            .add(format!("{subject}: BitLocker: {text}"));
+    }
+}
+
+fn try_on(protector: &Protector, key: &[u8; SEALING]) -> Result<Option<Key>> {
+    let none = || Error::corrupt("there is no master key in it");
+    protector.sealed.as_ref().ok_or_else(none)?.open(key)
+}
