@@ -1,5 +1,6 @@
 //! Bad input: images broken on purpose, field by field and at random, and what each must get.
 
+mod bitlocker;
 mod collected;
 mod directories;
 mod erofs;
