@@ -28,6 +28,8 @@ enum Taken {
 /// The paths that are taken. A name that is taken already gets `~2` behind it, the next `~3`.
 pub(super) struct Names {
     taken: HashMap<String, Taken>,
+    /// The suffix that a volume of this name got last: a table may call all of its volumes the same.
+    suffixes: HashMap<String, u32>,
 }
 
 impl Names {
@@ -35,6 +37,7 @@ impl Names {
         let reserved = RESERVED.map(|name| (name.to_owned(), Taken::Volume));
         Self {
             taken: HashMap::from(reserved),
+            suffixes: HashMap::new(),
         }
     }
 
@@ -64,20 +67,23 @@ impl Names {
     }
 
     fn take(&mut self, directory: &str, component: &str, kind: Taken) -> String {
-        let component = safe(component);
-        let mut attempt: u32 = 1;
+        let mut plain = String::from(directory);
+        if !plain.is_empty() {
+            plain.push('/');
+        }
+        plain.push_str(&safe(component));
+        // A directory may be one that is there already, whose suffix is any.
+        let last = self.suffixes.get(&plain).filter(|_| kind == Taken::Volume);
+        let mut attempt: u32 = last.copied().unwrap_or(1);
         loop {
-            let mut path = String::from(directory);
-            if !path.is_empty() {
-                path.push('/');
-            }
-            path.push_str(&component);
+            let mut path = plain.clone();
             if attempt > 1 {
                 path.push_str(&format!("~{attempt}"));
             }
             if self.is_free(&path, kind) {
                 if kind == Taken::Volume {
                     self.taken.insert(raw_name(&path), kind);
+                    self.suffixes.insert(plain, attempt);
                 }
                 self.taken.insert(path.clone(), kind);
                 return path;
