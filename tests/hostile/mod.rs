@@ -12,6 +12,7 @@ mod fat;
 pub mod flips;
 mod iso9660;
 mod journals;
+mod ldm;
 mod lvm;
 mod memory;
 mod mutants;

@@ -22,7 +22,10 @@ use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes of the largest database. Windows has less than 1 MiB.
-const MOST: u64 = 32 << 20;
+const MOST: u64 = 4 << 20;
+
+/// How many things are said that are wrong with records; a hostile database has many more.
+const MOST_DAMAGE: usize = 16;
 
 const _: () = assert!(size_of::<DatabaseHeader>() == 0xb1);
 
@@ -41,7 +44,30 @@ pub(super) struct Database {
     pub(super) extents: Vec<Extent>,
     pub(super) disks: Vec<Disk>,
     /// What could not be read of it.
-    pub(super) damage: Vec<Error>,
+    pub(super) damage: Damage,
+}
+
+/// What is wrong with records.
+#[derive(Debug, Default)]
+pub(super) struct Damage {
+    /// The first few.
+    pub(super) errors: Vec<Error>,
+    /// How many there are besides.
+    pub(super) more: usize,
+}
+
+impl Damage {
+    fn add(&mut self, error: Error) {
+        match self.errors.len() < MOST_DAMAGE {
+            true => self.errors.push(error),
+            false => self.more = self.more.saturating_add(1),
+        }
+    }
+
+    /// How much is wrong.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len().saturating_add(self.more)
+    }
 }
 
 /// What the header says of changes.
@@ -101,14 +127,14 @@ fn parse(bytes: &[u8]) -> Result<Database> {
         components: Vec::new(),
         extents: Vec::new(),
         disks: Vec::new(),
-        damage: Vec::new(),
+        damage: Damage::default(),
     };
     for record in header.records(bytes, &mut database.damage)? {
         let at = format!("VBLK group {}", record.group);
         match record.parse(update).context(|| at) {
             Ok(Some(record)) => database.add(record),
             Ok(None) => {}
-            Err(error) => database.damage.push(error),
+            Err(error) => database.damage.add(error),
         }
     }
     database.check_counts(match update {
@@ -147,7 +173,7 @@ impl DatabaseHeader {
     }
 
     /// The records in the blocks of `bytes`, each put together from its fragments.
-    fn records<'a>(&self, bytes: &'a [u8], damage: &mut Vec<Error>) -> Result<Vec<Pieces<'a>>> {
+    fn records<'a>(&self, bytes: &'a [u8], damage: &mut Damage) -> Result<Vec<Pieces<'a>>> {
         let mut groups: BTreeMap<u32, Pieces<'a>> = BTreeMap::new();
         for (number, block) in self.blocks(bytes)?.enumerate() {
             match fragment(block) {
@@ -157,7 +183,7 @@ impl DatabaseHeader {
                     let pieces = groups.entry(group).or_insert_with(|| Pieces::new(group));
                     pieces.add(&header, data);
                 }
-                Err(error) => damage.push(error.context(format!("block {number}"))),
+                Err(error) => damage.add(error.context(format!("block {number}"))),
             }
         }
         Ok(groups.into_values().collect())
@@ -280,7 +306,7 @@ impl Database {
         for (what, said, found) in counts {
             if u64::from(said) != to_u64(found) {
                 let text = format!("VMDB counts {said} {what}, and {found} are there");
-                self.damage.push(Error::corrupt(text));
+                self.damage.add(Error::corrupt(text));
             }
         }
     }

@@ -27,8 +27,9 @@ pub(super) struct Group {
     there: BTreeMap<Guid, There>,
     /// Which disk an identifier stands for.
     disks: BTreeMap<u64, usize>,
-    /// Identifiers that several objects have.
+    /// Identifiers that several objects have, and disks that are there twice.
     repeated: BTreeSet<u64>,
+    doubled: BTreeSet<Guid>,
     /// Extents that have bytes in common with others, and with which.
     overlapping: BTreeMap<u64, String>,
     /// Components of each volume, and extents of each component, by their place in the database.
@@ -50,6 +51,7 @@ impl Group {
         let mut group = Self {
             disks: disks.map(|(index, disk)| (disk.id, index)).collect(),
             repeated: repeated(&database),
+            doubled: doubled(&database.disks),
             overlapping: overlapping(&database.extents),
             components: BTreeMap::new(),
             extents: BTreeMap::new(),
@@ -127,6 +129,12 @@ impl Group {
             let id = extent.disk;
             Error::corrupt(format!("its disk {id:#x} is not in the database"))
         })?;
+        if self.doubled.contains(&disk.guid) {
+            let guid = disk.guid;
+            return Err(Error::corrupt(format!(
+                "several disks have disk_guid {guid}"
+            )));
+        }
         let Some(there) = self.there.get(&disk.guid) else {
             return Ok(On::Missing(disk));
         };
@@ -165,6 +173,13 @@ fn repeated(database: &Database) -> BTreeSet<u64> {
     let mut seen = BTreeSet::new();
     let all = volumes.chain(components).chain(extents).chain(disks);
     all.filter(|id| !seen.insert(*id)).collect()
+}
+
+/// The identifiers that several disks have by which they are found.
+fn doubled(disks: &[Disk]) -> BTreeSet<Guid> {
+    let mut seen = BTreeSet::new();
+    let guids = disks.iter().map(|disk| disk.guid);
+    guids.filter(|guid| !seen.insert(*guid)).collect()
 }
 
 /// The extents that share bytes of a disk with others, by identifier, each with the name of another.

@@ -142,7 +142,7 @@ fn newest(found: Vec<Member>, refused: Vec<Error>, context: &Context) -> Result<
             Err(error) => errors.push(error.context(format!("disk {disk}"))),
         }
     }
-    databases.sort_by_key(|(_, it)| (Reverse(it.sequence), it.damage.len()));
+    databases.sort_by_key(|(_, it)| (Reverse(it.sequence), it.damage.count()));
     let mut databases = databases.into_iter();
     let Some((_, newest)) = databases.next() else {
         let error = errors.into_iter().next();
@@ -156,8 +156,14 @@ fn newest(found: Vec<Member>, refused: Vec<Error>, context: &Context) -> Result<
     if let Some(text) = newest.unfinished {
         add(text.to_owned());
     }
-    for error in &newest.damage {
+    for error in &newest.damage.errors {
         add(error.to_string());
+    }
+    if newest.damage.more > 0 {
+        add(format!(
+            "and {} more records are damaged",
+            newest.damage.more
+        ));
     }
     for (disk, older) in databases.filter(|(_, it)| it.sequence < newest.sequence) {
         let (one, other) = (older.sequence, newest.sequence);

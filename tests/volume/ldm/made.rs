@@ -143,6 +143,20 @@ pub struct Extent {
 }
 
 impl Extent {
+    /// The first of its column.
+    pub fn first(id: u64, component: u64, column: u64, disk: u64, start: u64, size: u64) -> Self {
+        Self {
+            id,
+            component,
+            column,
+            offset: 0,
+            disk,
+            start,
+            size,
+            state: 0,
+        }
+    }
+
     pub fn record(&self) -> Record {
         let column = (self.column > 0).then(|| number(self.column));
         let fields: [&[u8]; 9] = [
@@ -162,18 +176,7 @@ impl Extent {
 
 /// The extent of a component that is on `disk` from sector `start` on, first in its `column`.
 pub fn extent(id: u64, component: u64, column: u64, disk: u64, start: u64, size: u64) -> Record {
-    let offset = 0;
-    Extent {
-        id,
-        component,
-        column,
-        offset,
-        disk,
-        start,
-        size,
-        state: 0,
-    }
-    .record()
+    Extent::first(id, component, column, disk, start, size).record()
 }
 
 /// A disk, with its identifier as text as up to Server 2003, or in binary as since.
@@ -211,6 +214,8 @@ pub struct Group {
     pub status: u16,
     /// 2.11 or 2.12.
     pub minor: u16,
+    /// Sectors of the database.
+    pub config: u64,
 }
 
 impl Group {
@@ -221,6 +226,7 @@ impl Group {
             sequence: 1000,
             status: 1,
             minor: 11,
+            config: CONFIG_SIZE,
         }
     }
 
@@ -265,6 +271,44 @@ impl Group {
         Self::new(records)
     }
 
+    /// The same volumes on one disk, with a small database.
+    pub fn alone() -> Self {
+        let (plain, stripes, raid) = (Lies::Spanned, Lies::Striped(2, 2), Lies::Raid(2, 3));
+        let second = Extent {
+            offset: 4,
+            ..Extent::first(0x203, 0x201, 0, 11, 90, 6)
+        };
+        let group = Self::new(vec![
+            group("HomeDg0"),
+            disk(11, 1, false),
+            volume(0x100, "Simple", 1, 8, false),
+            component(0x101, "Simple-01", 0x100, plain, 1),
+            extent(0x102, 0x101, 0, 11, 0, 8),
+            volume(0x200, "Span", 1, 10, false),
+            component(0x201, "Span-01", 0x200, plain, 2),
+            extent(0x202, 0x201, 0, 11, 8, 4),
+            second.record(),
+            volume(0x300, "Stripe", 1, 16, false),
+            component(0x301, "Stripe-01", 0x300, stripes, 2),
+            extent(0x302, 0x301, 0, 11, 16, 8),
+            extent(0x303, 0x301, 1, 11, 24, 8),
+            volume(0x400, "Mirror", 2, 8, false),
+            component(0x401, "Mirror-01", 0x400, plain, 1),
+            extent(0x402, 0x401, 0, 11, 32, 8),
+            component(0x403, "Mirror-02", 0x400, plain, 1),
+            extent(0x404, 0x403, 0, 11, 40, 8),
+            volume(0x500, "Raid", 1, 16, true),
+            component(0x501, "Raid-01", 0x500, raid, 3),
+            extent(0x502, 0x501, 0, 11, 48, 8),
+            extent(0x503, 0x501, 1, 11, 56, 8),
+            extent(0x504, 0x501, 2, 11, 64, 8),
+        ]);
+        Self {
+            config: 32,
+            ..group
+        }
+    }
+
     /// The same with `new` in place of the record that begins with `id`.
     pub fn with(mut self, id: u64, new: Record) -> Self {
         let begins = |record: &&mut Record| record.data.starts_with(&number(id));
@@ -293,7 +337,7 @@ impl Group {
 
     /// The database.
     pub fn database(&self) -> Vec<u8> {
-        let size = CONFIG_SIZE as usize * 512;
+        let size = self.config as usize * 512;
         let mut out = b"VMDB".to_vec();
         let mut add = |bytes: &[u8]| out.extend(bytes);
         add(&((size / BLOCK) as u32).to_be_bytes());
@@ -333,14 +377,16 @@ impl Group {
             bytes.extend(sector(number, at));
         }
         let private = (bytes.len() / 512) as u64;
-        bytes.resize(bytes.len() + 512 * PRIVATE as usize, 0);
-        let header = self.header(number, [START, PUBLIC, private, PRIVATE]);
+        // A database that takes more room lies over the copies at the end.
+        let size = PRIVATE.max(CONFIG + self.config);
+        bytes.resize(bytes.len() + 512 * size as usize, 0);
+        let header = self.header(number, [START, PUBLIC, private, size]);
         put(&mut bytes, 6, &header);
         for at in HEADERS {
             put(&mut bytes, private + at, &header);
         }
         for (at, sequence) in CONTENTS.into_iter().zip([5, 4, 4, 5]) {
-            put(&mut bytes, private + at, &contents(sequence));
+            put(&mut bytes, private + at, &contents(sequence, self.config));
         }
         put(&mut bytes, private + CONFIG, &self.database());
         bytes
@@ -402,12 +448,12 @@ pub fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// A table of contents.
-pub fn contents(sequence: u64) -> Vec<u8> {
+/// A table of contents, with a database of so many sectors.
+pub fn contents(sequence: u64, config: u64) -> Vec<u8> {
     let mut out = b"TOCBLOCK\0\0\0\0".to_vec();
     out.extend(sequence.to_be_bytes());
     out.extend([0; 16]);
-    for (name, start, size) in [("config", CONFIG, CONFIG_SIZE), ("log", 1498, 224)] {
+    for (name, start, size) in [("config", CONFIG, config), ("log", 1498, 224)] {
         out.extend(padded(name, 10));
         out.extend(start.to_be_bytes());
         out.extend(size.to_be_bytes());
@@ -465,6 +511,11 @@ fn patch(bytes: &mut [u8], sectors: &[u64], at: usize, value: &[u8]) {
 pub fn patch_header(bytes: &mut [u8], at: usize, value: &[u8]) {
     let copies = HEADERS.map(|sector| private() + sector);
     patch(bytes, &[6, copies[0], copies[1]], at, value);
+}
+
+/// In every table of contents.
+pub fn patch_contents(bytes: &mut [u8], at: usize, value: &[u8]) {
+    patch(bytes, &CONTENTS.map(|sector| private() + sector), at, value);
 }
 
 /// In the database.
