@@ -3,3 +3,4 @@
 pub mod bitlocker;
 pub mod ldm;
 pub mod lvm;
+mod rows;

@@ -5,7 +5,7 @@ use zerocopy::FromBytes;
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{Immutable, KnownLayout, Unaligned};
 
-use super::super::raid::{Layout, Level, Rotation};
+use super::super::raid::{Copies, Layout, Level, Rotation, Ten};
 use super::kinds::Raid;
 use crate::error::{Error, Result};
 use crate::number::to_u64;
@@ -117,7 +117,9 @@ pub(super) fn level(raid: &Raid) -> Result<Level> {
         "raid6_ra_6" => six(RightAsymmetric6),
         "raid6_0_6" => six(ParityFirst6),
         "raid10" | "raid10_near" if (1..=images).contains(&raid.copies) => {
-            Ok(Level::Near(raid.chunk, raid.copies))
+            // Copies side by side have no section whose size would matter.
+            let copies = Copies::near(raid.copies);
+            Ok(Level::Ten(Ten::new(raid.chunk, images, copies, 0)?))
         }
         other => Err(Error::unsupported(format!(
             "segments of type {other} with {images} images are not supported"
@@ -132,6 +134,6 @@ pub(super) fn data_images(level: Level, images: usize) -> u64 {
         Level::Striped(_) => images,
         Level::Copied => 1,
         Level::Parity(_, layout) => layout.data_disks(),
-        Level::Near(_, copies) => images.checked_div(copies).unwrap_or(1).max(1),
+        Level::Ten(ten) => images.checked_div(ten.copies()).unwrap_or(1).max(1),
     }
 }

@@ -3,11 +3,15 @@
 
 mod parity;
 mod rotation;
+mod ten;
+mod zones;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 pub(super) use self::rotation::{Layout, Rotation};
+pub(super) use self::ten::{Copies, Ten};
+pub(super) use self::zones::{Order, linear, striped};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
@@ -16,6 +20,12 @@ use crate::source::{SharedSource, read_vec};
 
 /// Bytes of the most that is rebuilt at a time.
 const MOST_UNIT: u64 = 64 << 10;
+
+/// Bytes of what is rebuilt where not all of that can be: what a disk reads or loses as a whole.
+const SECTOR: u64 = 512;
+
+/// The bit in a unit's number that says that it is a sector.
+const IS_SECTOR: u64 = 1 << 63;
 
 /// How an array's bytes lie on its members.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +36,8 @@ pub(super) enum Level {
     Copied,
     /// RAID 4, 5 and 6: rows of chunks, with parity.
     Parity(NonZeroU64, Layout),
-    /// RAID 10, near: each chunk so many times, one behind the other.
-    Near(NonZeroU64, u64),
+    /// RAID 10: each chunk so many times.
+    Ten(Ten),
 }
 
 /// An array.
@@ -67,6 +77,23 @@ pub(super) fn open(
     Ok(Arc::new(Mapped::new(array, there, None, cache)))
 }
 
+/// All members of an array that has each byte once.
+///
+/// # Errors
+/// `NotFound` where any is missing.
+pub(super) fn all(members: Vec<Option<SharedSource>>) -> Result<Vec<SharedSource>> {
+    let missing = members.iter().filter(|member| member.is_none()).count();
+    match missing {
+        0 => Ok(members.into_iter().flatten().collect()),
+        _ => Err(too_many(missing, members.len())),
+    }
+}
+
+fn too_many(missing: usize, count: usize) -> Error {
+    let text = format!("{missing} of {count} members are missing, which is too many");
+    Error::not_found(text)
+}
+
 /// A chunk of a row: its member, where it is there, and which of the row's data it is.
 struct Chunk {
     row: u64,
@@ -90,28 +117,24 @@ impl Array {
             Level::Parity(_, layout) => {
                 to_u64(missing) <= count.saturating_sub(layout.data_disks())
             }
-            Level::Near(_, copies) => (0..count).all(|chunk| {
-                let mut disks = (0..copies).map(|copy| self.near(chunk, copies, copy).0);
-                disks.any(|disk| self.number(disk).is_some())
-            }),
+            // From there on the members take turns as before.
+            Level::Ten(ten) => (0..count).all(|chunk| self.copies(ten, chunk).next().is_some()),
         };
         if enough && count > 0 {
             return Ok(());
         }
-        let text = format!("{missing} of {count} members are missing, which is too many");
-        Err(Error::not_found(text))
+        Err(too_many(missing, self.members.len()))
     }
 
     fn number(&self, disk: u64) -> Option<usize> {
         self.numbers.get(to_usize(disk)).copied().flatten()
     }
 
-    /// The disk and the row of copy number `copy` of a chunk.
-    fn near(&self, chunk: u64, copies: u64, copy: u64) -> (u64, u64) {
-        let count = to_u64(self.members.len());
-        let place = chunk.saturating_mul(copies).saturating_add(copy);
-        let disk = place.checked_rem(count).unwrap_or_default();
-        (disk, place.checked_div(count).unwrap_or_default())
+    /// The members with the copies of a chunk, as far as they are there, and which of their chunks
+    /// those are.
+    fn copies(&self, ten: Ten, chunk: u64) -> impl Iterator<Item = (u64, u64)> {
+        let places = (0..ten.copies()).filter_map(move |copy| ten.place(chunk, copy));
+        places.filter(|(disk, _)| self.number(*disk).is_some())
     }
 
     fn place(&self, disk: u64, row: u64, chunk: NonZeroU64, skip: u64) -> Option<Place> {
@@ -138,7 +161,8 @@ impl Array {
         divides.min(MOST_UNIT)
     }
 
-    /// Where a chunk with parity is, or the unit that it is rebuilt in.
+    /// Where a chunk with parity is, or the unit that it is rebuilt in: a large one, and where that
+    /// cannot be had, a sector.
     fn with_parity(
         &self,
         chunk: NonZeroU64,
@@ -149,18 +173,11 @@ impl Array {
         let at = Self::chunk(chunk, layout.data_disks(), offset);
         let disk = layout.data_disk(layout.parities(at.row), at.index);
         let direct = self.place(disk, at.row, chunk, at.skip);
+        let size = Self::unit_size(chunk);
         match (direct, attempt) {
             (Some(place), 0) => run(place, at.left),
-            (Some(_), 1) | (None, 0) => {
-                let size = Self::unit_size(chunk);
-                let unit = offset.checked_div(size).unwrap_or_default();
-                let skip = offset.checked_rem(size).unwrap_or_default();
-                let place = Place::Packed {
-                    unit,
-                    skip: to_usize(skip),
-                };
-                run(place, size.saturating_sub(skip))
-            }
+            (Some(_), 1) | (None, 0) => rebuilt(offset, size, 0),
+            (Some(_), 2) | (None, 1) if size > SECTOR => rebuilt(offset, SECTOR, IS_SECTOR),
             _ => Err(no_copy(attempt)),
         }
     }
@@ -223,21 +240,19 @@ impl Map for Array {
                     _ => Err(no_copy(attempt)),
                 }
             }
-            Level::Near(chunk, copies) => {
-                let at = Self::chunk(chunk, 1, offset);
-                let places = (0..copies).filter_map(|copy| {
-                    let (disk, row) = self.near(at.row, copies, copy);
-                    self.place(disk, row, chunk, at.skip)
-                });
-                let place = places.into_iter().nth(usize::from(attempt));
+            Level::Ten(ten) => {
+                let at = Self::chunk(ten.chunk, 1, offset);
+                let place = self.copies(ten, at.row).nth(usize::from(attempt));
+                let place = place.and_then(|(disk, row)| self.place(disk, row, ten.chunk, at.skip));
                 run(place.ok_or_else(|| no_copy(attempt))?, at.left)
             }
             Level::Parity(chunk, layout) => self.with_parity(chunk, layout, offset, attempt),
         }
     }
 
-    fn unit(&self, _unit: u64) -> Result<usize> {
+    fn unit(&self, unit: u64) -> Result<usize> {
         match self.level {
+            Level::Parity(_, _) if unit & IS_SECTOR != 0 => Ok(to_usize(SECTOR)),
             Level::Parity(chunk, _) => Ok(to_usize(Self::unit_size(chunk))),
             _ => Err(Error::corrupt("nothing is rebuilt without parity")),
         }
@@ -247,10 +262,26 @@ impl Map for Array {
         let Level::Parity(chunk, layout) = self.level else {
             return self.unit(unit).map(|_| ());
         };
-        let offset = unit.saturating_mul(Self::unit_size(chunk));
+        let number = unit & !IS_SECTOR;
+        let offset = number.saturating_mul(to_u64(self.unit(unit)?));
         let (row, wanted) = self.row(chunk, layout, offset, into.len());
         row.rebuild(wanted, into).map_err(|error| error.at(offset))
     }
+
+    fn may_be_ahead(&self, unit: u64) -> bool {
+        unit & IS_SECTOR == 0
+    }
+}
+
+/// The unit of `size` bytes that has byte `offset`; `kind` goes into its number.
+fn rebuilt(offset: u64, size: u64, kind: u64) -> Result<Run> {
+    let number = offset.checked_div(size).unwrap_or_default();
+    let skip = offset.checked_rem(size).unwrap_or_default();
+    let place = Place::Packed {
+        unit: number | kind,
+        skip: to_usize(skip),
+    };
+    run(place, size.saturating_sub(skip))
 }
 
 fn run(place: Place, len: u64) -> Result<Run> {

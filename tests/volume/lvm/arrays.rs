@@ -1,8 +1,9 @@
 //! RAID volumes, of all images and of as few as the level allows. Where data and parity are is
-//! written down here row by row, as drivers/md/raid5.c computes it; parity is computed bit by bit.
+//! written down here row by row, as drivers/md/raid5.c computes it.
 
 use imgmount::stack::Stack;
 
+use super::super::rows::spread;
 use super::bytes;
 use super::groups::look;
 use super::made::{EXTENT, Physical, extent, hidden, linear, logical, segment, text};
@@ -35,75 +36,14 @@ const CASES: &[(&str, &str, usize)] = &[
     ("raid6_0_6", "P012Q", 2),
 ];
 
-/// Multiplies in the field of Q.
-fn times(mut a: u8, mut b: u8) -> u8 {
-    let mut product = 0;
-    while b != 0 {
-        if b & 1 != 0 {
-            product ^= a;
-        }
-        a = (a << 1) ^ if a & 0x80 != 0 { 0x1d } else { 0 };
-        b >>= 1;
-    }
-    product
-}
-
-/// What each disk of a row is multiplied with in Q: the DDF layouts count all disks from the first;
-/// the others the data disks, from behind Q on.
-fn factors(kind: &str, row: &str) -> Vec<u8> {
-    let disks: Vec<char> = row.chars().collect();
-    let count = disks.len();
-    let q = disks.iter().position(|it| *it == 'Q').unwrap();
-    let ddf = ["raid6", "raid6_zr", "raid6_nr", "raid6_nc"].contains(&kind);
-    let mut factors = vec![0; count];
-    let mut next = 1;
-    for step in 0..count {
-        let disk = if ddf { step } else { (q + 1 + step) % count };
-        let is_data = disks[disk].is_ascii_digit();
-        if is_data {
-            factors[disk] = next;
-        }
-        if is_data || ddf {
-            next = times(next, 2);
-        }
-    }
-    factors
-}
-
 /// What is in the volume, and the images that hold it.
 fn array(kind: &str, rows: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let rows: Vec<&str> = rows.split(' ').collect();
-    let disks = rows[0].len();
-    let mut images = vec![Vec::new(); disks];
-    let mut volume = Vec::new();
+    let first = rows.split(' ').next().unwrap();
+    let width = first.chars().filter(char::is_ascii_digit).count();
     let all = (0..).flat_map(|number| extent('z', number));
-    let mut all = all.into_iter();
-    for number in 0..(IMAGE * EXTENT) as usize / CHUNK {
-        let row = rows[number % rows.len()];
-        let data = row.chars().filter(char::is_ascii_digit).count();
-        let chunks: Vec<Vec<u8>> = (0..data)
-            .map(|_| all.by_ref().take(CHUNK).collect())
-            .collect();
-        volume.extend(chunks.concat());
-        let of = |disk: char| disk.to_digit(10).map(|index| &chunks[index as usize]);
-        let sum = |factors: &[u8]| {
-            let mut sum = vec![0; CHUNK];
-            for (disk, factor) in row.chars().zip(factors) {
-                let Some(chunk) = of(disk) else { continue };
-                sum.iter_mut()
-                    .zip(chunk)
-                    .for_each(|(sum, byte)| *sum ^= times(*byte, *factor));
-            }
-            sum
-        };
-        for (disk, image) in row.chars().zip(&mut images) {
-            image.extend(match disk {
-                'P' => sum(&vec![1; disks]),
-                'Q' => sum(&factors(kind, row)),
-                data => of(data).unwrap().clone(),
-            });
-        }
-    }
+    let volume: Vec<u8> = all.take((IMAGE * EXTENT) as usize * width).collect();
+    let is_ddf = ["raid6", "raid6_zr", "raid6_nr", "raid6_nc"].contains(&kind);
+    let images = spread(rows, is_ddf, CHUNK, &volume);
     (volume, images)
 }
 
