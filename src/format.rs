@@ -78,6 +78,14 @@ pub enum Set {
         /// themselves which set they are of.
         names: Vec<String>,
     },
+    /// It belongs to a set and has no place of its own in it: a spare, a journal, a disk that is to
+    /// take another's place.
+    Beside {
+        /// What all members share, as its UUID.
+        set: String,
+        /// How many members with a place there are.
+        expected: u32,
+    },
     /// It is one member of a set that only the others name.
     Stray {
         /// What they name it by.

@@ -2,6 +2,7 @@
 //! module that knows all four layers.
 
 mod absent;
+mod at_end;
 mod bridge;
 mod image;
 mod names;

@@ -38,13 +38,33 @@ pub struct Signature {
     pub layer: Layer,
     /// Whether it is short or loose: it names what nothing else claims and contradicts nothing.
     pub weak: bool,
-    /// Where it lies in the last bytes instead of the first: how many of them it may take. What it
-    /// wraps has its own magic at the start.
-    pub at_end: Option<u64>,
+    /// Where it lies in the last bytes instead of the first: what it wraps has its own magic at the
+    /// start.
+    pub at_end: Option<End>,
     /// What cannot be had of it as long as nothing reads it.
     pub lacks: &'static str,
     /// How it is told.
     test: Test,
+}
+
+/// Where a signature begins that lies at the end.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// In the last so many bytes.
+    Last(u64),
+    /// At this byte, by the size.
+    At(fn(u64) -> u64),
+}
+
+impl End {
+    /// The first of `size` bytes that may be of it.
+    #[must_use]
+    pub fn start(self, size: u64) -> u64 {
+        match self {
+            Self::Last(reach) => size.saturating_sub(reach),
+            Self::At(place) => place(size),
+        }
+    }
 }
 
 /// How a signature is told.
@@ -96,7 +116,15 @@ impl Signature {
     /// The same, in the last `reach` bytes.
     const fn at_end(self, reach: u64) -> Self {
         Self {
-            at_end: Some(reach),
+            at_end: Some(End::Last(reach)),
+            ..self
+        }
+    }
+
+    /// The same, at byte `place`, by the size.
+    const fn at_end_from(self, place: fn(u64) -> u64) -> Self {
+        Self {
+            at_end: Some(End::At(place)),
             ..self
         }
     }

@@ -7,7 +7,11 @@ use super::{Signature, View};
 const KIB: u64 = 1024;
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature::checked("linux_raid_member", Volume, is_md_at_end).at_end(128 * KIB),
+    Signature::checked("linux_raid_member", Volume, is_md_old).at_end_from(md_old),
+    Signature::checked("linux_raid_member", Volume, |view| {
+        view.size() >= 8 * KIB && is_md_1(view, md_1_0(view.size()))
+    })
+    .at_end_from(md_1_0),
     Signature::checked("linux_raid_member", Volume, |view| {
         is_md_1(view, 0) || is_md_1(view, 4096)
     }),
@@ -70,15 +74,22 @@ const PROMISE: [u64; 12] = [255, 256, 16, 399, 591, 675, 735, 911, 974, 991, 951
 
 const MD_MAGIC: [u8; 4] = [0xfc, 0x4e, 0x2b, 0xa9];
 
-/// Version 0.90 in the last whole 64 KiB but one, in either byte order; version 1.0 8 KiB before
-/// the end, on 4 KiB (linux/raid/md_p.h).
-fn is_md_at_end(view: &View<'_>) -> bool {
+/// Where version 0.90 is: in the last whole 64 KiB (linux/raid/md_p.h, `MD_NEW_SIZE_SECTORS`).
+fn md_old(size: u64) -> u64 {
+    (size & !0xffff).saturating_sub(64 * KIB)
+}
+
+/// Where version 1.0 is: 8 KiB before the end, on 4 KiB.
+fn md_1_0(size: u64) -> u64 {
+    size.saturating_sub(8 * KIB) & !0xfff
+}
+
+/// Version 0.90, in either byte order.
+fn is_md_old(view: &View<'_>) -> bool {
     let mut swapped = MD_MAGIC;
     swapped.reverse();
-    let old = (view.size() & !0xffff).checked_sub(64 * KIB);
-    let is_old = |at| view.has(at, &MD_MAGIC) || view.has(at, &swapped);
-    let new = view.size().checked_sub(8 * KIB).map(|at| at & !0xfff);
-    old.is_some_and(is_old) || new.is_some_and(|at| is_md_1(view, at))
+    let at = md_old(view.size());
+    view.size() >= 64 * KIB && (view.has(at, &MD_MAGIC) || view.has(at, &swapped))
 }
 
 /// Magic and major version 1.

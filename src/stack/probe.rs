@@ -3,9 +3,9 @@
 //! 1. What the user named with `--format`.
 //! 2. A volume manager that a partition table names as the owner of some of its partitions: the
 //!    member, and the partitions as volumes besides.
-//! 3. A member of an array whose superblock lies at the end: what looks like a partition table at
-//!    its start belongs to the array. (Unless a partition covers that superblock, which is then
-//!    the partition's.)
+//! 3. A member of an array whose superblock lies at the end: what looks like a partition table, a
+//!    file system or another volume manager's member at its start belongs to the array. (Unless a
+//!    partition covers that superblock, which is then the partition's.)
 //! 4. A file system that may be a hybrid, beside a table whose partitions all lie inside it or
 //!    behind it: the file system, and the partitions as volumes besides its files.
 //! 5. A partition table with a partition that holds something known.
@@ -13,10 +13,13 @@
 //!    `mkfs` on a whole disk leaves, since it keeps the first 1024 bytes. The same when a partition
 //!    starts at byte 0: both are the same bytes.
 //! 7. The same beside a GPT of which only the copy at the end of the disk is left.
-//! 8. A partition table all the same, then whatever the magics say.
+//! 8. A partition table all the same.
+//! 9. A member of a set, as a volume manager has it, before a file system, which its volumes may
+//!    hold or which is left over; then whatever the magics say.
 
 use std::sync::Arc;
 
+use super::at_end::member_before_filesystems;
 use super::{Beside, Content, Registries, bridge, shared};
 use crate::error::{Error, Kind, Result};
 use crate::filesystem::FileSystem;
@@ -154,11 +157,14 @@ fn look(subject: &Subject<'_>) -> Result<Found> {
     if let Some(found) = subject.forced(&claims) {
         return Ok(found);
     }
-    let signatures = subject.signatures();
+    let all = signature::find(&**subject.source);
+    let signatures = subject.unread(&all);
     let table = subject.table(&signatures);
-    match table {
-        Some(table) => Ok(subject.weigh(table, &claims, &signatures)),
-        None => subject.without_table(&claims, &signatures),
+    let (claims, array) = subject.array_at_end(&all, table.as_ref(), claims);
+    match (array, table) {
+        (Some(array), _) => Ok(array),
+        (None, Some(table)) => Ok(subject.weigh(table, &claims, &signatures)),
+        (None, None) => subject.without_table(&claims, &signatures),
     }
 }
 
@@ -175,8 +181,8 @@ impl Subject<'_> {
     }
 
     /// The magics of formats that no reader of ours decides about.
-    fn signatures(&self) -> Vec<&'static Signature> {
-        let mut found = signature::find(&**self.source);
+    pub(super) fn unread(&self, all: &[&'static Signature]) -> Vec<&'static Signature> {
+        let mut found = all.to_vec();
         let has_reader = |name| self.registries.names().any(|reader| reader == name);
         found.retain(|signature| signature.layer != Layer::Image && !has_reader(signature.name));
         found
@@ -204,13 +210,15 @@ impl Subject<'_> {
             Set::Alone | Set::Trailer | Set::Hybrid { .. } | Set::Bridge { .. } => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
-            member @ (Set::Member { .. } | Set::Stray { .. }) => Found::Member {
-                reader: claim.reader,
-                description: claim.reader.describe(&**self.source),
-                set: member.clone(),
-                extra: Vec::new(),
-                beside: Vec::new(),
-            },
+            member @ (Set::Member { .. } | Set::Beside { .. } | Set::Stray { .. }) => {
+                Found::Member {
+                    reader: claim.reader,
+                    description: claim.reader.describe(&**self.source),
+                    set: member.clone(),
+                    extra: Vec::new(),
+                    beside: Vec::new(),
+                }
+            }
         }
     }
 
@@ -311,9 +319,6 @@ impl Subject<'_> {
         if let Some(claim) = shared::claim(claims, volumes) {
             return self.managed(claim, table);
         }
-        if let Some(array) = array_at_end(signatures, volumes, self.source.size()) {
-            return recognised(array);
-        }
         let Some(claim) = claims.first() else {
             return table;
         };
@@ -364,7 +369,7 @@ impl Subject<'_> {
         };
         let inner = Subject { source, ..*self };
         let has_content = !inner.claims().is_empty() || inner.has_table();
-        has_content || !inner.signatures().is_empty()
+        has_content || !inner.unread(&signature::find(&**source)).is_empty()
     }
 
     pub(super) fn without_table(
@@ -380,6 +385,9 @@ impl Subject<'_> {
             && let Some((older, younger)) = bridge::pair(claims)
         {
             return Ok(self.bridged(older, younger));
+        }
+        if let Some(member) = member_before_filesystems(claims, signatures) {
+            return Ok(self.open(member));
         }
         match (claims.first(), names.as_slice()) {
             (_, [first, _, ..]) => Ok(damaged(
@@ -409,26 +417,7 @@ impl Subject<'_> {
     }
 }
 
-/// The array member whose superblock lies at the end and outside of every partition.
-fn array_at_end(
-    signatures: &[&'static Signature],
-    volumes: &[Volume],
-    size: u64,
-) -> Option<&'static Signature> {
-    let last = volumes
-        .iter()
-        .filter_map(|volume| volume.location)
-        .map(|(start, len)| start.saturating_add(len))
-        .max();
-    let array =
-        |found: &&&'static Signature| found.at_end.is_some() && found.layer == Layer::Volume;
-    let found = signatures.iter().find(array).copied()?;
-    // Version 0.90 lies in the last 64 to 128 KiB; all others nearer to the end.
-    let free = size.saturating_sub(last.unwrap_or(0));
-    (free >= found.at_end?).then_some(found)
-}
-
-fn recognised(found: &Signature) -> Found {
+pub(super) fn recognised(found: &Signature) -> Found {
     Found::Leaf(Content::Recognised {
         name: found.name.to_owned(),
         lacks: found.lacks,

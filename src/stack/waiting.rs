@@ -35,13 +35,22 @@ pub(super) struct Member {
 pub(super) enum Place {
     Role(u32),
     Called(String),
+    /// None: the node itself tells it from others.
+    Beside(usize),
+}
+
+impl Place {
+    /// Whether the set lacks something without it.
+    fn counts(&self) -> bool {
+        !matches!(self, Self::Beside(_))
+    }
 }
 
 /// A member that knows its set.
 struct Knowing {
     draft: usize,
     reader: Reader,
-    role: u32,
+    place: Place,
     expected: u32,
     event: u64,
     names: Vec<String>,
@@ -69,10 +78,21 @@ impl Waiting {
                 members.push(Knowing {
                     draft,
                     reader,
-                    role,
+                    place: Place::Role(role),
                     expected,
                     event,
                     names,
+                });
+            }
+            Set::Beside { set, expected } => {
+                let members = self.sets.entry((reader.name(), set)).or_default();
+                members.push(Knowing {
+                    draft,
+                    reader,
+                    place: Place::Beside(draft),
+                    expected,
+                    event: 0,
+                    names: Vec::new(),
                 });
             }
             Set::Stray { id } => self.strays.push(Stray { draft, reader, id }),
@@ -84,7 +104,8 @@ impl Waiting {
     /// set's volumes may still bring.
     pub(super) fn next(&mut self) -> Option<Due> {
         let is_complete = |(_, members): &(_, &Vec<Knowing>)| {
-            let places: BTreeSet<Place> = self.members(members).map(|it| it.place).collect();
+            let places = self.members(members).map(|it| it.place);
+            let places: BTreeSet<Place> = places.filter(Place::counts).collect();
             u32::try_from(places.len()).ok() >= Some(expected(members))
         };
         let found = self.sets.iter().find(is_complete);
@@ -125,7 +146,7 @@ impl Waiting {
         });
         let knowing = knowing.iter().map(|member| Member {
             draft: member.draft,
-            place: Place::Role(member.role),
+            place: member.place.clone(),
             event: member.event,
         });
         knowing.chain(strays)

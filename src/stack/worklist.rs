@@ -300,7 +300,7 @@ impl Worklist<'_> {
     /// Notes the member; gives the set's name, none for a stray.
     fn wait(&mut self, reader: Reader, set: Set, index: Option<usize>) -> String {
         let name = match &set {
-            Set::Member { set, .. } => set.clone(),
+            Set::Member { set, .. } | Set::Beside { set, .. } => set.clone(),
             _ => String::new(),
         };
         if let Some(draft) = index {
