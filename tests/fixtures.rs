@@ -82,6 +82,7 @@ pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             Some(image)
         }
         "ldm" => Some(crate::volume::ldm::first_disk(scratch)),
+        "linux_raid_member" => Some(crate::volume::md::array(scratch)),
         "LVM2_member" => Some(crate::volume::lvm::group(scratch)),
         // Nothing but Windows makes one.
         "BitLocker" => {

@@ -3,6 +3,7 @@
 mod bitlocker;
 mod ldm;
 mod lvm;
+mod md;
 mod raid;
 
 use crate::error::Result;
@@ -21,5 +22,6 @@ pub struct Opened {
     pub description: Option<Description>,
 }
 
-/// Every volume manager, in probe order.
-pub const FORMATS: &[Format<Open>] = &[bitlocker::FORMAT, lvm::FORMAT, ldm::FORMAT];
+/// Every volume manager, in probe order. A member of an array comes before what the array may hold,
+/// whose magic a mirror's members begin with.
+pub const FORMATS: &[Format<Open>] = &[md::FORMAT, bitlocker::FORMAT, lvm::FORMAT, ldm::FORMAT];

@@ -14,6 +14,7 @@ mod iso9660;
 mod journals;
 mod ldm;
 mod lvm;
+mod md;
 mod memory;
 mod mutants;
 mod names;

@@ -13,6 +13,7 @@ use crate::partition::disk::{self as disk, MIB, changed, kind, open, open_as, tr
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 use crate::support::library;
+use crate::volume::md::made::Array;
 
 /// An ext4 file system of `size` bytes in a file.
 fn ext4(scratch: &Scratch, size: u64) -> Vec<u8> {
@@ -359,18 +360,22 @@ fn an_array_whose_superblock_lies_at_the_end_is_no_partitioned_disk() {
         446,
         &[0, 0, 0, 0, 0x83, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0],
     );
-    let old = MIB as usize - 65536;
-    put(&mut bytes, old, &[0xfc, 0x4e, 0x2b, 0xa9]);
+    let array = Array::new("0.90", 1, 0, 0, 1);
+    let member = array.member(0, &bytes[..MIB as usize - 65536]);
+    assert_eq!(content(&open(member.clone()).0), "member linux_raid_member");
+    // What is in the array has the table.
+    let (stack, _) = open(member.clone());
     assert_eq!(
-        content(&open(bytes.clone()).0),
-        "recognised linux_raid_member"
+        kind(&stack.sets[0].content.children()[0].content),
+        "table mbr"
     );
     // A partition that reaches the end of the disk has the superblock as its own.
+    let mut bytes = member;
     put(&mut bytes, 446 + 8, &128_u32.to_le_bytes());
     put(&mut bytes, 446 + 12, &1920_u32.to_le_bytes());
     let (stack, _) = open(bytes);
     let (_, nodes) = disk::table(&stack);
-    assert_eq!(kind(&nodes[0].content), "recognised linux_raid_member");
+    assert_eq!(kind(&nodes[0].content), "member linux_raid_member");
 }
 
 #[test]

@@ -3,4 +3,5 @@
 pub mod bitlocker;
 pub mod ldm;
 pub mod lvm;
+pub mod md;
 mod rows;

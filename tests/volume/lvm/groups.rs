@@ -13,7 +13,12 @@ use crate::partition::disk;
 
 /// What is in several images, the second and further added to the first; and the notices.
 pub fn look(images: &[Vec<u8>]) -> (Stack, Vec<String>) {
-    let context = disk::context(Options::default());
+    look_with(images, Options::default())
+}
+
+/// The same, as the user chose.
+pub fn look_with(images: &[Vec<u8>], options: Options) -> (Stack, Vec<String>) {
+    let context = disk::context(options);
     let mut sources = images
         .iter()
         .map(|bytes| -> SharedSource { Arc::new(Memory(bytes.clone())) });

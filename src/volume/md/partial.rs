@@ -1,0 +1,146 @@
+//! A member of which some bytes are not to be read: what is not rebuilt yet, and what its list of
+//! bad blocks names.
+
+use super::layout::SECTOR;
+use super::superblock::{BadBlocks, Superblock};
+use crate::error::{Error, Kind, Result};
+use crate::number::to_u64;
+use crate::source::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to, read_vec};
+
+/// Sectors of the longest list of bad blocks, as the kernel has it.
+const MOST_SECTORS: u16 = 8;
+
+/// A source with ranges that fail.
+struct Partial {
+    inner: SharedSource,
+    /// First byte and the one behind the last, in order.
+    unreadable: Vec<(u64, u64)>,
+}
+
+/// `inner`, which has the data of the member with this superblock on `device`, without what of it is
+/// not to be read.
+///
+/// # Errors
+/// Where the list of bad blocks cannot be read.
+pub(super) fn readable(
+    inner: SharedSource,
+    superblock: &Superblock,
+    device: &dyn Source,
+) -> Result<SharedSource> {
+    let mut unreadable = match superblock.bad_blocks {
+        Some(list) => bad_blocks(list, superblock.data.0, device)?,
+        None => Vec::new(),
+    };
+    unreadable.extend(superblock.recovered.map(|from| (from, u64::MAX)));
+    if unreadable.is_empty() {
+        return Ok(inner);
+    }
+    unreadable.sort_unstable();
+    Ok(std::sync::Arc::new(Partial { inner, unreadable }))
+}
+
+/// The bad blocks, in bytes of the data, which begin at byte `data` of `device`. Each entry has the
+/// first block and a count (`super_1_load` of drivers/md/md.c).
+fn bad_blocks(list: BadBlocks, data: u64, device: &dyn Source) -> Result<Vec<(u64, u64)>> {
+    if list.len > MOST_SECTORS || list.shift > 20 {
+        let (len, shift) = (list.len, list.shift);
+        let text = format!("bblog_size is {len} and bblog_shift {shift}");
+        return Err(Error::corrupt(text));
+    }
+    let bytes = read_vec(device, list.at, usize::from(list.len).saturating_mul(512))?;
+    let (entries, _) = bytes.as_chunks::<8>();
+    let entries = entries.iter().map(|entry| u64::from_le_bytes(*entry));
+    let unit = SECTOR.checked_shl(list.shift.into()).unwrap_or(SECTOR);
+    let range = |entry: u64| {
+        let start = (entry >> 10).saturating_mul(unit);
+        let end = start.saturating_add((entry & 0x3ff).saturating_mul(unit));
+        (start.saturating_sub(data), end.saturating_sub(data))
+    };
+    let ranges = entries.take_while(|entry| *entry != u64::MAX).map(range);
+    Ok(ranges.filter(|(start, end)| start < end).collect())
+}
+
+impl Partial {
+    /// The first range that has bytes at or behind `offset`.
+    fn next(&self, offset: u64) -> Option<(u64, u64)> {
+        let mut behind = self.unreadable.iter().filter(|(_, end)| *end > offset);
+        behind.next().copied()
+    }
+}
+
+impl Source for Partial {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        check_range(self, offset, buf.len())?;
+        let end = offset.saturating_add(to_u64(buf.len()));
+        match self.next(offset) {
+            Some((start, _)) if start < end => {
+                let text = "it is a bad block of the member, or not rebuilt yet";
+                Err(Error::new(Kind::Io, text).at(start.max(offset)))
+            }
+            _ => self.inner.read_exact_at(buf, offset),
+        }
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        match self.next(offset) {
+            None => self.inner.extent_at(offset),
+            Some((start, end)) if start <= offset => {
+                extent_to(ExtentKind::Data, offset, end.min(self.size()))
+            }
+            Some((start, _)) => {
+                let inner = self.inner.extent_at(offset)?;
+                let end = offset.saturating_add(inner.len.get());
+                extent_to(inner.kind, offset, end.min(start))
+            }
+        }
+    }
+
+    fn end_is_far(&self) -> bool {
+        self.inner.end_is_far()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::source::Memory;
+
+    #[test]
+    fn what_is_bad_fails_and_what_is_beside_it_does_not() {
+        let partial = Partial {
+            inner: Arc::new(Memory(vec![7; 100])),
+            unreadable: vec![(10, 20), (90, u64::MAX)],
+        };
+        assert!(read_vec(&partial, 0, 10).is_ok());
+        assert!(read_vec(&partial, 20, 70).is_ok());
+        for (offset, len) in [(0, 11), (19, 1), (15, 30), (5, 90), (95, 5)] {
+            let error = read_vec(&partial, offset, len).unwrap_err();
+            assert_eq!(error.kind(), Kind::Io);
+        }
+        assert_eq!(partial.extent_at(3), extent_to(ExtentKind::Data, 3, 10));
+        assert_eq!(partial.extent_at(95), extent_to(ExtentKind::Data, 95, 100));
+    }
+
+    #[test]
+    fn a_list_of_bad_blocks_ends_at_its_first_empty_entry() {
+        let mut bytes = vec![0xff; 1024];
+        bytes[512..520].copy_from_slice(&(100_u64 << 10 | 2).to_le_bytes());
+        bytes[520..528].copy_from_slice(&(3_u64 << 10 | 1).to_le_bytes());
+        let device = Memory(bytes);
+        let list = BadBlocks {
+            at: 512,
+            len: 1,
+            shift: 0,
+        };
+        let found = bad_blocks(list, 1024, &device).unwrap();
+        assert_eq!(found, [(50_176, 51_200), (512, 1024)]);
+        assert!(bad_blocks(BadBlocks { len: 9, ..list }, 0, &device).is_err());
+        assert!(bad_blocks(BadBlocks { at: 900, ..list }, 0, &device).is_err());
+    }
+}
