@@ -155,6 +155,19 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same as another process may have said it that is not believed: see [`tame`].
+    #[must_use]
+    pub fn tamed(mut self) -> Self {
+        let inner = &mut *self.0;
+        let texts = inner.context.iter_mut().chain(&mut inner.hint);
+        for text in texts.chain(std::iter::once(&mut inner.message)) {
+            *text = tame(text);
+        }
+        self
+    }
+}
+
 /// The host's words for an error, without Rust's `(os error 2)`.
 fn describe_io(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -219,6 +232,20 @@ pub fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// What another process says, with everything escaped that a terminal obeys: names in it went through
+/// [`printable`] already, if the process is what it should be.
+#[must_use]
+pub fn tame(said: &str) -> String {
+    let mut text = String::with_capacity(said.len());
+    for character in said.chars() {
+        match character {
+            '\\' => text.push(character),
+            _ => push_printable(&mut text, character),
+        }
+    }
+    text
+}
+
 fn push_printable(text: &mut String, character: char) {
     // Besides controls: the bidirectional overrides, which reorder what a terminal shows.
     let reorders = matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -254,6 +281,15 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "disk.raw: ext4: group descriptor 7: bad checksum at byte 0x8040 (--ignore-checksums reads it all the same)"
+        );
+    }
+
+    #[test]
+    fn what_another_process_says_has_nothing_left_that_a_terminal_obeys() {
+        let error = Error::corrupt("a\\x1b\x1b[31m").context("b\n").hint("c\r");
+        assert_eq!(
+            error.tamed().to_string(),
+            "b\\x0a: a\\x1b\\x1b[31m (c\\x0d)"
         );
     }
 

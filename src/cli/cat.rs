@@ -8,6 +8,7 @@ use super::exit::{Failure, Outcome};
 use super::messages::complain;
 use super::open;
 use super::output::Output;
+use super::remote::protocol::Ahead;
 use crate::error::{Error, Kind, printable};
 use crate::filesystem::{FileType, Inode};
 use crate::number::to_u64;
@@ -17,7 +18,12 @@ const CHUNK: usize = 1 << 20;
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Cat) -> Result<Outcome, Failure> {
-    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let opened = open::tree(
+        &arguments.image,
+        &arguments.opening,
+        &arguments.showing,
+        Ahead::Contents,
+    )?;
     let paths = arguments.paths.iter().map(|path| path.as_bytes());
     all(&opened.tree, &opened.name, paths, &mut Output::stdout())
 }

@@ -4,25 +4,37 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::arguments::Check;
+use super::arguments::{Check, Showing};
 use super::exit::{Failure, Outcome};
 use super::json::{self, Object};
-use super::open;
 use super::output::Output;
-use super::progress::Progress;
+use super::remote::protocol::Verb;
 use super::size::human;
+use super::{open, remote};
 use crate::check::{self, Finding, Judgement, Second, Summary};
 use crate::error::printable;
 use crate::format::Layer;
-use crate::service::open::Seen;
+use crate::service::open::{Image, Seen};
 
-/// Runs the verb: 0 where nothing is damaged and no readers disagree, 4 otherwise.
+/// Runs the verb: another process reads the image and makes the page.
 pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
-    let seen = Seen::default();
-    let opened = open::seen(&arguments.image, &arguments.opening, &seen);
+    let request = open::wanted(&arguments.image, &Showing::default(), &arguments.opening)?;
+    let json = arguments.json;
+    remote::pages(&request, Verb::Check { json })
+}
+
+/// What is to be said of an image: `Done` where nothing is damaged and no readers disagree. Calls
+/// `advance` with each number of bytes that was read.
+pub(crate) fn page(
+    opened: Result<Image, Failure>,
+    seen: &Seen,
+    json: bool,
+    output: Output,
+    advance: &mut dyn FnMut(u64),
+) -> Result<Outcome, Failure> {
     let mut page = Page {
-        output: Output::stdout(),
-        json: arguments.json,
+        output,
+        json,
         bad: 0,
         failed: Ok(()),
     };
@@ -36,10 +48,8 @@ pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
             return Err(failure);
         }
     };
-    let progress = Progress::new(None);
     let each = &mut |finding: Finding| page.finding(&finding);
-    let summaries = check::check(&image.stack, each, &mut |bytes| progress.advance(bytes));
-    drop(progress);
+    let summaries = check::check(&image.stack, each, advance);
     // What was odd, also what only showed while everything was read.
     for notice in image.notices.all() {
         page.notice(&notice);

@@ -1,21 +1,20 @@
 //! `imgmount convert`: the disk, or one volume, as a sparse raw file.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::arguments::Convert;
+use super::arguments::{Convert, Showing};
 use super::exit::{Failure, Outcome};
 use super::open;
 use super::progress::Progress;
+use super::remote::Volume;
 use crate::error::Error;
 use crate::number::{to_u64, to_usize};
 use crate::source::{ExtentKind, Source};
-use crate::stack::{Node, Stack};
-use crate::tree;
+use crate::sys;
 
 /// Bytes that one thread reads at a time. No unit that a container packs by itself is larger, but
 /// for the blocks of some compressed files.
@@ -32,36 +31,27 @@ pub(crate) fn run(arguments: &Convert) -> Result<Outcome, Failure> {
     let Some((out, volume)) = arguments.volume_and_out.split_last() else {
         return Err(Failure::Usage(Error::invalid("no OUT")));
     };
+    let request = open::wanted(&arguments.image, &Showing::default(), &arguments.opening)?;
     let name = open::name_of(&arguments.image);
-    let image = open::image(&arguments.image, &arguments.opening)?;
-    let _late = open::notices(&arguments.image, &image);
-    let node = choose(&image.stack, volume.first()).map_err(|error| error.context(&*name))?;
-    let source = node
-        .source
-        .as_ref()
-        .map_err(|error| Failure::Image(error.clone().context(&*node.name).context(&*name)))?;
+    let volume = volume
+        .first()
+        .map(|name| name.to_string_lossy().into_owned());
+    let source = Volume::open(&request, volume, threads())?;
     let out = Path::new(out);
     let target = Target::create(out, &arguments.image, arguments.force)?;
-    match copy(&**source, &target.file) {
+    match copy(&source, &target.file) {
         Ok(()) => Ok(Outcome::Done),
-        Err(failure) => {
+        Err(trouble) => {
             target.abandon(out);
-            Err(failure.within(&name, &open::name_of(out)))
+            let failure = || trouble.within(&name, &open::name_of(out));
+            Err(source.over().unwrap_or_else(failure))
         }
     }
 }
 
-/// The volume that the user named, or the one disk.
-fn choose<'a>(stack: &'a Stack, volume: Option<&OsString>) -> Result<&'a Node, Error> {
-    match (volume, stack.disks.as_slice()) {
-        (Some(volume), _) => tree::select(stack, &volume.to_string_lossy()),
-        (None, [disk]) => Ok(disk),
-        (None, disks) => {
-            let names: Vec<_> = disks.iter().map(|disk| disk.name.as_str()).collect();
-            let error = Error::invalid(format!("it holds {} disks", disks.len()));
-            Err(error.hint(format!("name one as VOLUME: {}", names.join(", "))))
-        }
-    }
+/// How many threads copy: what costs time is unpacking.
+fn threads() -> usize {
+    sys::processors().min(MOST_THREADS)
 }
 
 /// The file that is written.
@@ -139,7 +129,7 @@ impl From<Error> for Trouble {
     }
 }
 
-/// Copies all of `source`, with as many threads as there are cores: what costs time is unpacking.
+/// Copies all of `source`, with several threads.
 fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
     let size = source.size();
     let work = Work {
@@ -147,9 +137,8 @@ fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
         next: Mutex::new(0),
         progress: Progress::new(Some(size)),
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let pieces = to_usize(size.div_ceil(CHUNK));
-    let threads = cores.min(MOST_THREADS).min(pieces).max(1);
+    let threads = threads().min(pieces).max(1);
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads)
             .map(|_| scope.spawn(|| work.copy(out)))

@@ -78,7 +78,16 @@ pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 /// # Errors
 /// As [`FileSystem::xattr_names`] and [`FileSystem::xattr`].
 pub(crate) fn xattrs(files: &dyn Files, inode: Inode) -> Result<Xattrs, Error> {
+    xattrs_for(files, inode, rustix::process::geteuid().as_raw())
+}
+
+/// The same on behalf of the user `uid`.
+///
+/// # Errors
+/// As [`xattrs`].
+pub(crate) fn xattrs_for(files: &dyn Files, inode: Inode, uid: u32) -> Result<Xattrs, Error> {
     let mut names = Vec::new();
+    let request = || Request::new(uid);
     files.xattr_names(&request(), inode, &mut |name| names.push(name.to_vec()))?;
     let mut xattrs = Vec::new();
     for name in names {

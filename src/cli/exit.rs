@@ -4,11 +4,13 @@
 
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Kind};
 use crate::service::failure::{self, Cause};
 
 /// How a verb that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// All was well: 0.
     Done,
@@ -30,7 +32,7 @@ impl Outcome {
 }
 
 /// Why a verb failed.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Failure {
     /// The image, or what was asked of it: 1, or 3 where it is locked or denied.
     Image(Error),
@@ -57,6 +59,17 @@ impl Failure {
                 Some(error)
             }
             Self::OutputClosed => None,
+        }
+    }
+
+    /// The same as another process may have said it; see [`Error::tamed`].
+    pub(crate) fn tamed(self) -> Self {
+        match self {
+            Self::Image(error) => Self::Image(error.tamed()),
+            Self::Usage(error) => Self::Usage(error.tamed()),
+            Self::Host(error) => Self::Host(error.tamed()),
+            Self::Reported(error) => Self::Reported(error.tamed()),
+            Self::OutputClosed => Self::OutputClosed,
         }
     }
 

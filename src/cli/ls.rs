@@ -12,13 +12,24 @@ use super::json::{self, Object};
 use super::messages::complain;
 use super::open;
 use super::output::Output;
+use super::remote::protocol::Ahead;
 use super::time;
 use crate::error::{Error, printable};
 use crate::filesystem::{Attributes, FileType, Inode};
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Ls) -> Result<Outcome, Failure> {
-    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let ahead = match (arguments.json, arguments.long) {
+        (true, _) => Ahead::Xattrs,
+        (false, true) => Ahead::Links,
+        (false, false) => Ahead::Nothing,
+    };
+    let opened = open::tree(
+        &arguments.image,
+        &arguments.opening,
+        &arguments.showing,
+        ahead,
+    )?;
     let style = Style {
         long: arguments.long,
         all: arguments.all,

@@ -17,6 +17,8 @@ mod mount;
 mod open;
 mod output;
 mod progress;
+mod reader;
+mod remote;
 mod self_test;
 mod size;
 mod tar;
@@ -35,16 +37,16 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let role = arguments
         .get(1)
-        .and_then(|first| crate::service::role(first));
-    if let Some(role) = role {
-        return role();
+        .and_then(|first| crate::service::role(first, reader::work));
+    if let Some(code) = role {
+        return code;
     }
     let arguments = match arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => return output::refuse(&error),
     };
     messages::start_log(arguments.verbosity());
-    match run(&arguments) {
+    match remote::until_gone(|| run(&arguments)) {
         Ok(outcome) => outcome.code(),
         Err(failure) => failure.report(),
     }

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use super::exit::Failure;
-use crate::error::printable;
+use crate::error::{printable, tame};
 
 /// Standard output, buffered.
 pub(crate) struct Output {
@@ -25,7 +25,6 @@ impl Output {
     }
 
     /// Any writer; `terminal` says how names are written.
-    #[cfg(test)]
     pub(crate) fn to(inner: Box<dyn Write>, terminal: bool) -> Self {
         Self { inner, terminal }
     }
@@ -54,6 +53,23 @@ impl Output {
         } else {
             self.bytes(name)
         }
+    }
+
+    /// Writes what another process has made for standard output: lines of text, in which a terminal
+    /// has nothing to obey.
+    pub(crate) fn page(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if !self.terminal {
+            return self.bytes(bytes);
+        }
+        for chunk in bytes.utf8_chunks() {
+            for line in chunk.valid().split_inclusive('\n') {
+                let text = line.strip_suffix('\n');
+                self.text(&tame(text.unwrap_or(line)))?;
+                self.text(text.map_or("", |_| "\n"))?;
+            }
+            self.text(&printable(chunk.invalid()))?;
+        }
+        Ok(())
     }
 
     /// Writes out what is buffered. Without it an error at the very end would be lost.

@@ -1,13 +1,9 @@
 //! A progress bar on standard error, for work that takes longer than a second on a terminal.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-
-use crate::format;
-use crate::source::streamed::Work;
 
 /// How long work goes on before the bar appears.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -41,35 +37,6 @@ impl Progress {
     /// Says something on standard error without tearing the bar.
     pub(crate) fn say(&self, line: &str) {
         self.bar.suspend(|| super::messages::say(line));
-    }
-}
-
-impl Work for Progress {
-    fn advance(&self, bytes: u64) {
-        Progress::advance(self, bytes);
-    }
-}
-
-/// Bars for what lasts while an image is opened. What is done later has a bar of its verb's own.
-pub(crate) struct Bars(AtomicBool);
-
-impl Bars {
-    pub(crate) fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    /// The image is open.
-    pub(crate) fn close(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-impl format::Progress for Bars {
-    fn begin(&self, total: Option<u64>) -> Box<dyn Work> {
-        match self.0.load(Ordering::Relaxed) {
-            true => Box::new(Progress::new(total)),
-            false => Box::new(format::Nobody),
-        }
     }
 }
 

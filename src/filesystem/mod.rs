@@ -133,11 +133,11 @@ pub trait FileSystem: Send + Sync {
 
 /// A reader's own handle of an inode; derived from its disk position or number, so that no table
 /// grows. Not necessarily the number that people see: that is [`Attributes::ino`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Inode(pub u64);
 
 /// What kind of file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileType {
     /// A regular file.
     Regular,
@@ -165,7 +165,7 @@ pub struct Timestamp {
 }
 
 /// What stat(2) and statx(2) give.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// The inode number that people see.
     pub ino: u64,

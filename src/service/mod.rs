@@ -9,17 +9,21 @@
 //!   is told        unmounts         the kernel, asks
 //!                                   for second files
 //! ```
-//! In the foreground, and for `run`, command and supervisor are one process.
+//! In the foreground, and for `run`, command and supervisor are one process. So they are for a verb
+//! that mounts nothing: [`reading`] is its side, [`reader`] that of its worker.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
+
+use crate::error;
 
 mod answers;
 mod asking;
 mod attach;
 mod channel;
 pub mod failure;
+pub mod frames;
 mod image_file;
 pub mod keys;
 mod memory;
@@ -30,6 +34,8 @@ mod neighbours;
 pub mod open;
 pub mod options;
 mod process;
+pub mod reader;
+pub mod reading;
 mod run;
 pub mod sandbox;
 mod stored;
@@ -40,24 +46,27 @@ mod watched;
 mod wire;
 mod worker;
 
-/// What to run instead of the command line, where `first_argument` is a role that this program
-/// gave to a process it started itself.
-#[must_use]
-pub fn role(first_argument: &OsStr) -> Option<fn() -> ExitCode> {
+/// Lives as the process of this program that it started itself with `first_argument`, where that
+/// says such a role. `read` is the life of one that reads an image for a verb.
+pub fn role(
+    first_argument: &OsStr,
+    read: impl FnOnce(reader::Reader) -> error::Result<()>,
+) -> Option<ExitCode> {
     match first_argument.to_str() {
-        Some(process::WORKER) => Some(|| alone(|| worker::work().is_ok())),
-        Some(process::SUPERVISOR) => Some(|| alone(|| supervisor::supervise().is_ok())),
+        Some(process::WORKER) => Some(alone(worker::work)),
+        Some(process::READER) => Some(alone(|| reader::Reader::receive().and_then(read))),
+        Some(process::SUPERVISOR) => Some(alone(supervisor::supervise)),
         _ => None,
     }
 }
 
 /// Runs `life` with no descriptor but the standard ones; what went wrong was reported already.
-fn alone(life: fn() -> bool) -> ExitCode {
+fn alone<E>(life: impl FnOnce() -> std::result::Result<(), E>) -> ExitCode {
     // A kernel too old for it leaves open what the user's shell left open.
     let _ = crate::sys::close_from(3);
     match life() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

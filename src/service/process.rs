@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use serde::Serialize;
+
 use super::channel::Channel;
 use super::system_log::SystemLog;
 use super::wire::{Report, Task};
@@ -15,6 +17,8 @@ use crate::error::{Error, Kind, Result, printable};
 
 /// The first argument of a worker, and of a supervisor in the background.
 pub(super) const WORKER: &str = "--worker";
+/// That of a worker that reads an image for a verb.
+pub(super) const READER: &str = "--reader";
 /// See [`WORKER`].
 pub(super) const SUPERVISOR: &str = "--supervisor";
 
@@ -46,35 +50,56 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts one with `task` on `image`.
+    /// Starts one with `task` on `image`, in the role `role`.
     ///
     /// # Errors
     /// `Io` where no process can be started.
-    pub(super) fn start(task: &Task, image: BorrowedFd<'_>, about: OsString) -> Result<Self> {
+    pub(super) fn start(
+        role: &str,
+        task: &Task,
+        image: BorrowedFd<'_>,
+        about: OsString,
+    ) -> Result<Self> {
         let (channel, theirs) = Channel::pair()?;
         let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
         let (log, their_log) = rustix::pipe::pipe_with(flags)
             .map_err(|error| Error::io("make a pipe", &error.into()))?;
         let shown = printable(about.as_bytes());
-        let child = same_program(WORKER, &[about])
+        let child = same_program(role, &[about])
             .env_clear()
             .current_dir("/")
             .stdin(theirs.into_stdio())
             .stdout(Stdio::null())
             .stderr(their_log)
-            // Ctrl-C is for the supervisor alone.
-            .process_group(0)
             .spawn()
             .map_err(|error| Error::io("start the worker", &error))?;
-        let worker = Self {
+        let mut worker = Self {
             child,
             channel,
             log: log.into(),
             system: None,
             about: shown,
         };
-        worker.channel.send(task, Some(image))?;
+        worker.give(task, Some(image))?;
         Ok(worker)
+    }
+
+    /// Sends it what it waits for.
+    ///
+    /// # Errors
+    /// How it ended, where it hears nothing any more; `Invalid` for what is too long.
+    pub(super) fn give(
+        &mut self,
+        message: &impl Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+    ) -> Result<()> {
+        match self.channel.send(message, descriptor) {
+            Err(error) if error.kind() != Kind::Invalid => {
+                self.kill();
+                Err(death(self.wait().as_ref()))
+            }
+            sent => sent,
+        }
     }
 
     /// The socket.

@@ -93,7 +93,8 @@ impl Supervisor {
         let answers = Answers::new(request, &image, handed)?;
         let task = task(request, &image.file);
         let about = request.image.clone().into_os_string();
-        let worker = Worker::start(&task, image.file.as_fd(), about).map_err(Failure::host)?;
+        let worker = Worker::start(process::WORKER, &task, image.file.as_fd(), about)
+            .map_err(Failure::host)?;
         let mut starting = Self {
             mounted: Mounted {
                 mountpoint: point.path().to_owned(),
@@ -339,7 +340,7 @@ fn interrupted() -> Error {
     Error::new(Kind::Io, "interrupted")
 }
 
-fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Error> {
+pub(super) fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(), Error> {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let left = left.and_then(|left| Timespec::try_from(left).ok());
     match poll(watched, left.as_ref()) {
@@ -348,7 +349,8 @@ fn wait_for(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> Result<(),
     }
 }
 
-fn task(request: &Request, image: &File) -> Task {
+/// What the worker is told about the image, which is open already.
+pub(super) fn task(request: &Request, image: &File) -> Task {
     /// More would wait for each other's blocks.
     const MOST_THREADS: usize = 4;
     let cores = sys::processors();
@@ -392,6 +394,7 @@ fn task(request: &Request, image: &File) -> Task {
         threads: cores.clamp(2, MOST_THREADS),
         processors: cores,
         self_test: request.self_test,
+        lanes: 0,
         log: request.log.clone(),
     }
 }

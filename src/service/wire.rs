@@ -30,9 +30,15 @@ pub(super) struct Task {
     pub(super) processors: usize,
     /// Try at the first request what must not be possible.
     pub(super) self_test: bool,
+    /// How many streams to a verb follow.
+    pub(super) lanes: usize,
     /// What to log, as in `RUST_LOG`.
     pub(super) log: String,
 }
+
+/// To the worker, with one end of a stream.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Lane;
 
 /// To the worker, with the mounted /dev/fuse.
 #[derive(Serialize, Deserialize)]

@@ -9,11 +9,12 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::asking::{Asked, Beside, Kept, Supervisor};
 use super::channel::Channel;
+use super::open::{Image, Seen};
 use super::sandbox::{self, Attempt, Wanted};
-use super::wire::{Report, Task};
+use super::watched::Tell;
+use super::wire::{Lane, Report, Task};
 use super::{memory, open};
 use crate::error::{Error, Result};
-use crate::format::Notices;
 use crate::tree::Tree;
 use crate::{fuse, sys};
 
@@ -23,6 +24,15 @@ const MEMORY: u64 = 1 << 30;
 /// How many heaps its threads share.
 const HEAPS: i32 = 4;
 
+/// What a worker was given.
+pub(super) struct Given {
+    pub(super) task: Task,
+    pub(super) supervisor: Arc<Supervisor>,
+    /// The streams to the verb, of which a worker that serves a mount has none.
+    pub(super) lanes: Vec<OwnedFd>,
+    image: OwnedFd,
+}
+
 /// The worker's whole life.
 ///
 /// # Errors
@@ -30,37 +40,17 @@ const HEAPS: i32 = 4;
 pub(super) fn work() -> Result<()> {
     let parent = rustix::process::getppid();
     let parent = parent.map_or(1, |it| it.as_raw_nonzero().get());
-    renounce()?;
-    // The heaps of glibc take addresses, of which there are only so many.
-    sys::share_heaps(if memory::is_address_space_limited() {
-        1
-    } else {
-        HEAPS
-    });
-    let channel = Channel::inherited()?;
-    let (task, image) = channel.expect::<Task>()?;
-    start_log(&task.log);
-    let image = image.ok_or_else(|| Error::invalid("no image came with the task"))?;
-    let supervisor = Arc::new(Supervisor::new(channel));
-    // Before the first byte of the image is read, and while this is the only thread.
-    if let Err(error) = confine(&task) {
-        supervisor.tell(&Report::Refused(error.clone()))?;
-        return Err(error);
-    }
-    let (tree, mut notices) = match parse(&task, image, &supervisor) {
+    let given = Given::receive()?;
+    let Given {
+        task, supervisor, ..
+    } = &given;
+    let (tree, notices) = match given.parse() {
         Ok(parsed) => parsed,
         Err(error) => {
             supervisor.tell(&Report::Refused(shortened(&error)))?;
             return Err(error);
         }
     };
-    match task.open.sandbox {
-        Wanted::Off => notices.insert(0, "parsed without the sandbox: --no-sandbox".to_owned()),
-        Wanted::Usual | Wanted::Required => {
-            // No key is made any more.
-            let _ = sandbox::limit_memory(MEMORY.saturating_add(task.open.cache_size));
-        }
-    }
     supervisor.tell(&Report::Opened { notices })?;
     let Some(device) = supervisor.device()? else {
         return Ok(()); // The supervisor could not mount.
@@ -89,6 +79,68 @@ pub(super) fn work() -> Result<()> {
     served.inspect_err(|error| log::error!("{error}"))
 }
 
+impl Given {
+    /// Takes what the supervisor gives, and gives up everything else.
+    pub(super) fn receive() -> Result<Self> {
+        renounce()?;
+        // The heaps of glibc take addresses, of which there are only so many.
+        sys::share_heaps(if memory::is_address_space_limited() {
+            1
+        } else {
+            HEAPS
+        });
+        let channel = Channel::inherited()?;
+        let (task, image) = channel.expect::<Task>()?;
+        start_log(&task.log);
+        let image = image.ok_or_else(|| Error::invalid("no image came with the task"))?;
+        let mut lanes = Vec::new();
+        for _ in 0..task.lanes {
+            let (Lane, lane) = channel.expect()?;
+            lanes.push(lane.ok_or_else(|| Error::invalid("no stream came with a lane"))?);
+        }
+        let supervisor = Arc::new(Supervisor::new(channel));
+        // Before the first byte of the image is read, and while this is the only thread.
+        if let Err(error) = confine(&task) {
+            supervisor.tell(&Report::Refused(error.clone()))?;
+            return Err(error);
+        }
+        Ok(Self {
+            task,
+            supervisor,
+            lanes,
+            image,
+        })
+    }
+
+    /// Everything in the image. What is found and what is odd goes to `seen`, and `tell` is called
+    /// when the file changes.
+    ///
+    /// # Errors
+    /// As [`open::stack_of`].
+    pub(super) fn open(&self, seen: Seen, tell: Tell) -> Result<Image> {
+        if self.task.open.sandbox == Wanted::Off {
+            let text = "parsed without the sandbox: --no-sandbox";
+            seen.notices.add(text);
+        }
+        let image = self.image.try_clone();
+        let image = image.map_err(|error| Error::io("use the image", &error))?;
+        let image = open(&self.task, image, &self.supervisor, seen, tell)?;
+        if self.task.open.sandbox != Wanted::Off {
+            // No key is made any more.
+            let _ = sandbox::limit_memory(MEMORY.saturating_add(self.task.open.cache_size));
+        }
+        Ok(image)
+    }
+
+    fn parse(&self) -> Result<(Tree, Vec<String>)> {
+        // As the log's own errors: what is read from now on cannot be trusted.
+        let tell = Box::new(|text: &str| log::error!("{text}"));
+        let image = self.open(Seen::default(), tell)?;
+        let tree = Tree::compose(image.stack, &self.task.tree)?;
+        Ok((tree, few(image.notices.all())))
+    }
+}
+
 /// Gives up what a parser of images could do besides.
 fn confine(task: &Task) -> Result<()> {
     sys::set_processors(task.processors);
@@ -104,6 +156,10 @@ fn confine(task: &Task) -> Result<()> {
 
 /// Gives up what a parser has no use for.
 fn renounce() -> Result<()> {
+    // Ctrl-C is for the supervisor alone. And a passphrase is read from the terminal by this process,
+    // which the kernel would stop as one in the background if the terminal were its own. It fails
+    // for the leader of a process group, which a program just started is not.
+    let _ = rustix::process::setsid();
     let limit = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -136,11 +192,14 @@ fn start_log(filters: &str) {
     }));
 }
 
-fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(Tree, Vec<String>)> {
-    let notices = Arc::<Notices>::default();
-    // As the log's own errors: what is read from now on cannot be trusted.
-    let tell = Box::new(|text| log::error!("{text}"));
-    let beside = Beside::image(supervisor.clone(), notices.clone());
+fn open(
+    task: &Task,
+    image: OwnedFd,
+    supervisor: &Arc<Supervisor>,
+    seen: Seen,
+    tell: Tell,
+) -> Result<Image> {
+    let beside = Beside::image(supervisor.clone(), seen.notices.clone());
     let others = (0..task.others).map(|number| beside.other(number));
     let headers = task.headers.iter().enumerate();
     let headers = headers.map(|(number, subject)| Ok((subject.clone(), beside.header(number)?)));
@@ -151,19 +210,14 @@ fn parse(task: &Task, image: OwnedFd, supervisor: &Arc<Supervisor>) -> Result<(T
         headers: headers.collect::<Result<Vec<_>>>()?,
         neighbours: Arc::new(beside),
         stored: Arc::new(Kept::image(supervisor.clone())),
-        seen: open::Seen {
-            notices,
-            ..open::Seen::default()
-        },
+        seen,
         tell,
     };
-    let image = open::stack_of(image.into(), &task.open, around)?;
-    let tree = Tree::compose(image.stack, &task.tree)?;
-    Ok((tree, few(image.notices.all())))
+    open::stack_of(image.into(), &task.open, around)
 }
 
 /// As many notices as fit into a message.
-fn few(notices: Vec<String>) -> Vec<String> {
+pub(super) fn few(notices: Vec<String>) -> Vec<String> {
     const MOST_BYTES: usize = 32 * 1024;
     let mut bytes = 0_usize;
     let fits = |notice: &String| {
@@ -174,7 +228,7 @@ fn few(notices: Vec<String>) -> Vec<String> {
 }
 
 /// The error, cut where what it lists is too long for a message.
-fn shortened(error: &Error) -> Error {
+pub(super) fn shortened(error: &Error) -> Error {
     const MOST: usize = 8 * 1024;
     let text = error.to_string();
     if text.len() <= MOST {

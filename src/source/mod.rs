@@ -14,6 +14,8 @@ pub mod window;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Kind, Result};
 
 /// Readable bytes of a fixed size, from any number of threads at once.
@@ -45,7 +47,7 @@ pub trait Source: Send + Sync {
 pub type SharedSource = Arc<dyn Source>;
 
 /// What lies in a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExtentKind {
     /// Bytes that have to be read to be known.
     Data,
@@ -56,7 +58,7 @@ pub enum ExtentKind {
 }
 
 /// A range of one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extent {
     /// What lies there.
     pub kind: ExtentKind,

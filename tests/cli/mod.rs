@@ -1,5 +1,6 @@
 //! The command line from outside: what a user types, and what comes back.
 
+mod apart;
 mod check;
 mod copy;
 mod documentation;

@@ -15,6 +15,7 @@ use super::entries::Files;
 use super::entries::request;
 use super::exit::{Failure, Outcome};
 use super::open;
+use super::remote::protocol::Ahead;
 use crate::error::Error;
 use crate::filesystem::{FileType, Inode};
 use copier::Copier;
@@ -90,7 +91,12 @@ impl LeftOut {
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Cp) -> Result<Outcome, Failure> {
-    let opened = open::tree(&arguments.image, &arguments.opening, &arguments.showing)?;
+    let opened = open::tree(
+        &arguments.image,
+        &arguments.opening,
+        &arguments.showing,
+        Ahead::Contents,
+    )?;
     let Some((dest, sources)) = arguments.paths.split_last() else {
         return Err(Failure::Usage(Error::invalid("no DEST")));
     };

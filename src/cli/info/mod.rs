@@ -5,36 +5,61 @@ mod json;
 mod map;
 mod text;
 
-use super::arguments::Info;
+use std::path::Path;
+
+use super::arguments::{Info, Showing};
 use super::exit::{Failure, Outcome};
 use super::json as values;
-use super::open;
 use super::output::Output;
-use crate::service::open::Seen;
+use super::remote::protocol::Verb;
+use super::{open, remote};
+use crate::service::open::{Image, Seen};
 
-/// Runs the verb. What is damaged is part of the answer, not a failure to answer; of an image that
-/// is refused, what is known is said before the reason.
+/// Runs the verb: another process reads the image and makes the page.
 pub(crate) fn run(arguments: &Info) -> Result<Outcome, Failure> {
-    let seen = Seen::default();
-    let opened = open::seen(&arguments.image, &arguments.opening, &seen);
-    let mut output = Output::stdout();
-    if arguments.json {
-        let value = match &opened {
-            Ok(image) => json::image(&arguments.image, image),
-            Err(failure) => json::refused(&arguments.image, &seen, failure.error()),
-        };
-        output.text(&values::pretty(&value))?;
-        output.text("\n")?;
-    } else {
-        let name = open::name_of(&arguments.image);
-        let width = output.is_terminal().then(terminal_width);
-        output.text(&match &opened {
-            Ok(image) => text::image(&name, image, width),
-            Err(_) => text::refused(&name, &seen),
-        })?;
+    let request = open::wanted(&arguments.image, &Showing::default(), &arguments.opening)?;
+    let is_terminal = Output::stdout().is_terminal();
+    let verb = Verb::Info {
+        json: arguments.json,
+        width: is_terminal.then(terminal_width),
+    };
+    remote::pages(&request, verb)
+}
+
+/// What is to be said of an image, and how.
+pub(crate) struct Page<'a> {
+    pub(crate) image: &'a Path,
+    pub(crate) json: bool,
+    /// Columns of a terminal.
+    pub(crate) width: Option<usize>,
+    pub(crate) output: Output,
+}
+
+impl Page<'_> {
+    /// Writes it. What is damaged is part of the answer, not a failure to answer; of an image that
+    /// is refused, what is known is said before the reason.
+    pub(crate) fn write(
+        mut self,
+        opened: Result<Image, Failure>,
+        seen: &Seen,
+    ) -> Result<Outcome, Failure> {
+        if self.json {
+            let value = match &opened {
+                Ok(image) => json::image(self.image, image),
+                Err(failure) => json::refused(self.image, seen, failure.error()),
+            };
+            self.output.text(&values::pretty(&value))?;
+            self.output.text("\n")?;
+        } else {
+            let name = open::name_of(self.image);
+            self.output.text(&match &opened {
+                Ok(image) => text::image(&name, image, self.width),
+                Err(_) => text::refused(&name, seen),
+            })?;
+        }
+        self.output.finish()?;
+        opened.map(|_| Outcome::Done)
     }
-    output.finish()?;
-    opened.map(|_| Outcome::Done)
 }
 
 /// Columns of the terminal at standard output; 80 where it does not say.

@@ -13,6 +13,7 @@ use super::arguments::Tar;
 use super::entries::Files;
 use super::exit::{Failure, Outcome};
 use super::open;
+use super::remote::protocol::Ahead;
 use crate::error::Error;
 use archive::Archive;
 
@@ -29,7 +30,12 @@ pub(crate) fn run(arguments: &Tar) -> Result<Outcome, Failure> {
     // The files of everything, and their bytes a second and third time, is nobody's wish; who
     // names a path gets what is there.
     showing.no_raw |= arguments.path.is_none();
-    let opened = open::tree(&arguments.image, &arguments.opening, &showing)?;
+    let opened = open::tree(
+        &arguments.image,
+        &arguments.opening,
+        &showing,
+        Ahead::Contents,
+    )?;
     let path = arguments
         .path
         .as_deref()

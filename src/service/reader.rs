@@ -1,0 +1,75 @@
+//! The process that reads an image for a verb, as the verb's code in it sees it.
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::frames::Frames;
+use super::open::{Image, Seen};
+use super::sandbox::{self, Wanted};
+use super::worker::{self, Given};
+use crate::error::{Error, Result};
+use crate::tree;
+
+/// What the process was given: an image that is open, and streams to the verb.
+pub struct Reader {
+    given: Given,
+    /// The streams.
+    pub lanes: Vec<Frames>,
+}
+
+impl Reader {
+    /// Takes what the verb's process gives. This process ends with that one.
+    ///
+    /// # Errors
+    /// Nothing sensible was given.
+    pub(super) fn receive() -> Result<Self> {
+        let mut given = Given::receive()?;
+        let lanes = std::mem::take(&mut given.lanes);
+        let supervisor = given.supervisor.clone();
+        std::thread::spawn(move || {
+            let mut watched = [PollFd::new(&*supervisor, PollFlags::empty())];
+            while rustix::event::poll(&mut watched, None).is_err() {}
+            std::process::exit(1);
+        });
+        Ok(Self {
+            given,
+            lanes: lanes.into_iter().map(Frames::of).collect(),
+        })
+    }
+
+    /// Everything in the image. What is found and what is odd goes to `seen`.
+    ///
+    /// # Errors
+    /// What the image layer refuses.
+    pub fn open(&self, seen: &Seen) -> Result<Image> {
+        let notices = seen.notices.clone();
+        let tell = Box::new(move |text: &str| notices.add(text));
+        let opened = self.given.open(seen.clone(), tell);
+        // No FUSE device is needed, and no limit is set any more.
+        let wanted = self.given.task.open.sandbox;
+        match sandbox::narrow(wanted) {
+            Err(error) if wanted == Wanted::Required => Err(error),
+            narrowed => {
+                let _ = narrowed.inspect_err(|error| log::error!("{error}"));
+                opened
+            }
+        }
+    }
+
+    /// What the user chose about the tree.
+    #[must_use]
+    pub fn tree(&self) -> &tree::Options {
+        &self.given.task.tree
+    }
+
+    /// As many of `notices` as a message may have.
+    #[must_use]
+    pub fn few(notices: Vec<String>) -> Vec<String> {
+        worker::few(notices)
+    }
+
+    /// The error, cut where what it lists is too long for a message.
+    #[must_use]
+    pub fn shortened(error: &Error) -> Error {
+        worker::shortened(error)
+    }
+}
