@@ -9,7 +9,6 @@ mod gzip;
 mod lz4;
 mod ova;
 mod parallels;
-mod parts;
 mod qcow;
 mod qcow2;
 mod qed;

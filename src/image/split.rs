@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Open, parts};
+use super::Open;
 use crate::error::{Error, Result, printable};
 use crate::format::{Context, Description, Disk, Format, Set};
-use crate::source::{SharedSource, Source};
+use crate::source::{SharedSource, Source, joined};
 
 pub(super) const FORMAT: Format<Open> = Format {
     name: "split",
@@ -80,7 +80,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     for name in series.names.iter().skip(1) {
         all.push(context.file(name)?);
     }
-    let whole = parts::join(all, context)?;
+    let whole = joined::join(all, context.cache.clone())?;
     context.inside(whole, &series.name, None)
 }
 

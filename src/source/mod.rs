@@ -4,6 +4,7 @@ mod ahead;
 pub mod cached;
 pub mod decoded;
 pub mod file;
+pub mod joined;
 pub mod mapped;
 pub mod streamed;
 mod streams;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::descriptor::{File, names};
 use crate::error::{Error, Kind, Result, printable};
 use crate::format::{Context, Disk};
-use crate::image::parts;
 use crate::image::tar::Archive;
-use crate::source::SharedSource;
+use crate::source::{SharedSource, joined};
 
 /// How many chunks a file may have.
 const MOST_CHUNKS: usize = 4096;
@@ -86,7 +85,7 @@ impl Files {
             let name = printable(&chunk(name, chunks.len()));
             return Err(Error::not_found(format!("the chunk {name} is not there")));
         }
-        parts::join(chunks, context).map(Some)
+        joined::join(chunks, context.cache.clone()).map(Some)
     }
 }
 

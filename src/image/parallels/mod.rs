@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use self::descriptor::{Descriptor, Storage};
 use self::expanding::{Expanding, is_expanding};
-use super::{Open, parts, xml};
+use super::{Open, xml};
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::format::{Context, Description, Disk, Format, Set};
 use crate::source::window::Window;
-use crate::source::{SharedSource, Source};
+use crate::source::{SharedSource, Source, joined};
 
 pub(super) const FORMAT: Format<Open> = Format {
     name: "parallels",
@@ -98,7 +98,7 @@ fn expanding(
 fn bundle(descriptor: &Descriptor, context: &Context) -> Result<SharedSource> {
     let storages = descriptor.storages.iter();
     let parts: Result<Vec<_>> = storages.map(|it| storage(it, context)).collect();
-    let disk = parts::join(parts?, context)?;
+    let disk = joined::join(parts?, context.cache.clone())?;
     let size = descriptor.sectors.saturating_mul(512);
     match disk.size() == size {
         true => Ok(disk),

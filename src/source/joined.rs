@@ -1,12 +1,13 @@
-//! Files one after the other as one: the parts of a split image, the chunks of a file in an OVF.
+//! Sources one after the other as one: the parts of a split image, the chunks of a file in an OVF, the
+//! segments of an encrypted volume.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use super::SharedSource;
+use super::mapped::{Map, Mapped, Place, Run};
+use crate::cache::Cache;
 use crate::error::{Error, Result};
-use crate::format::Context;
-use crate::source::SharedSource;
-use crate::source::mapped::{Map, Mapped, Place, Run};
 
 struct Parts {
     /// Where each part ends.
@@ -14,14 +15,17 @@ struct Parts {
 }
 
 /// `parts` one after the other.
-pub(super) fn join(parts: Vec<SharedSource>, context: &Context) -> Result<SharedSource> {
+///
+/// # Errors
+/// `Corrupt` where they have more bytes than there are numbers for.
+pub fn join(parts: Vec<SharedSource>, cache: Arc<Cache>) -> Result<SharedSource> {
     let (mut ends, mut end) = (Vec::with_capacity(parts.len()), 0_u64);
     for part in &parts {
         let next = end.checked_add(part.size());
         end = next.ok_or_else(|| Error::corrupt("the parts have over 2^64 bytes"))?;
         ends.push(end);
     }
-    let mapped = Mapped::new(Parts { ends }, parts, None, context.cache.clone());
+    let mapped = Mapped::new(Parts { ends }, parts, None, cache);
     Ok(Arc::new(mapped))
 }
 
