@@ -49,6 +49,11 @@ pub struct Format<Open: 'static> {
 pub enum Set {
     /// It is whole by itself.
     Alone,
+    /// It is whole by itself and encrypted: what else its bytes look like is left over from before.
+    Sealed {
+        /// By all of its own header, and not only by the copy of it.
+        is_whole: bool,
+    },
     /// It is told by a trailer behind what it holds, whose own magic stands at the start and is no
     /// contradiction: a fixed VHD.
     Trailer,

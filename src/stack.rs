@@ -7,6 +7,7 @@ mod bridge;
 mod image;
 mod names;
 mod probe;
+mod sealed;
 mod shared;
 mod unknown;
 mod waiting;

@@ -91,6 +91,7 @@ pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
             std::fs::write(&image, made.disk()).unwrap();
             Some(image)
         }
+        "crypto_LUKS" => Some(crate::volume::luks::fixture(scratch)),
         "squashfs" => {
             let folder = scratch.join("folder");
             std::fs::create_dir(&folder).unwrap();
@@ -172,7 +173,7 @@ fn partitioned(script: &str, scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn every_registered_format_has_a_fixture_and_is_found_in_it() {
-    need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
+    need!(tool "bzip2", tool "cryptsetup", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     let names = imgmount::image::FORMATS.iter().map(|format| format.name);
     let names = names.chain(
         imgmount::partition::FORMATS
@@ -211,7 +212,7 @@ fn formats(image: &Path) -> BTreeSet<&'static str> {
 
 fn add_formats(node: &Node, found: &mut BTreeSet<&'static str>) {
     match &node.content {
-        Content::FileSystem { format, .. } => {
+        Content::FileSystem { format, .. } | Content::Locked { format, .. } => {
             found.insert(*format);
         }
         Content::Table {

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use sha2::Digest;
-
 use super::cipher::{self, Block, SharedCipher};
+use super::hash::Hash;
 use crate::error::{Error, Result, printable};
+use crate::format::Secret;
 use crate::number::to_u64;
 
 /// How many blocks of 16 bytes the unit has in which sectors are counted.
@@ -58,8 +58,10 @@ impl Iv {
                 _ => Err(unknown(name)),
             },
             Some(("essiv", hash)) => {
-                let salt = zeroize::Zeroizing::new(hash_of(hash, key)?);
-                Ok(Self::Essiv(cipher::by_name(cipher, &salt)?))
+                let hash = Hash::by_name(hash)?;
+                let mut salt = Secret::zeros(hash.size())?;
+                hash.digest(&[key], salt.bytes_mut());
+                Ok(Self::Essiv(cipher::by_name(cipher, salt.bytes())?))
             }
             Some(_) => Err(unknown(name)),
         }
@@ -90,21 +92,6 @@ impl Iv {
                 let blocks = number.wrapping_mul(BLOCKS_OF_512);
                 big(blocks.wrapping_add(1))
             }
-        }
-    }
-}
-
-/// The hash of the key that ESSIV encrypts with; the kernel's names.
-fn hash_of(name: &str, key: &[u8]) -> Result<Vec<u8>> {
-    match name {
-        "sha1" => Ok(sha1::Sha1::digest(key).to_vec()),
-        "sha224" => Ok(sha2::Sha224::digest(key).to_vec()),
-        "sha256" => Ok(sha2::Sha256::digest(key).to_vec()),
-        "sha384" => Ok(sha2::Sha384::digest(key).to_vec()),
-        "sha512" => Ok(sha2::Sha512::digest(key).to_vec()),
-        _ => {
-            let name = printable(name.as_bytes());
-            Err(Error::unsupported(format!("essiv:{name} is not read")))
         }
     }
 }

@@ -5,8 +5,12 @@
 
 pub mod cipher;
 pub mod decrypted;
+pub mod hash;
 pub mod iv;
+pub mod kdf;
+pub mod luks;
 pub mod sectors;
+pub mod spec;
 #[cfg(test)]
 mod tests;
 mod xts;

@@ -14,8 +14,9 @@
 //!    starts at byte 0: both are the same bytes.
 //! 7. The same beside a GPT of which only the copy at the end of the disk is left.
 //! 8. A partition table all the same.
-//! 9. A member of a set, as a volume manager has it, before a file system, which its volumes may
-//!    hold or which is left over; then whatever the magics say.
+//! 9. An encrypted volume before what is left over beside it. A member of a set, as a volume manager
+//!    has it, before a file system, which its volumes may hold or which is left over; then whatever
+//!    the magics say.
 
 use std::sync::Arc;
 
@@ -207,7 +208,11 @@ impl Subject<'_> {
 
     pub(super) fn open(&self, claim: &Claim) -> Found {
         match &claim.set {
-            Set::Alone | Set::Trailer | Set::Hybrid { .. } | Set::Bridge { .. } => claim
+            Set::Alone
+            | Set::Sealed { .. }
+            | Set::Trailer
+            | Set::Hybrid { .. }
+            | Set::Bridge { .. } => claim
                 .reader
                 .open(std::slice::from_ref(self.source), self.context),
             member @ (Set::Member { .. } | Set::Beside { .. } | Set::Stray { .. }) => {
@@ -377,6 +382,9 @@ impl Subject<'_> {
         claims: &[Claim],
         signatures: &[&'static Signature],
     ) -> Result<Found> {
+        if let Some(found) = self.over_leftovers(claims, signatures) {
+            return Ok(found);
+        }
         let magics = || signatures.iter().filter(|found| found.is_content());
         let mut names: Vec<&'static str> = claims.iter().map(|claim| claim.reader.name()).collect();
         names.extend(magics().map(|found| found.name));

@@ -96,7 +96,11 @@ impl Waiting {
                 });
             }
             Set::Stray { id } => self.strays.push(Stray { draft, reader, id }),
-            Set::Alone | Set::Trailer | Set::Hybrid { .. } | Set::Bridge { .. } => {}
+            Set::Alone
+            | Set::Sealed { .. }
+            | Set::Trailer
+            | Set::Hybrid { .. }
+            | Set::Bridge { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bitlocker;
 mod ldm;
+mod luks;
 mod lvm;
 mod md;
 mod raid;
@@ -24,4 +25,10 @@ pub struct Opened {
 
 /// Every volume manager, in probe order. A member of an array comes before what the array may hold,
 /// whose magic a mirror's members begin with.
-pub const FORMATS: &[Format<Open>] = &[md::FORMAT, bitlocker::FORMAT, lvm::FORMAT, ldm::FORMAT];
+pub const FORMATS: &[Format<Open>] = &[
+    md::FORMAT,
+    bitlocker::FORMAT,
+    lvm::FORMAT,
+    luks::FORMAT,
+    ldm::FORMAT,
+];

@@ -13,6 +13,7 @@ pub mod flips;
 mod iso9660;
 mod journals;
 mod ldm;
+mod luks;
 mod lvm;
 mod md;
 mod memory;

@@ -2,6 +2,7 @@
 
 pub mod bitlocker;
 pub mod ldm;
+pub mod luks;
 pub mod lvm;
 pub mod md;
 mod rows;

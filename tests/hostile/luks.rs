@@ -1,0 +1,337 @@
+//! LUKS by HOSTILE.md: costs without end, headers that overlap or do not end, ciphers that encrypt
+//! nothing; and mutants.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use imgmount::error::{Error, Kind};
+use imgmount::format::{Context, KdfLimit, Options};
+use serde_json::{Value, json};
+
+use super::flips::Numbers;
+use crate::support::images::Scratch;
+use crate::volume::luks::headers::{SMALL, edit, formatted, json, mend, set_json};
+use crate::volume::luks::made::{KEY, cryptsetup, key_file};
+use crate::volume::luks::{context, look, plain, problem};
+
+/// What is wrong with `image` for who has its key; not that it is locked.
+fn refused(image: Vec<u8>) -> String {
+    refused_in(image, &context(&[KEY])).to_string()
+}
+
+fn refused_in(image: Vec<u8>, context: &Context) -> Error {
+    let error = problem(&look(image, context));
+    assert_ne!(error.kind(), Kind::Locked, "{error}");
+    error
+}
+
+fn with_limit(memory: u64, seconds: u32) -> Context {
+    Context {
+        options: Options {
+            kdf_limit: KdfLimit { memory, seconds },
+            ..Options::default()
+        },
+        ..context(&[KEY])
+    }
+}
+
+/// `image` with its JSON changed.
+fn changed(image: &[u8], change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let mut image = image.to_vec();
+    edit(&mut image, change);
+    image
+}
+
+#[test]
+fn k01_fields_of_luks1_out_of_bounds_are_refused_before_any_key_is_made() {
+    need!(tool "cryptsetup");
+    let image = formatted("--type luks1 -c aes-xts-plain64 -s 256");
+    plain(&look(image.clone(), &context(&[KEY])));
+    let slot = 208;
+    let cases: [(usize, u32, &str); 12] = [
+        (104, u32::MAX, "segment 0: offset 0x1fffffffe00 lies past"),
+        (104, 0, "the header is detached"),
+        (104, 16, "reaches into the data"),
+        (108, 1 << 31, "key size 2147483648 is not 1 to 512"),
+        (108, 513, "key size 513 is not 1 to 512"),
+        (108, 0, "key size 0 is not 1 to 512"),
+        (slot + 44, 0, "keyslot 0: stripes 0 is not 4000"),
+        (slot + 44, 1 << 31, "keyslot 0: stripes 2147483648"),
+        (
+            slot + 4,
+            u32::MAX,
+            "keyslot 0: KDF cost exceeds --kdf-limit",
+        ),
+        (slot + 40, u32::MAX, "keyslot 0: key-material-offset"),
+        (164, u32::MAX, "digest: KDF cost exceeds --kdf-limit"),
+        (slot, 7, "keyslot 0: active 0x7"),
+    ];
+    for (at, value, why) in cases {
+        let mut image = image.clone();
+        image[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        let error = refused(image);
+        assert!(error.contains(why), "{why}: {error}");
+    }
+    let twelve_millions = |more: u32| {
+        let mut image = image.clone();
+        image[slot + 4..slot + 8].copy_from_slice(&(12_000_000 + more).to_be_bytes());
+        let limit = with_limit(1 << 30, 5);
+        let error = refused_in(image, &limit).to_string();
+        assert!(error.contains("--kdf-limit 1024M:1"), "{error}");
+        error
+    };
+    assert!(twelve_millions(0).contains(" 10 s (--kdf-limit 1024M:10"));
+    assert!(twelve_millions(1000).contains(" 11 s (--kdf-limit 1024M:11"));
+}
+
+#[test]
+fn k02_json_that_is_too_deep_too_long_or_says_things_twice_is_refused() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let text = json(&image).to_string();
+    let with_text = |text: &str| {
+        let mut image = image.clone();
+        set_json(&mut image, text.as_bytes());
+        refused(image)
+    };
+    let twice = text.replacen("\"keyslots\":{", "\"keyslots\":{\"0\":{},", 1);
+    let cases = [
+        (&text[1..], "JSON: "),
+        ("", "JSON: EOF"),
+        (&"[".repeat(12_000), "JSON: "),
+        (&format!("{{\"x\":{}", "[".repeat(12_000)), "JSON: "),
+        (&twice, "JSON: "),
+        (&text.replacen('{', "{\"config\":{},", 1), "JSON: "),
+        (
+            &text.replace("\"dynamic\"", "\"18446744073709551616\""),
+            "64 bits",
+        ),
+        (&text.replace("\"dynamic\"", "\"-1\""), "64 bits"),
+        (&text.replace("\"dynamic\"", "\"\""), "64 bits"),
+        (&text.replace("\"dynamic\"", "5"), "JSON: invalid type"),
+    ];
+    for (text, why) in cases {
+        let error = with_text(text);
+        assert!(error.contains(why), "{why}: {error}");
+    }
+    let set = |change: &dyn Fn(&mut Value)| refused(changed(&image, change));
+    let area = |key: &'static str, value: &'static str| {
+        set(&|json| json["keyslots"]["0"]["area"][key] = value.into())
+    };
+    assert!(area("offset", "4096").contains("leaves those for keyslots"));
+    assert!(area("offset", "18446744073709551615").contains("leaves those for keyslots"));
+    assert!(area("size", "4718592").contains("leaves those for keyslots"));
+    assert!(area("size", "0").contains("leaves those for keyslots"));
+    let segment = set(&|json| json["segments"]["0"]["offset"] = "32768".into());
+    assert!(segment.contains("lies in the header"), "{segment}");
+    let sizes = set(&|json| json["config"]["json_size"] = "4096".into());
+    assert!(sizes.contains("does not fit hdr_size"), "{sizes}");
+    let overlap = set(&|json| json["keyslots"]["7"] = json["keyslots"]["0"].clone());
+    assert!(overlap.contains("keyslots 0 and 7 overlap"), "{overlap}");
+    let many = set(&|json| {
+        for number in 0..33 {
+            json["tokens"][number.to_string()] = json!({"type": "x", "keyslots": []});
+        }
+    });
+    assert!(many.contains("more than 32 objects"), "{many}");
+}
+
+#[test]
+fn k02_a_header_of_4_mib_is_read_and_one_of_more_refused() {
+    need!(tool "cryptsetup");
+    let mut image = formatted(SMALL);
+    let garbage = vec![b' '; (4 << 20) - 4096];
+    image[8..16].copy_from_slice(&(4_u64 << 20).to_be_bytes());
+    image[4096..4 << 20].copy_from_slice(&garbage);
+    mend(&mut image[..4 << 20]);
+    let error = refused(image.clone());
+    assert!(error.contains("first header: JSON: EOF"), "{error}");
+    image[8..16].copy_from_slice(&(8_u64 << 20).to_be_bytes());
+    let error = refused(image);
+    assert!(
+        error.contains("hdr_size 8388608 is no power of two"),
+        "{error}"
+    );
+}
+
+#[test]
+fn k03_argon2_beyond_the_limit_is_refused_with_what_would_allow_it() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let argon2 = |time: u32, memory: u32, cpus: u32| {
+        let kdf = json!({"type": "argon2id", "time": time, "memory": memory, "cpus": cpus,
+                         "salt": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="});
+        refused(changed(&image, |json| json["keyslots"]["0"]["kdf"] = kdf))
+    };
+    let error = argon2(4, 64 << 20, 4);
+    let why = "keyslot 0: KDF cost exceeds --kdf-limit: argon2id, 4 passes over 67108864 KiB, 4 \
+               lanes, 65536 MiB, 256 s (--kdf-limit 65536M:256 allows it)";
+    assert!(error.ends_with(why), "{error}");
+    assert!(argon2(1_000_000_000, 1024, 4).contains("KDF cost exceeds --kdf-limit"));
+    assert!(argon2(1, 1024, 1_000_000).contains("1000000 lanes: "));
+}
+
+#[test]
+fn k04_32_keyslots_at_the_limit_are_not_all_tried() {
+    need!(tool "cryptsetup");
+    let image = changed(&formatted(SMALL), |json| {
+        let slot = json["keyslots"]["0"].clone();
+        for number in 0..32_u64 {
+            let mut slot = slot.clone();
+            slot["kdf"]["iterations"] = 1_200_000.into();
+            slot["kdf"]["salt"] = "AAAA".into();
+            let offset = 32768 + number * 131_072;
+            slot["area"]["offset"] = offset.to_string().into();
+            slot["area"]["size"] = "131072".into();
+            json["keyslots"][number.to_string()] = slot;
+        }
+        let numbers: Vec<String> = (0..32).map(|it| it.to_string()).collect();
+        json["digests"]["0"]["keyslots"] = numbers.into();
+    });
+    let error = refused_in(image, &with_limit(1 << 30, 1)).to_string();
+    let why =
+        "exceeds 4 times --kdf-limit: keyslots 0, 1, 2, 3 were tried, 4 and the rest were not";
+    assert!(error.contains(why), "{error}");
+}
+
+#[test]
+fn k05_ciphers_that_encrypt_nothing_or_are_not_known_are_named() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let segment = |name: &'static str| {
+        changed(&image, |json| {
+            json["segments"]["0"]["encryption"] = name.into()
+        })
+    };
+    let context = context(&[KEY]);
+    let stack = look(segment("cipher_null-ecb"), &context);
+    assert!(plain(&stack) == image[9216 * 512..]);
+    let notices = context.notices.all();
+    assert!(notices[0].contains("NOTHING IS ENCRYPTED"), "{notices:?}");
+    let cases = [
+        ("anubis-xts-plain64", "cipher anubis is not read"),
+        ("aes-lrw-benbi", "cipher mode lrw is not read"),
+        ("aes-xts-lmk", "vectors lmk are not read"),
+        ("aes-cbc-essiv:md5", "hash md5 is not read"),
+        ("serpent", "is not of the form cipher-mode-iv"),
+    ];
+    for (name, why) in cases {
+        let error = refused(segment(name));
+        assert!(error.contains(why), "{name}: {error}");
+    }
+    let open = changed(&image, |json| {
+        json["keyslots"]["0"]["area"]["encryption"] = "cipher_null-ecb".into();
+    });
+    let error = refused(open);
+    assert!(error.contains("any key would open it"), "{error}");
+}
+
+#[test]
+fn k06_segments_past_the_end_and_sectors_of_513_bytes_are_refused() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let with = |key: &'static str, value: Value| {
+        refused(changed(&image, |json| json["segments"]["0"][key] = value))
+    };
+    assert!(with("offset", "1099511627776".into()).contains("lies past the end"));
+    assert!(with("size", "1099511627776".into()).contains("reaches past the end"));
+    assert!(with("size", "1000".into()).contains("no whole number of sectors"));
+    for size in [0_u64, 513, 8192, 1 << 31] {
+        assert!(with("sector_size", size.into()).contains("is not 512, 1024"));
+    }
+    assert!(with("type", "hw-opal-crypt".into()).contains("the drive itself encrypts"));
+    assert!(with("type", "strange".into()).contains("type strange is not read"));
+    let integrity = with("integrity", json!({"type": "hmac(sha256)"}));
+    assert!(
+        integrity.contains("integrity hmac(sha256) is not read"),
+        "{integrity}"
+    );
+}
+
+#[test]
+fn k08_a_damaged_first_header_leaves_the_second() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let before = plain(&look(image.clone(), &context(&[KEY])));
+    for (range, why) in [(448..512, "the checksum"), (0..4096, "no magic number")] {
+        let mut image = image.clone();
+        image[range].fill(0x55);
+        image[510..512].fill(0);
+        let context = context(&[KEY]);
+        assert!(plain(&look(image, &context)) == before);
+        let notices = context.notices.all();
+        let has = notices
+            .iter()
+            .any(|it| it.contains(why) && it.ends_with("the second one is used"));
+        assert!(has, "{notices:?}");
+    }
+    let mut second = image.clone();
+    second[16384 + 300] ^= 1;
+    let told = context(&[KEY]);
+    assert!(plain(&look(second.clone(), &told)) == before);
+    assert!(told.notices.all()[0].contains("second header: the checksum"));
+    second[300] ^= 1;
+    let error = refused(second.clone());
+    assert!(error.contains("first header: the checksum"), "{error}");
+    let mut ignoring = with_limit(1 << 30, 10);
+    ignoring.options.ignore_checksums = true;
+    assert!(plain(&look(second, &ignoring)) == before);
+}
+
+#[test]
+fn k09_a_reencryption_in_progress_is_refused_by_name() {
+    need!(tool "cryptsetup");
+    let scratch = Scratch::new();
+    let path = scratch.join("image");
+    std::fs::write(&path, formatted(SMALL)).unwrap();
+    let init = cryptsetup("reencrypt --init-only --pbkdf-force-iterations 1000 --pbkdf pbkdf2");
+    init.arg("--key-file")
+        .arg(key_file(&scratch))
+        .arg(&path)
+        .run();
+    let begun = std::fs::read(&path).unwrap();
+    let error = refused(begun.clone());
+    assert!(
+        error.contains("reencryption in progress (online-reencrypt"),
+        "{error}"
+    );
+    let error = refused(changed(&begun, |json| {
+        json["config"]["requirements"] = json!({});
+    }));
+    assert!(error.contains("reencryption in progress"), "{error}");
+    let image = formatted(SMALL);
+    let error = refused(changed(&image, |json| {
+        json["config"]["requirements"] = json!({"mandatory": ["time-travel"]});
+    }));
+    assert!(
+        error.contains("requirement time-travel is not known"),
+        "{error}"
+    );
+    let mut old = formatted("--type luks1");
+    old[4..6].copy_from_slice(&[0xde, 0xad]);
+    assert!(refused(old).contains("reencryption in progress (LUKS1"));
+}
+
+#[test]
+fn mutants_end_in_a_volume_or_an_error() {
+    need!(tool "cryptsetup");
+    let seeds = ["--type luks1 -c aes-cbc-essiv:sha256 -s 128", SMALL].map(formatted);
+    let mut numbers = Numbers(2000);
+    for round in 0..super::mutants::count() / 10 {
+        let mut image = seeds[round % 2].clone();
+        let mut changes = Vec::new();
+        for _ in 0..=numbers.below(4) {
+            let at = [0, 4096, 16384][numbers.below(3)] + numbers.below(1024);
+            let old = image[at];
+            // Digits become digits as often as anything.
+            image[at] = match old {
+                b'0'..=b'9' if numbers.below(2) == 0 => b'0' + numbers.below(10) as u8,
+                _ => [old ^ (1 << numbers.below(8)), 0, 0xff, b'"'][numbers.below(4)],
+            };
+            changes.push((at, image[at]));
+        }
+        let mut context = with_limit(1 << 20, 1);
+        context.options.ignore_checksums = true;
+        let opened = catch_unwind(AssertUnwindSafe(|| look(image, &context)));
+        assert!(opened.is_ok(), "mutant {round}: {changes:?}");
+    }
+}
