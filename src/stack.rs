@@ -107,6 +107,8 @@ pub enum Content {
         name: String,
         /// What cannot be had of it: `its files cannot be shown`.
         lacks: &'static str,
+        /// What it says of itself in its first bytes.
+        description: Description,
     },
     /// Something claimed it and could not open it.
     Damaged {

@@ -4,16 +4,17 @@
 
 use super::Layer::FileSystem;
 use super::volume::BCACHE;
-use super::{Signature, View};
+use super::{Signature, View, identity};
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature::new("xfs", FileSystem, &[(0, b"XFSB")]),
-    Signature::new("btrfs", FileSystem, &[(0x1_0040, b"_BHRfS_M")]),
+    Signature::new("xfs", FileSystem, &[(0, b"XFSB")]).saying(identity::xfs),
+    Signature::new("btrfs", FileSystem, &[(0x1_0040, b"_BHRfS_M")]).saying(identity::btrfs),
     Signature::checked("bcachefs", FileSystem, |view| {
         let old = view.has(4096 + 24, BCACHE) && view.le32(4096 + 8) != 8;
         view.has(4096 + 24, BCACHEFS) || old
-    }),
-    Signature::new("f2fs", FileSystem, &[(1024, &[0x10, 0x20, 0xf5, 0xf2])]),
+    })
+    .saying(identity::bcachefs),
+    Signature::new("f2fs", FileSystem, &[(1024, &[0x10, 0x20, 0xf5, 0xf2])]).saying(identity::f2fs),
     Signature::new("erofs", FileSystem, &[(1024, &[0xe2, 0xe1, 0xf5, 0xe0])]),
     Signature::checked("squashfs", FileSystem, |view| {
         view.has(0, b"hsqs") && view.le16(28) >= 4
@@ -27,9 +28,10 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (0, &[0x45, 0x3d, 0xcd, 0x28]),
             (0, &[0x28, 0xcd, 0x3d, 0x45]),
         ],
-    ),
-    Signature::new("romfs", FileSystem, &[(0, b"-rom1fs-")]),
-    Signature::new("ntfs", FileSystem, &[(3, b"NTFS    ")]),
+    )
+    .saying(identity::cramfs),
+    Signature::new("romfs", FileSystem, &[(0, b"-rom1fs-")]).saying(identity::romfs),
+    Signature::new("ntfs", FileSystem, &[(3, b"NTFS    ")]).saying(identity::ntfs),
     Signature::new("exfat", FileSystem, &[(3, b"EXFAT   ")]),
     Signature::new("ReFS", FileSystem, &[(3, b"ReFS\0\0\0\0")]),
     Signature::checked("vfat", FileSystem, |view| {
@@ -48,13 +50,15 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature::checked("hfs", FileSystem, |view| {
         view.has(1024, b"BD") && !is_hfsplus(view)
     })
-    .weak(),
-    Signature::new("apfs", FileSystem, &[(32, b"NXSB")]),
+    .weak()
+    .saying(identity::hfs),
+    Signature::new("apfs", FileSystem, &[(32, b"NXSB")]).saying(identity::apfs),
     Signature::new(
         "jfs",
         FileSystem,
         &[(32768, b"JFS1\x01\0\0\0"), (32768, b"JFS1\x02\0\0\0")],
-    ),
+    )
+    .saying(identity::jfs),
     Signature::new(
         "reiserfs",
         FileSystem,
@@ -65,16 +69,19 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (8192 + 52, b"ReIsErFs"),
             (8192 + 20, b"ReIsErFs"),
         ],
-    ),
-    Signature::new("reiser4", FileSystem, &[(65536, b"ReIsEr4")]),
+    )
+    .saying(identity::reiserfs),
+    Signature::new("reiser4", FileSystem, &[(65536, b"ReIsEr4")]).saying(identity::reiser4),
     Signature::checked("nilfs2", FileSystem, |view| {
         view.has(1024, &[2, 0, 0, 0, 0, 0, 0x34, 0x34])
-    }),
-    Signature::new("zonefs", FileSystem, &[(0, b"SFOZ")]),
-    Signature::new("ubifs", FileSystem, &[(0, &[0x31, 0x18, 0x10, 0x06])]),
+    })
+    .saying(identity::nilfs2),
+    Signature::new("zonefs", FileSystem, &[(0, b"SFOZ")]).saying(identity::zonefs),
+    Signature::new("ubifs", FileSystem, &[(0, &[0x31, 0x18, 0x10, 0x06])]).saying(identity::ubifs),
     Signature::checked("jbd", FileSystem, is_journal)
         .weak()
-        .without_files(),
+        .without_files()
+        .saying(identity::journal),
     Signature::new(
         "xfs_external_log",
         FileSystem,
@@ -88,8 +95,11 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature::checked("swap", FileSystem, |view| {
         !is_suspended(view) && at_page_end(view, &[b"SWAPSPACE2", b"SWAP-SPACE"])
     })
-    .without_files(),
-    Signature::checked("swsuspend", FileSystem, is_suspended).without_files(),
+    .lacking("swapped pages are no files")
+    .saying(identity::swap),
+    Signature::checked("swsuspend", FileSystem, is_suspended)
+        .without_files()
+        .saying(identity::swap),
 ];
 
 const BCACHEFS: &[u8] = &[

@@ -5,6 +5,7 @@
 //! whoever calls [`find`] leaves out the names of readers.
 
 mod filesystem;
+mod identity;
 mod image;
 mod other;
 mod partition;
@@ -12,6 +13,7 @@ mod raid;
 mod view;
 mod volume;
 
+use crate::format::Description;
 use crate::source::Source;
 
 pub use view::View;
@@ -45,6 +47,8 @@ pub struct Signature {
     pub lacks: &'static str,
     /// How it is told.
     test: Test,
+    /// What it says of itself.
+    says: fn(&View<'_>) -> Description,
 }
 
 /// Where a signature begins that lies at the end.
@@ -99,6 +103,7 @@ impl Signature {
             at_end: None,
             lacks,
             test,
+            says: identity::nothing,
         }
     }
 
@@ -109,8 +114,17 @@ impl Signature {
 
     /// The same, of what has no files: swap, a log.
     const fn without_files(self) -> Self {
-        let lacks = "it holds no files";
+        self.lacking("it holds no files")
+    }
+
+    /// The same, of which this cannot be had, with what the user could do.
+    const fn lacking(self, lacks: &'static str) -> Self {
         Self { lacks, ..self }
+    }
+
+    /// The same, which says of itself what `says` finds.
+    const fn saying(self, says: fn(&View<'_>) -> Description) -> Self {
+        Self { says, ..self }
     }
 
     /// The same, in the last `reach` bytes.
@@ -133,6 +147,12 @@ impl Signature {
     #[must_use]
     pub fn is_content(&self) -> bool {
         !self.weak && matches!(self.layer, Layer::Volume | Layer::FileSystem)
+    }
+
+    /// What the one in `source` says of itself: label, UUID, what little else costs nothing.
+    #[must_use]
+    pub fn describe(&self, source: &dyn Source) -> Description {
+        (self.says)(&View::new(source))
     }
 
     fn is_in(&self, view: &View<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! File systems of clusters, of other systems and of older ones.
 
 use super::Layer::FileSystem;
-use super::{Signature, View};
+use super::{Signature, View, identity};
 
 pub(super) const SIGNATURES: &[Signature] = &[
     // One magic, told apart by the format of the file system and of its locking.
@@ -11,7 +11,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature::checked("gfs2", FileSystem, |view| {
         let (format, locking) = gfs_formats(view);
         view.has(65536, GFS) && (1801..1900).contains(&format) && locking == 1900
-    }),
+    })
+    .saying(identity::gfs2),
     // Its header begins with two versions; libblkid looks for the name without them, 8 KiB on.
     Signature::new(
         "ocfs",
@@ -27,8 +28,9 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (4096, b"OCFSV2"),
             (8192, b"OCFSV2"),
         ],
-    ),
-    Signature::new("oracleasm", FileSystem, &[(32, b"ORCLDISK")]),
+    )
+    .saying(identity::ocfs2),
+    Signature::new("oracleasm", FileSystem, &[(32, b"ORCLDISK")]).saying(identity::oracle_asm),
     Signature::checked("scoutfs_meta", FileSystem, |view| is_scoutfs(view, 1)),
     Signature::checked("scoutfs_data", FileSystem, |view| is_scoutfs(view, 0)),
     Signature::checked("exfs", FileSystem, |view| {
@@ -42,7 +44,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
         "befs",
         FileSystem,
         &[(32, b"1SFB"), (32, b"BFS1"), (544, b"1SFB"), (544, b"BFS1")],
-    ),
+    )
+    .saying(identity::befs),
     // At the start, or behind the first cylinder of a floppy with 9, 15 or 18 sectors to a track.
     Signature::new(
         "sysv",
@@ -91,7 +94,8 @@ pub(super) const SIGNATURES: &[Signature] = &[
         "VMFS",
         FileSystem,
         &[(0x20_0000, &[0x5e, 0xf1, 0xab, 0x2f])],
-    ),
+    )
+    .saying(identity::vmfs),
     Signature::checked("minix", FileSystem, is_minix).weak(),
 ];
 

@@ -6,6 +6,12 @@ use super::{Signature, View};
 
 const KIB: u64 = 1024;
 
+/// What mdadm assembles.
+const CONTAINER: &str = "arrays of this firmware are not assembled; mdadm --assemble does";
+
+/// What is left to Linux' dmraid, or to the firmware.
+const FIRMWARE: &str = "arrays of this firmware are not assembled; dmraid -ay does";
+
 pub(super) const SIGNATURES: &[Signature] = &[
     Signature::checked("linux_raid_member", Volume, is_md_old).at_end_from(md_old),
     Signature::checked("linux_raid_member", Volume, |view| {
@@ -21,38 +27,49 @@ pub(super) const SIGNATURES: &[Signature] = &[
             .iter()
             .any(|magic| from_end(view, 1, 0, magic) || from_end(view, 257, 0, magic))
     })
-    .at_end(129 * KIB),
+    .at_end(129 * KIB)
+    .lacking(CONTAINER),
     // Two sectors before the end, of 512 or 4096 bytes.
     Signature::checked("isw_raid_member", Volume, |view| {
         [2, 16]
             .iter()
             .any(|sectors| from_end(view, *sectors, 0, b"Intel Raid ISM Cfg Sig. "))
     })
-    .at_end(8 * KIB),
+    .at_end(8 * KIB)
+    .lacking(CONTAINER),
     Signature::checked("lsi_mega_raid_member", Volume, |view| {
         from_end(view, 1, 0, b"$XIDE$")
     })
-    .at_end(512),
-    Signature::checked("via_raid_member", Volume, is_via).at_end(512),
-    Signature::checked("silicon_medley_raid_member", Volume, is_silicon).at_end(512),
+    .at_end(512)
+    .lacking(FIRMWARE),
+    Signature::checked("via_raid_member", Volume, is_via)
+        .at_end(512)
+        .lacking(FIRMWARE),
+    Signature::checked("silicon_medley_raid_member", Volume, is_silicon)
+        .at_end(512)
+        .lacking(FIRMWARE),
     Signature::checked("nvidia_raid_member", Volume, |view| {
         from_end(view, 2, 0, b"NVIDIA")
     })
-    .at_end(KIB),
+    .at_end(KIB)
+    .lacking(FIRMWARE),
     // Where most of them put it, and where the others do.
     Signature::checked("promise_fasttrack_raid_member", Volume, |view| {
         is_promise(view, &[63])
     })
-    .at_end(63 * 512),
+    .at_end(63 * 512)
+    .lacking(FIRMWARE),
     Signature::checked("promise_fasttrack_raid_member", Volume, |view| {
         is_promise(view, &PROMISE)
     })
-    .at_end(3087 * 512),
+    .at_end(3087 * 512)
+    .lacking(FIRMWARE),
     Signature::checked("hpt45x_raid_member", Volume, |view| {
         from_end(view, 11, 0, &[0xf3, 0x16, 0x78, 0x5a])
             || from_end(view, 11, 0, &[0xfd, 0x16, 0x78, 0x5a])
     })
-    .at_end(11 * 512),
+    .at_end(11 * 512)
+    .lacking(FIRMWARE),
     // In the tenth sector, where an MBR disk has nothing.
     Signature::new(
         "hpt37x_raid_member",
@@ -61,12 +78,16 @@ pub(super) const SIGNATURES: &[Signature] = &[
             (4608 + 32, &[0xf0, 0x16, 0x78, 0x5a]),
             (4608 + 32, &[0xfd, 0x16, 0x78, 0x5a]),
         ],
-    ),
+    )
+    .lacking(FIRMWARE),
     Signature::checked("adaptec_raid_member", Volume, |view| {
         from_end(view, 1, 0, &[0x37, 0xfc, 0x4d, 0x1e]) && from_end(view, 1, 256, b"DPTM")
     })
-    .at_end(512),
-    Signature::checked("jmicron_raid_member", Volume, is_jmicron).at_end(512),
+    .at_end(512)
+    .lacking(FIRMWARE),
+    Signature::checked("jmicron_raid_member", Volume, is_jmicron)
+        .at_end(512)
+        .lacking(FIRMWARE),
 ];
 
 /// How many sectors before the end FastTrak controllers put their metadata, if not 63.

@@ -1,56 +1,86 @@
 //! Members of volume groups, encrypted volumes, and what else device mapper and its like stand on.
 
 use super::Layer::Volume;
-use super::{Signature, View};
+use super::{Signature, View, identity};
 
 const KIB: u64 = 1024;
 
 pub(super) const SIGNATURES: &[Signature] = &[
-    Signature::checked("drbd", Volume, is_drbd).at_end(4 * KIB),
-    Signature::new("drbdmanage_control_volume", Volume, &[(0, b"$DRBDmgr=q")]),
-    Signature::new("drbdproxy_datalog", Volume, &[(0, b"DRBDdlh*")]),
+    Signature::checked("drbd", Volume, is_drbd)
+        .at_end(4 * KIB)
+        .saying(identity::drbd)
+        .lacking("its data begin at its first byte; --format NAME takes them for what they are"),
+    Signature::new("drbdmanage_control_volume", Volume, &[(0, b"$DRBDmgr=q")])
+        .saying(identity::drbd_settings)
+        .lacking("it holds the settings of DRBD and no files"),
+    Signature::new("drbdproxy_datalog", Volume, &[(0, b"DRBDdlh*")])
+        .lacking("it holds a log of DRBD and no files"),
     Signature::checked("LVM2_member", Volume, is_lvm2),
-    Signature::new("LVM1_member", Volume, &[(0, b"HM\x01\0"), (0, b"HM\x02\0")]).weak(),
+    Signature::new("LVM1_member", Volume, &[(0, b"HM\x01\0"), (0, b"HM\x02\0")])
+        .weak()
+        .saying(identity::lvm1)
+        .lacking("LVM1 is not read; vgconvert -M2 of LVM2 before 2.03 makes it LVM2"),
     Signature::checked("crypto_LUKS", Volume, is_luks),
     Signature::checked("BitLocker", Volume, is_bitlocker),
-    Signature::checked("cs_fvault2", Volume, is_core_storage),
+    Signature::checked("cs_fvault2", Volume, is_core_storage)
+        .saying(identity::core_storage)
+        .lacking("Core Storage and FileVault 2 are not read; fvdemount of libfvde does"),
     Signature::checked("bcache", Volume, |view| {
         view.has(4096 + 24, BCACHE) && view.le32(4096 + 8) == 8
-    }),
+    })
+    .saying(identity::bcache)
+    .lacking("caches are not read; a backing device that is not dirty is, with --offset"),
     Signature::new(
         "stratis",
         Volume,
         &[(512 + 4, STRATIS), (9 * 512 + 4, STRATIS)],
-    ),
-    Signature::new("vdo", Volume, &[(0, b"dmvdo001")]),
-    Signature::new("DM_integrity", Volume, &[(0, b"integrt\0")]),
-    Signature::new("DM_verity_hash", Volume, &[(0, b"verity\0\0\x01\0\0\0")]),
+    )
+    .saying(identity::stratis)
+    .lacking("Stratis' pools are not read; stratisd does"),
+    Signature::new("vdo", Volume, &[(0, b"dmvdo001")])
+        .saying(identity::vdo)
+        .lacking("what VDO packs is not read; the kernel's dm-vdo does"),
+    Signature::new("DM_integrity", Volume, &[(0, b"integrt\0")])
+        .saying(identity::integrity)
+        .lacking("data between checksums are not read; integritysetup open does"),
+    Signature::new("DM_verity_hash", Volume, &[(0, b"verity\0\0\x01\0\0\0")])
+        .saying(identity::verity)
+        .lacking("it holds the hashes of another volume, which is shown but not verified"),
     // A snapshot that ran full is marked invalid, and still one.
     Signature::new(
         "DM_snapshot_cow",
         Volume,
         &[(0, b"SnAp\x01\0\0\0"), (0, b"SnAp\0\0\0\0")],
-    ),
+    )
+    .lacking("it holds what differs from a volume that it does not name"),
     Signature::new(
         "VMFS_volume_member",
         Volume,
         &[(0x10_0000, &[0x0d, 0xd0, 0x01, 0xc0])],
-    ),
-    Signature::new("ubi", Volume, &[(0, b"UBI#\x01")]),
-    Signature::checked("zfs_member", Volume, is_zfs),
+    )
+    .lacking("VMFS is not read; vmfs-fuse or vmfs6-fuse does"),
+    Signature::new("ubi", Volume, &[(0, b"UBI#\x01")])
+        .saying(identity::ubi)
+        .lacking("UBI's volumes are not read; ubireader_extract_images does"),
+    Signature::checked("zfs_member", Volume, is_zfs)
+        .lacking("ZFS is not read; zpool import -o readonly=on does"),
     Signature::new(
         "ceph_bluestore",
         Volume,
         &[(0, b"bluestore block device\n")],
-    ),
-    Signature::new("mpool", Volume, &[(0, b"mpoolDev")]),
+    )
+    .lacking("it holds objects of Ceph and no files; ceph-objectstore-tool reads them"),
+    Signature::new("mpool", Volume, &[(0, b"mpoolDev")])
+        .saying(identity::mpool)
+        .lacking("it holds objects and no files"),
     Signature::checked("opensvc_hb", Volume, |view| {
         view.has(4, &[0x3d, 0xc1, 0x3c, 0x87, 0xc0, 0x5b, 0xe3, 0xb6]) && view.le32(12) == 1
-    }),
+    })
+    .lacking("it holds the state of a cluster and no files"),
 ];
 
 /// Either of the two copies of the static header.
-const STRATIS: &[u8] = b"!Stra0tis\x86\xff\x02^\x41rh";
+pub(super) const STRATIS: &[u8] = b"!Stra0tis\x86\xff\x02^\x41rh";
 
 /// Old bcachefs has it too, and a checksum where bcache says that its superblock is in sector 8.
 pub(super) const BCACHE: &[u8] = &[

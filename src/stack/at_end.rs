@@ -41,7 +41,7 @@ impl Subject<'_> {
             Some(claim) => Some(self.open(claim)),
             None => {
                 let is_unread = !self.unread(&[*array]).is_empty();
-                (is_unread && format.is_some()).then(|| recognised(array))
+                (is_unread && format.is_some()).then(|| recognised(array, &**self.source))
             }
         };
         (claims, found)

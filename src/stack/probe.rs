@@ -273,7 +273,7 @@ impl Subject<'_> {
         let known = signatures
             .iter()
             .find(|found| found.layer == Layer::Partition);
-        refused.or_else(|| known.map(|found| recognised(found)))
+        refused.or_else(|| known.map(|found| recognised(found, &**self.source)))
     }
 
     pub(super) fn note_refused(&self, refused: Option<&Found>) {
@@ -405,7 +405,7 @@ impl Subject<'_> {
             )),
             (Some(claim), _) => Ok(self.open(claim)),
             (None, _) => match magics().next().or(signatures.first()) {
-                Some(found) => Ok(recognised(found)),
+                Some(found) => Ok(recognised(found, &**self.source)),
                 None => self.unknown(),
             },
         }
@@ -425,10 +425,11 @@ impl Subject<'_> {
     }
 }
 
-pub(super) fn recognised(found: &Signature) -> Found {
+pub(super) fn recognised(found: &Signature, source: &dyn Source) -> Found {
     Found::Leaf(Content::Recognised {
         name: found.name.to_owned(),
         lacks: found.lacks,
+        description: found.describe(source),
     })
 }
 

@@ -24,7 +24,18 @@ pub(super) fn manager(partition: Option<&Partition>) -> Option<&'static str> {
         "af9b60a0-1431-4f62-bc68-3311714a69ad" | "5808c8aa-7e8f-42e0-85d2-e1e90434cfb3" => {
             Some("ldm")
         }
+        "e75caf8f-f680-4cee-afa3-b001e56efc2d" => Some("Storage Spaces"),
         _ => None,
+    }
+}
+
+/// What cannot be had of a partition of `manager` alone, and what to do.
+pub(super) fn lacks(manager: &str) -> &'static str {
+    match manager {
+        "Storage Spaces" => {
+            "its volumes are not read; Windows shows them, with all disks of the pool"
+        }
+        _ => "its volumes cannot be shown",
     }
 }
 

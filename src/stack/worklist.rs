@@ -162,14 +162,16 @@ impl Worklist<'_> {
                 Found::Leaf(Content::Recognised {
                     name: container(partition).to_owned(),
                     lacks: "what it holds is listed by itself",
+                    description: <_>::default(),
                 })
             }
             Ok(_) if let Some(manager) = manager => Found::Leaf(Content::Recognised {
                 name: manager.to_owned(),
                 lacks: match self.is_member(draft.home) {
                     true => "its volumes are listed by themselves",
-                    false => "its volumes cannot be shown",
+                    false => shared::lacks(manager),
                 },
+                description: <_>::default(),
             }),
             Ok(source) => probe::examine(&Subject {
                 registries: self.registries,

@@ -130,7 +130,8 @@ pub(super) fn description<'a>(stack: &'a Stack, node: &'a Node) -> Option<&'a De
     match &node.content {
         Content::Damaged { description, .. }
         | Content::Locked { description, .. }
-        | Content::Member { description, .. } => Some(description),
+        | Content::Member { description, .. }
+        | Content::Recognised { description, .. } => Some(description),
         _ => None,
     }
 }

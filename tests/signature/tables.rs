@@ -66,7 +66,7 @@ fn by_the_sources() -> Vec<Sample> {
 fn named(bytes: Vec<u8>) -> (String, &'static str) {
     let (stack, _) = disk::open(bytes);
     match &stack.disks[0].content {
-        Content::Recognised { name, lacks } => (name.clone(), *lacks),
+        Content::Recognised { name, lacks, .. } => (name.clone(), *lacks),
         other => (disk::kind(other), ""),
     }
 }

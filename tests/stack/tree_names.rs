@@ -52,6 +52,7 @@ fn recognised() -> Content {
     Content::Recognised {
         name: "vfat".to_owned(),
         lacks: "its files cannot be shown",
+        description: Description::default(),
     }
 }
 

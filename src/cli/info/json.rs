@@ -122,6 +122,9 @@ fn content(content: &Content, members: &[String]) -> Value {
     if holds_volumes || !content.children().is_empty() {
         object.insert("volumes".into(), nodes(content.children()));
     }
+    if let Content::Recognised { description, .. } = content {
+        add_description(&mut object, description);
+    }
     let mut add = |name: &str, value: Value| object.insert(name.into(), value);
     let kind = match content {
         Content::FileSystem {
@@ -140,7 +143,7 @@ fn content(content: &Content, members: &[String]) -> Value {
             add("beside", beside.iter().map(table).collect());
             "member"
         }
-        Content::Recognised { name, lacks } => {
+        Content::Recognised { name, lacks, .. } => {
             add("format", name.as_str().into());
             add("lacks", (*lacks).into());
             "recognised"
@@ -212,6 +215,7 @@ mod tests {
             volumes[0]["content"],
             json!({
                 "kind": "recognised", "format": "FAT", "lacks": "its files cannot be shown",
+                "uuid": null, "features": [], "allocated": null, "facts": {}, "second_files": [],
             })
         );
         let root = &volumes[1]["content"];

@@ -243,8 +243,13 @@ fn title(content: &Content) -> String {
     title.push_str(&match content {
         Content::FileSystem { .. } | Content::Table { .. } => String::new(),
         Content::Member { set, .. } => format!(": member of {}", cut(set.as_bytes())),
-        Content::Recognised { name, lacks } => {
-            format!("{} (recognised; {lacks})", cut(name.as_bytes()))
+        Content::Recognised {
+            name,
+            lacks,
+            description,
+        } => {
+            let title = titled(&cut(name.as_bytes()), description);
+            format!("{title} (recognised; {lacks})")
         }
         Content::Damaged { format, error, .. } => {
             // The error begins with the format too, which is said already.
@@ -330,6 +335,7 @@ pub(super) mod tests {
         esp.content = Content::Recognised {
             name: "FAT".into(),
             lacks: "its files cannot be shown",
+            description: Description::default(),
         };
         let mut root = volume("p2", 1024, 1024);
         root.content = Content::FileSystem {
