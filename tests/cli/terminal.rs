@@ -1,12 +1,15 @@
 //! What a terminal gets: names that cannot command it, the disk map, the progress bar.
 
+use std::io::{Read, Write};
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::verbs::image;
 use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
+use crate::volume::bitlocker::made::{Made, password};
 
 /// What a terminal of 80 columns gets from imgmount with `arguments`.
 fn on_a_terminal(folder: &Path, arguments: &str) -> String {
@@ -122,4 +125,52 @@ fn work_past_a_second_has_a_progress_bar_on_a_terminal_and_nowhere_else() {
     let piped = Run::new("sh").args(["-c", &command]).within(scratch.path());
     let output = piped.output();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+/// What a terminal gets of `arguments`, where `passphrase` is typed once it is asked for.
+fn answered(folder: &Path, arguments: &str, passphrase: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_imgmount");
+    let command = format!("timeout --foreground -k 1 60 {program} {arguments}");
+    let run = Run::new("script").args(["-qec", &command, "/dev/null"]);
+    let mut command = run.within(folder).command();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = command.spawn().unwrap();
+    let mut keyboard = terminal.stdin.take();
+    // Without it the terminal is gone.
+    let mut kept = None;
+    let mut shown = terminal.stdout.take().unwrap();
+    let (mut text, mut bytes) = (String::new(), [0; 4096]);
+    loop {
+        let count = shown.read(&mut bytes).unwrap();
+        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        if count == 0 {
+            break;
+        }
+        if text.contains("Passphrase for disk")
+            && let Some(mut keyboard) = keyboard.take()
+        {
+            writeln!(keyboard, "{passphrase}").unwrap();
+            kept = Some(keyboard);
+        }
+    }
+    drop(kept);
+    assert!(terminal.wait().unwrap().success(), "{text}");
+    text
+}
+
+/// It is in the background of the terminal, where the kernel stops whoever reads.
+#[test]
+fn a_passphrase_is_typed_for_the_process_that_reads_the_image() {
+    need!(fuse, tool "script");
+    let scratch = Scratch::new();
+    let made = Made {
+        protectors: vec![password("open sesame")],
+        ..Made::default()
+    };
+    std::fs::write(scratch.join("disk.img"), made.disk()).unwrap();
+    for command in ["ls disk.img", "run disk.img -- ls {}"] {
+        let shown = answered(scratch.path(), command, "open sesame");
+        assert!(shown.contains("bitlocker.img"), "{shown}");
+        assert!(!shown.contains("sesame"), "{shown}");
+    }
 }
