@@ -207,11 +207,6 @@ fn places_outside_of_the_volume_are_refused() {
             BLOCK + 3,
             "VirtualizedBlockOffset is 0x14003, no multiple",
         ),
-        (
-            32,
-            u64::MAX - 511,
-            "InformationOffset is 0xfffffffffffffe00",
-        ),
         (40, 7, "InformationOffset is 0x7, no multiple"),
         (16, 513, "StateOffset is 0x201, no multiple"),
     ] {
@@ -219,6 +214,11 @@ fn places_outside_of_the_volume_are_refused() {
         assert_eq!(error.kind(), Kind::Corrupt);
         assert!(error.to_string().contains(words), "{at} {value}: {error}");
     }
+    // Of what is cut off, what is left is read.
+    let (read, notices) = open(field(48, 8, far), &[]);
+    assert_eq!(read, Ok(SIZE));
+    let words = "it is cut off: a copy of its metadata is at byte 0x40000 of 262144";
+    assert!(notices.iter().any(|it| it.contains(words)), "{notices:?}");
     // More sectors were moved than there are.
     let error = refused(field(28, 4, 0xffff_ffff));
     assert!(
@@ -330,12 +330,7 @@ fn k07_passwords_open_what_they_are_for() {
         ..Made::default()
     };
     let disk = made.disk();
-    for key in [
-        "Grüße, 🔑",
-        "Grüße, 🔑\r\n",
-        digits,
-        &digits.replace('-', ""),
-    ] {
+    for key in ["Grüße, 🔑\r\n", digits] {
         let (read, notices) = open(disk.clone(), &[key.as_bytes()]);
         assert_eq!((read, notices), (Ok(SIZE), Vec::new()), "{key}");
     }

@@ -2,9 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::layout::{
-    self, EOW_GUID, GuidRecognition, INFORMATION_GUID, RECOGNITION, SIGNATURE, TO_GO,
-};
+use super::layout::{self, EOW_GUID, GuidRecognition, INFORMATION_GUID, RECOGNITION, SIGNATURE};
 use crate::error::{Error, Result};
 use crate::source::{Source, read_vec};
 
@@ -65,13 +63,14 @@ impl BootSector {
         let mut boot = Self {
             sector,
             cluster: None,
-            to_go: &raw.Oem == TO_GO,
+            to_go: false,
             on_write: false,
             information: Vec::new(),
             bytes,
         };
         match recognition(&boot.bytes) {
-            Some((_, found)) => {
+            Some((at, found)) => {
+                boot.to_go = at == RECOGNITION[1];
                 boot.on_write = found.Guid == EOW_GUID;
                 boot.information = found.InformationOffset.map(|it| it.get()).to_vec();
             }

@@ -8,9 +8,6 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 /// `BOOT_SECTOR::Oem`, and `FVE_INFORMATION::Signature`.
 pub(super) const SIGNATURE: &[u8; 8] = b"-FVE-FS-";
 
-/// `BOOT_SECTOR::Oem` of BitLocker To Go, as that of many FAT volumes.
-pub(super) const TO_GO: &[u8; 8] = b"MSWIN4.1";
-
 /// Where the recognition is that Windows 7 and later write, and that of To Go.
 pub(super) const RECOGNITION: [usize; 2] = [160, 424];
 

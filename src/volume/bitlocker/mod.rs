@@ -113,7 +113,7 @@ fn state(metadata: &Metadata, size: u64) -> String {
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
     let metadata = Metadata::read(&**source, context.options.ignore_checksums)?;
-    note(&metadata, context);
+    note(&metadata, source.size(), context);
     let doing = metadata.information.state.doing;
     if metadata.boot.on_write || doing == Doing::OnWrite {
         let text = "encrypt-on-write: it was being encrypted as it was written to";
@@ -143,11 +143,16 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
 }
 
 /// Says what is damaged and does not matter, and what is odd.
-fn note(metadata: &Metadata, context: &Context) {
+fn note(metadata: &Metadata, size: u64, context: &Context) {
     let subject = printable(context.subject.as_bytes());
     let add = |text: String| context.notices.add(format!("{subject}: BitLocker: {text}"));
     for error in &metadata.damage {
         add(format!("{error}; another copy is used"));
+    }
+    if let Some(at) = metadata.information.copies.iter().find(|at| **at >= size) {
+        add(format!(
+            "it is cut off: a copy of its metadata is at byte {at:#x} of {size}"
+        ));
     }
     if metadata.information.state.doing == Doing::Dirty {
         add("its conversion was interrupted: what was being moved cannot be read".to_owned());

@@ -79,7 +79,7 @@ impl Regions {
             }
         }
         for at in information.copies {
-            is_inside("InformationOffset", at, 0, sector, size)?;
+            is_whole("InformationOffset", at, sector)?;
             let area = information.area.next_multiple_of(sector.max(1));
             add(at, area, Shown::Zeros);
         }
@@ -87,9 +87,12 @@ impl Regions {
             plain_from, logged, ..
         } = information.state;
         if let Some(at) = plain_from.filter(|at| *at < size) {
-            is_inside("StateOffset", at, 0, sector, size)?;
+            is_whole("StateOffset", at, sector)?;
             add(at, logged, Shown::Logged);
         }
+        // What is no sector any more is nobody's.
+        let rest = size.checked_rem(sector).unwrap_or_default();
+        add(size.saturating_sub(rest), rest, Shown::Plain);
         Ok(Self {
             size,
             plain_from: plain_from.unwrap_or(u64::MAX),
@@ -162,11 +165,16 @@ impl Map for Regions {
     }
 }
 
-fn is_inside(field: &str, at: u64, len: u64, sector: u64, size: u64) -> Result<()> {
-    if at.checked_rem(sector) != Some(0) {
-        let text = format!("{field} is {at:#x}, no multiple of the sector's {sector} bytes");
-        return Err(Error::corrupt(text));
+fn is_whole(field: &str, at: u64, sector: u64) -> Result<()> {
+    if at.checked_rem(sector) == Some(0) {
+        return Ok(());
     }
+    let text = format!("{field} is {at:#x}, no multiple of the sector's {sector} bytes");
+    Err(Error::corrupt(text))
+}
+
+fn is_inside(field: &str, at: u64, len: u64, sector: u64, size: u64) -> Result<()> {
+    is_whole(field, at, sector)?;
     match at.checked_add(len) {
         Some(end) if at < size && end <= size => Ok(()),
         _ => {

@@ -30,12 +30,11 @@ pub(super) type Hash = Zeroizing<[u8; SEALING]>;
 
 /// The hash of a password, which is UTF-16 without a zero at its end.
 pub(super) fn of_password(text: &str) -> Hash {
-    let units: Zeroizing<Vec<u8>> = text
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect::<Vec<u8>>()
-        .into();
-    let once: [u8; SEALING] = Sha256::digest(&*units).into();
+    // No character has more bytes than twice those of UTF-8, so that it never moves in memory.
+    let room = text.len().saturating_mul(2);
+    let mut units = Zeroizing::new(Vec::with_capacity(room));
+    units.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    let once: [u8; SEALING] = Sha256::digest(units.as_slice()).into();
     let once = Zeroizing::new(once);
     Zeroizing::new(Sha256::digest(*once).into())
 }

@@ -141,3 +141,21 @@ fn a_volume_that_encrypts_on_write_is_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn what_is_behind_the_last_sector_is_read_as_it_is() {
+    for vista in [false, true] {
+        let made = Made {
+            vista,
+            sector: 4096,
+            state: (4, if vista { 0 } else { SIZE as u64 }, 0),
+            ..Made::default()
+        };
+        let more = *b"less than a sector";
+        let disk = [made.disk(), more.to_vec()].concat();
+        let stack = look(Arc::new(Memory(disk)), &context(&[]));
+        let source = unlocked(&stack).unwrap();
+        let found = read_vec(&*source, 0, SIZE + more.len()).unwrap();
+        assert!(found == [made.plain(), more.to_vec()].concat(), "{vista}");
+    }
+}
