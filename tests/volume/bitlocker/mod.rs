@@ -3,8 +3,9 @@
 
 pub mod collected;
 pub mod made;
+mod readers;
 mod shown;
-mod variants;
+pub mod variants;
 
 use std::sync::Arc;
 
