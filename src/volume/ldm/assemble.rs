@@ -18,8 +18,11 @@ use crate::source::window::Window;
 
 /// Makes the volumes of a group.
 pub(super) struct Assembler<'a> {
-    pub(super) group: &'a Group,
-    pub(super) context: &'a Context,
+    group: &'a Group,
+    context: &'a Context,
+    /// Whether disks count that were away when the database was written. They do where there is
+    /// nothing else to read.
+    takes_old: bool,
 }
 
 /// A column of a component.
@@ -32,7 +35,16 @@ struct Column {
     stale: Option<String>,
 }
 
-impl Assembler<'_> {
+impl<'a> Assembler<'a> {
+    /// For the volumes of `group`.
+    pub(super) fn new(group: &'a Group, context: &'a Context) -> Self {
+        Self {
+            group,
+            context,
+            takes_old: false,
+        }
+    }
+
     /// The bytes of `volume`.
     ///
     /// # Errors
@@ -42,10 +54,14 @@ impl Assembler<'_> {
             return Err(Error::corrupt("size is 0"));
         }
         let components = self.group.components(volume)?;
-        let made = match components.as_slice() {
-            [only] => self.named(volume, only, false),
-            copies => self.mirror(volume, copies),
-        };
+        let mut made = self.made(volume, &components);
+        if made.as_ref().is_err_and(|it| it.kind() == Kind::NotFound) {
+            let lenient = Self {
+                takes_old: true,
+                ..*self
+            };
+            made = lenient.made(volume, &components).or(made);
+        }
         made.map_err(|error| match self.missing(&components) {
             missing if error.kind() == Kind::NotFound && !missing.is_empty() => not_there(&missing),
             _ => error,
@@ -64,6 +80,13 @@ impl Assembler<'_> {
         missing.sort_unstable();
         missing.dedup();
         missing
+    }
+
+    fn made(&self, volume: &Volume, components: &[&Component]) -> Result<SharedSource> {
+        match components {
+            [only] => self.named(volume, only, false),
+            copies => self.mirror(volume, copies),
+        }
     }
 
     /// The copies that are there and in step: at least one.
@@ -155,6 +178,11 @@ impl Assembler<'_> {
                         offset: there.public.start.saturating_add(extent.start),
                     });
                     members.push(there.source.clone());
+                    if there.is_behind && !self.takes_old {
+                        let text =
+                            "is on a disk that was away when the newest database was written";
+                        stale.get_or_insert(format!("extent {name} {text}"));
+                    }
                 }
             }
             let word = extent.stale;

@@ -18,6 +18,8 @@ pub(super) struct There {
     pub(super) member: usize,
     /// What extents lie in.
     pub(super) public: Region,
+    /// Another disk's database is newer: this one was away when it was written.
+    pub(super) is_behind: bool,
 }
 
 /// A group.

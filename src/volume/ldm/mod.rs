@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use self::assemble::Assembler;
 use self::database::Database;
 use self::group::{Group, There};
+use self::guid::Guid;
 use self::member::Member;
 use super::{Open, Opened};
 use crate::error::{Error, Result, ResultExt, printable};
@@ -83,28 +84,18 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let ignore = context.options.ignore_checksums;
     let mut found = Vec::new();
     let mut refused = Vec::new();
-    let mut there = BTreeMap::new();
     for (number, source) in members.iter().enumerate() {
         match Member::read(&**source, ignore) {
-            Ok(Some(member)) => {
-                let disk = There {
-                    source: source.clone(),
-                    member: number,
-                    public: member.header.public,
-                };
-                there.insert(member.header.disk, disk);
-                found.push(member);
-            }
+            Ok(Some(member)) => found.push((number, member)),
             Ok(None) => refused.push(Error::corrupt("it is no dynamic disk")),
             Err(error) => refused.push(error),
         }
     }
+    let there = there(&found, members);
+    let found: Vec<Member> = found.into_iter().map(|(_, member)| member).collect();
     note(&found, context);
     let group = Group::new(newest(found, refused, context)?, there);
-    let assembler = Assembler {
-        group: &group,
-        context,
-    };
+    let assembler = Assembler::new(&group, context);
     let volumes = group.database.volumes.iter().map(|volume| Volume {
         name: path(&group.database.name, &volume.name),
         source: assembler
@@ -117,6 +108,25 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
         volumes: volumes.collect(),
         description: Some(describe::describe(&group)),
     })
+}
+
+/// The disks that are there, each with its number among the `members`.
+fn there(found: &[(usize, Member)], members: &[SharedSource]) -> BTreeMap<Guid, There> {
+    let sequence = |member: &Member| member.database.as_ref().ok().map(|it| it.sequence);
+    let newest = found
+        .iter()
+        .filter_map(|(_, member)| sequence(member))
+        .max();
+    let there = found.iter().filter_map(|(number, member)| {
+        let disk = There {
+            source: members.get(*number)?.clone(),
+            member: *number,
+            public: member.header.public,
+            is_behind: sequence(member).is_some_and(|own| Some(own) < newest),
+        };
+        Some((member.header.disk, disk))
+    });
+    there.collect()
 }
 
 /// `GROUP/VOLUME`, also where either has no name.

@@ -88,6 +88,10 @@ fn the_copy_of_the_table_at_the_end_leads_to_the_database_too() {
     need!(tool "sgdisk");
     let scratch = Scratch::new();
     let mut bytes = made(&Group::three(), 1, &scratch);
+    put(&mut bytes, 2, &[0; 512]);
+    let (stack, _) = disk::open(bytes.clone());
+    let simple = super::bytes(&stack, "HomeDg0/Simple");
+    assert!(simple == Ok(sectors(1, 0, 8)));
     put(&mut bytes, 1, &[0; 512]);
     let (stack, _) = disk::open(bytes);
     let simple = super::bytes(&stack, "HomeDg0/Simple");

@@ -210,6 +210,54 @@ fn m02_the_newest_database_wins_with_a_notice() {
         assert!(bytes(&stack, "HomeDg0/Simple") == Ok(sectors(1, 0, 8)));
         let words = "has the older database 1000; 1001 is used";
         assert!(notices.iter().any(|it| it.contains(words)), "{notices:?}");
+        // What was written since is on the other copy.
+        assert!(bytes(&stack, "HomeDg0/Mirror") == Ok(sectors(3, 32, 8)));
+        let words = "extent Extent1026 is on a disk that was away when the newest database";
+        assert!(notices.iter().any(|it| it.contains(words)), "{notices:?}");
+        assert!(
+            notices
+                .iter()
+                .any(|it| it.contains("volume Raid: ") && it.contains("parity"))
+        );
+        // Of what is there once, that once is all there is.
+        let span = [sectors(1, 8, 4), sectors(2, 0, 6)].concat();
+        assert!(bytes(&stack, "HomeDg0/Span") == Ok(span));
+    }
+}
+
+#[test]
+fn m02_a_disk_that_was_away_is_read_where_nothing_else_is_left() {
+    let new = Group {
+        sequence: 1001,
+        ..Group::three()
+    };
+    let old = Group::three();
+    let (whole, _) = look(&old.disks());
+    let (stack, notices) = look(&[new.disk(1), old.disk(2), old.disk(3)]);
+    for name in ["HomeDg0/Mirror", "HomeDg0/Raid"] {
+        assert!(
+            bytes(&stack, name) == bytes(&whole, name),
+            "{name} {notices:?}"
+        );
+    }
+    let older = notices
+        .iter()
+        .filter(|it| it.contains("has the older database"));
+    assert_eq!(older.count(), 2, "{notices:?}");
+}
+
+#[test]
+fn m02_of_a_disk_and_an_older_copy_the_newer_counts() {
+    let old = Group::three().without(0x100).without(0x101).without(0x102);
+    let new = Group {
+        sequence: 1001,
+        ..Group::three()
+    };
+    for images in [[old.disk(1), new.disk(1)], [new.disk(1), old.disk(1)]] {
+        let (stack, notices) = look(&images);
+        assert!(bytes(&stack, "HomeDg0/Simple") == Ok(sectors(1, 0, 8)));
+        let words = "another member has the same place in it and is newer";
+        assert!(notices.iter().any(|it| it.contains(words)), "{notices:?}");
     }
 }
 
