@@ -15,6 +15,7 @@ mod parallels;
 mod qcow;
 mod qcow2;
 mod qcow2_damaged;
+mod qcow2_encrypted;
 mod qed;
 mod raw;
 mod split;

@@ -248,8 +248,8 @@ fn q21_crypt_method() {
     refused(
         "",
         &[
-            (35, &[1], "AES"),
-            (35, &[2], "LUKS"),
+            (35, &[1], "locked: no key was given"),
+            (35, &[2], "no header extension says where LUKS is"),
             (35, &[9], "crypt_method 9"),
         ],
     );

@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::layout::{self, Extension, FeatureName};
+use super::layout::{self, CryptoHeader, Extension, FeatureName};
 use crate::error::{Error, Result, printable};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
@@ -12,6 +12,8 @@ use crate::source::{Source, read_vec};
 pub(super) struct Extensions {
     pub(super) backing_format: Option<Vec<u8>>,
     pub(super) data_file: Option<Vec<u8>>,
+    /// Offset and length of the LUKS header.
+    pub(super) crypto: Option<(u64, u64)>,
     /// Names of incompatible features by bit.
     feature_names: Vec<(u8, Vec<u8>)>,
 }
@@ -60,6 +62,10 @@ impl Extensions {
         match kind {
             layout::BACKING_FORMAT => self.backing_format = Some(data.to_vec()),
             layout::DATA_FILE_NAME => self.data_file = Some(data.to_vec()),
+            layout::CRYPTO_HEADER => {
+                let header = CryptoHeader::ref_from_prefix(data).ok();
+                self.crypto = header.map(|(it, _)| (it.offset.get(), it.length.get()));
+            }
             layout::FEATURE_NAMES => self.take_names(data),
             _ => {}
         }

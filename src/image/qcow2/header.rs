@@ -276,23 +276,6 @@ fn check_features(header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Fails for an encrypted image.
-pub(super) fn check_encryption(header: &Header) -> Result<()> {
-    let method = match header.crypt_method {
-        0 => return Ok(()),
-        1 => "AES",
-        2 => "LUKS",
-        other => {
-            let text = format!("crypt_method {other} is not known");
-            return Err(Error::unsupported(text).at(32));
-        }
-    };
-    let text = format!("the disk is encrypted ({method}), which is not supported yet");
-    Err(Error::locked(text)
-        .at(32)
-        .hint("qemu-img convert with --object secret decrypts it"))
-}
-
 /// Bytes of all entries of a table that counts `entries`.
 pub(super) fn table_bytes(entries: u64) -> usize {
     to_usize(entries.saturating_mul(to_u64(size_of::<u64>())))

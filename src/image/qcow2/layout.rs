@@ -75,6 +75,19 @@ pub(super) const END: u32 = 0;
 pub(super) const BACKING_FORMAT: u32 = 0xe279_2aca;
 pub(super) const FEATURE_NAMES: u32 = 0x6803_f857;
 pub(super) const DATA_FILE_NAME: u32 = 0x4441_5441;
+pub(super) const CRYPTO_HEADER: u32 = 0x0537_be77;
+
+/// Values of `Header::crypt_method`.
+pub(super) const CRYPT_AES: u32 = 1;
+pub(super) const CRYPT_LUKS: u32 = 2;
+
+/// Where the LUKS header is ("Full disk encryption header pointer").
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+pub(super) struct CryptoHeader {
+    pub(super) offset: U64,
+    pub(super) length: U64,
+}
 
 /// An entry of the feature name table ("Feature name table").
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]

@@ -2,6 +2,7 @@
 //! perhaps compressed, over a backing file, with snapshots inside and the data perhaps in another
 //! file.
 
+mod encryption;
 mod entry;
 mod extensions;
 mod header;
@@ -12,6 +13,7 @@ pub(super) mod unpack;
 
 use std::sync::Arc;
 
+use self::encryption::{Cipher, Guest};
 use self::header::{Compression, Header, Table};
 use self::map::Clusters;
 use super::{Open, declared};
@@ -59,6 +61,7 @@ fn describe(source: &dyn Source) -> Result<Description> {
     if let Some(format) = &header.extensions.backing_format {
         facts.push(("backing format", printable(format)));
     }
+    facts.extend(encryption::facts(source, &header));
     for snapshot in snapshots::all(source, &header)
         .unwrap_or_default()
         .iter()
@@ -132,7 +135,6 @@ fn allocated(source: &dyn Source, header: &Header) -> Option<u64> {
 fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let image = members.first().ok_or_else(|| Error::invalid("no image"))?;
     let header = header::read(&**image)?;
-    header::check_encryption(&header)?;
     let (l1, size) = table(&**image, &header, context)?;
     header.check_table(&**image, l1, size)?;
     note(&**image, &header, context);
@@ -141,9 +143,17 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         false => None,
     };
     let backing = backing(&header, context).context(|| "backing file")?;
+    let cipher = encryption::unlock(image, &header, context)?;
+    let data = match &cipher {
+        Cipher::File(cipher) => {
+            let data = data.unwrap_or_else(|| image.clone());
+            Some(encryption::of_file(data, cipher.clone())?)
+        }
+        Cipher::None | Cipher::Guest(_) => data,
+    };
     let mut members = vec![image.clone()];
     members.extend(data.clone());
-    let map = Clusters {
+    let clusters = Clusters {
         l1,
         size,
         image: image.clone(),
@@ -152,8 +162,15 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         has_backing: backing.is_some(),
         header,
     };
-    let mapped = Mapped::new(map, members, backing, context.cache.clone());
-    Ok(vec![Disk::alone(Arc::new(mapped))])
+    let cache = context.cache.clone();
+    let disk: SharedSource = match cipher {
+        Cipher::Guest(cipher) => {
+            let map = Guest { clusters, cipher };
+            Arc::new(Mapped::new(map, members, backing, cache))
+        }
+        Cipher::None | Cipher::File(_) => Arc::new(Mapped::new(clusters, members, backing, cache)),
+    };
+    Ok(vec![Disk::alone(disk)])
 }
 
 /// The first-level table and the size: the disk's own, or those of the snapshot that is wanted.

@@ -36,13 +36,19 @@ pub fn fixture(scratch: &Scratch) -> PathBuf {
 
 #[test]
 fn a_file_on_a_logical_volume_in_an_encrypted_partition_is_read() {
-    need!(tool "cryptsetup", tool "sfdisk", tool "gzip");
+    need!(tool "cryptsetup", tool "qemu-img", tool "sfdisk", tool "gzip");
     let scratch = Scratch::new();
     let disk = nested(&scratch);
     let key = scratch.join("key");
     let numbers = imgmount().arg("cat").arg(&disk).arg("vg0/root/numbers");
     let numbers = numbers.arg("--key").arg(&key).stdout();
     let expected: String = (1..=4000).map(|number| format!("{number}\n")).collect();
+    assert!(numbers == expected.as_bytes());
+    let qcow2 = scratch.join("disk.qcow2");
+    let convert = Run::new("qemu-img").words("convert -f raw -O qcow2");
+    convert.arg(&disk).arg(&qcow2).run();
+    let numbers = imgmount().arg("cat").arg(&qcow2).arg("vg0/root/numbers");
+    let numbers = numbers.arg("--key").arg(&key).stdout();
     assert!(numbers == expected.as_bytes());
     let list = imgmount().arg("ls").arg(&disk);
     let list = list.arg("--key").arg(&key).text();
