@@ -208,7 +208,11 @@ impl<'a> Assembler<'a> {
             Kind::Error => Ok(Lies::Nowhere(Error::corrupt("an error segment"))),
             Kind::Unsupported(kind) => {
                 let text = format!("segments of type {kind} are not supported");
-                Err(Error::unsupported(text))
+                let error = Error::unsupported(text);
+                Err(match needs(kind) {
+                    Some(needs) => error.hint(needs),
+                    None => error,
+                })
             }
         }
     }
@@ -274,6 +278,15 @@ impl<'a> Assembler<'a> {
             Error::not_found(text).hint("--with adds the image that it is on")
         })?;
         Ok((source, physical.start))
+    }
+}
+
+/// What reads a segment of a type that is not read here.
+fn needs(kind: &str) -> Option<&'static str> {
+    match kind {
+        "vdo" | "vdo-pool" => Some("what VDO packs is read by the kernel's dm-vdo"),
+        "integrity" => Some("data with dm-integrity's checksums are read by the kernel's"),
+        _ => None,
     }
 }
 

@@ -304,6 +304,26 @@ fn a_mirror_reads_the_leg_that_is_there() {
     }
 }
 
+/// As `pvmove` leaves a group when the machine goes down: the part that is on its way is a mirror
+/// from where it was to where it goes, and the volume lies on that.
+#[test]
+fn a_volume_that_is_being_moved_is_read_from_where_it_was() {
+    let mirror = "type = \"mirror\"\nmirror_count = 2\nextents_moved = 1\n\
+                  mirrors = [\"pv0\", 3, \"pv1\", 0]";
+    let volumes = [
+        logical(
+            "root",
+            &[linear(0, 1, "\"pv0\", 1"), linear(1, 2, "\"pvmove0\", 0")],
+        ),
+        hidden("pvmove0", &[segment(0, 2, mirror)]),
+    ];
+    let text = text(1, "ab", 8, "", &volumes.concat());
+    let image = |letter| Physical::new(letter, &text).with(8);
+    let (stack, _) = look(&[image('b'), image('a')]);
+    let expected = extents(&[('a', 1), ('a', 3), ('a', 4)]);
+    assert!(bytes(&stack, "vg0/root") == Ok(expected));
+}
+
 #[test]
 fn zeros_and_errors_and_types_that_are_not_read() {
     let volumes = [
@@ -311,6 +331,7 @@ fn zeros_and_errors_and_types_that_are_not_read() {
         logical("e", &[segment(0, 2, "type = \"error\"")]),
         logical("v", &[segment(0, 2, "type = \"vdo\"")]),
         logical("i", &[segment(0, 2, "type = \"integrity\"")]),
+        logical("u", &[segment(0, 2, "type = \"unheard\"")]),
     ];
     let image = Physical::new('a', &text(1, "a", 8, "", &volumes.concat())).with(8);
     let (stack, _) = look(&[image]);
@@ -321,11 +342,23 @@ fn zeros_and_errors_and_types_that_are_not_read() {
             .to_string()
             .contains("error segment")
     );
-    for (name, kind) in [("v", "vdo"), ("i", "integrity")] {
+    for (name, kind, more) in [
+        (
+            "v",
+            "vdo",
+            " (what VDO packs is read by the kernel's dm-vdo)",
+        ),
+        (
+            "i",
+            "integrity",
+            " (data with dm-integrity's checksums are read by the kernel's)",
+        ),
+        ("u", "unheard", ""),
+    ] {
         let error = bytes(&stack, &format!("vg0/{name}"))
             .unwrap_err()
             .to_string();
-        let words = format!("{name}: segments of type {kind} are not supported");
+        let words = format!("{name}: segments of type {kind} are not supported{more}");
         assert_eq!(error, words);
     }
 }
