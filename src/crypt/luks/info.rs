@@ -6,6 +6,40 @@ use super::keyslot::Priority;
 use super::layout::{Header2, text};
 use super::segment::Kind;
 use crate::error::printable;
+use crate::format::{Ground, Makeup, Stretch};
+use crate::source::Source;
+
+impl Header {
+    /// What the volume called `name` lies on, over `data`.
+    #[must_use]
+    pub fn makeup(&self, name: &str, data: &dyn Source) -> Makeup {
+        let mut start = 0_u64;
+        let mut stretches = Vec::new();
+        for segment in &self.segments {
+            let (offset, len) = segment.range(data).unwrap_or((segment.offset, 0));
+            let kind = match &segment.kind {
+                Kind::Crypt { cipher, .. } => cipher.to_string(),
+                Kind::Linear => "linear".to_owned(),
+            };
+            stretches.push(Stretch {
+                start,
+                len,
+                kind,
+                facts: Vec::new(),
+                on: vec![Ground::Member { member: 0, offset }],
+            });
+            start = start.saturating_add(len);
+        }
+        Makeup {
+            name: name.trim_start_matches('/').to_owned(),
+            shown: Some(0),
+            uuid: Some(self.uuid.clone()).filter(|uuid| !uuid.is_empty()),
+            size: Some(start),
+            stretches,
+            ..Makeup::default()
+        }
+    }
+}
 
 /// Name and value.
 pub(super) type Facts = Vec<(&'static str, String)>;

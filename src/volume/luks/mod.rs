@@ -47,7 +47,10 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
         context.notices.add(text);
     }
     header.check_data(&**data, is_detached)?;
-    let description = is_detached.then(|| header.describe());
+    let description = Description {
+        volumes: vec![header.makeup(&context.named("luks"), &**data)],
+        ..header.describe()
+    };
     let segments = header.unlock(&**source, context)?.segments(data)?;
     let joined = match <[_; 1]>::try_from(segments) {
         Ok([segment]) => segment,
@@ -61,6 +64,6 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     };
     Ok(Opened {
         volumes: vec![volume],
-        description,
+        description: Some(description),
     })
 }

@@ -5,6 +5,7 @@ mod array;
 mod describe;
 mod journal;
 mod layout;
+mod makeup;
 mod members;
 mod name;
 mod new;
@@ -86,7 +87,12 @@ fn open(sources: &[SharedSource], context: &Context) -> Result<Opened> {
             let source = source.and_then(|()| assembly.source(context));
             assembly.note(&source, context);
             let missing = assembly.missing();
-            let description = describe::array(newest, &assembly.members, &missing);
+            let size = source.as_ref().ok().map(|source| source.size());
+            let members = &assembly.members;
+            let description = Description {
+                volumes: vec![makeup::of(&name, size, newest, &found, members)],
+                ..describe::array(newest, members, &missing)
+            };
             (source, description)
         }
         Err(error) => (Err(error), describe::array(newest, &[], &[])),

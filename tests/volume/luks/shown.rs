@@ -50,6 +50,9 @@ fn a_file_on_a_logical_volume_in_an_encrypted_partition_is_read() {
     let numbers = imgmount().arg("cat").arg(&qcow2).arg("vg0/root/numbers");
     let numbers = numbers.arg("--key").arg(&key).stdout();
     assert!(numbers == expected.as_bytes());
+    let info = imgmount().arg("info").arg(&disk);
+    let info = info.arg("--key").arg(&key).text();
+    assert!(info.contains("aes-xts-plain64 on p1 at "), "{info}");
     let list = imgmount().arg("ls").arg(&disk);
     let list = list.arg("--key").arg(&key).text();
     let names: Vec<&str> = list.lines().collect();

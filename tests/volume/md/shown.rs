@@ -64,6 +64,16 @@ fn a_raid5_of_three_of_four_images_is_read_in_any_order() {
             "{info}"
         );
         let gone = 6 - order.iter().sum::<usize>();
+        let disks = ["disk", "disk2", "disk3"];
+        let on = (0..4).map(
+            |role| match order.iter().position(|number| *number == role) {
+                Some(image) => format!("{} at 8.0 KiB", disks[image]),
+                None => format!("role {role} (missing)"),
+            },
+        );
+        let on: Vec<String> = on.collect();
+        let line = format!("raid5 on {}; layout: left-symmetric", on.join(", "));
+        assert!(info.contains(&line), "{line}\n{info}");
         assert!(info.contains(&format!("missing: {gone}")), "{info}");
         let notice = info.lines().last().unwrap();
         assert!(notice.contains("3 of 4 members are there"), "{info}");
