@@ -5,6 +5,7 @@ mod examined;
 mod levels;
 pub mod made;
 mod members;
+mod nested;
 mod shown;
 
 pub use super::lvm::groups::{look, look_with};
