@@ -46,7 +46,7 @@ fn without(array: &Array, members: &[Vec<u8>], gone: &[usize]) -> Vec<Vec<u8>> {
 }
 
 /// Every list of as many of `count` as `most`, or fewer.
-fn combinations(count: usize, most: usize) -> Vec<Vec<usize>> {
+pub fn combinations(count: usize, most: usize) -> Vec<Vec<usize>> {
     let lists = (0..1_usize << count).map(|bits| {
         let list = (0..count).filter(|bit| bits >> bit & 1 != 0);
         list.collect::<Vec<usize>>()

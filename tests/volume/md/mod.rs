@@ -6,6 +6,7 @@ mod levels;
 pub mod made;
 mod members;
 mod nested;
+mod restriped;
 mod shown;
 
 pub use super::lvm::groups::{look, look_with};
