@@ -32,6 +32,11 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
         let id = char::from(head[9]).to_string();
         return Ok(Some(Set::Stray { id }));
     }
+    if head.starts_with(b"FAKEBE") {
+        let set = char::from(head[9]).to_string();
+        let expected = head[7].into();
+        return Ok(Some(Set::Beside { set, expected }));
+    }
     Ok(head.starts_with(b"FAKEVG").then(|| Set::Member {
         set: char::from(head[9]).to_string(),
         role: head[6].into(),
@@ -49,7 +54,7 @@ fn open(members: &[SharedSource], _: &Context) -> Result<Opened> {
         bytes.extend(read_vec(&**member, 512, len as usize)?);
     }
     let source: SharedSource = Arc::new(Memory(bytes));
-    let missing = usize::from(expected) - members.len();
+    let missing = usize::from(expected).saturating_sub(members.len());
     let volumes = vec![Volume {
         name: "vg0/root".to_owned(),
         source: match missing {
@@ -218,6 +223,22 @@ fn a_set_in_a_volume_of_another_set_opens_after_it() {
     assert_eq!(stack.sets[1].members, ["vg0/root", "p2"]);
     assert_eq!(stack.sets[1].content.children()[0].name, "vg0~2/root");
     assert_eq!(volume_bytes(&stack, 1).unwrap()[..512], [b'i'; 512]);
+}
+
+#[test]
+fn what_has_no_place_in_a_set_does_not_make_it_complete() {
+    // The second member of set a is in the volume of set b, which comes after it.
+    let mut carrier = member(0, 1, 1, b'b', 0);
+    carrier.resize(9 * 512, 0);
+    carrier[512..].copy_from_slice(&member(1, 2, 1, b'a', b'y'));
+    let mut spare = member(7, 2, 1, b'a', b's');
+    spare[..6].copy_from_slice(b"FAKEBE");
+    let (stack, notices) = look(mbr(&[spare, member(0, 2, 1, b'a', b'x'), carrier]));
+    assert_eq!(notices, Vec::<String>::new());
+    let names: Vec<&str> = stack.sets.iter().map(|set| set.set.as_str()).collect();
+    assert_eq!(names, ["b", "a"]);
+    // It is given to the reader behind those that have one.
+    assert_eq!(stack.sets[1].members, ["p2", "vg0/root", "p1"]);
 }
 
 #[test]

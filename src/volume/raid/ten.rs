@@ -7,6 +7,9 @@ use std::num::NonZeroU64;
 
 use crate::error::{Error, Result};
 
+/// The most copies: as many as a read tries.
+const MOST_COPIES: u64 = 255;
+
 /// How RAID 10 lays chunks out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Ten {
@@ -50,7 +53,7 @@ impl Ten {
     /// On `disks` members of which each has `size` bytes for data.
     ///
     /// # Errors
-    /// `Corrupt` where there are fewer members than copies, or no copy at all.
+    /// `Corrupt` where there are fewer members than copies, too many of those, or no copy at all.
     pub(in super::super) fn new(
         chunk: NonZeroU64,
         disks: u64,
@@ -65,7 +68,7 @@ impl Ten {
         } = copies;
         let set = copies.set.unwrap_or(disks);
         let count = near.saturating_mul(far);
-        if count == 0 || count > disks || set == 0 || set > disks {
+        if count == 0 || count > disks.min(MOST_COPIES) || set == 0 || set > disks {
             let text =
                 format!("{near} near and {far} far copies on {disks} members in sets of {set}");
             return Err(Error::corrupt(text));
@@ -201,6 +204,7 @@ mod tests {
         assert!(new(3, Copies::near(0)));
         assert!(new(3, Copies::near(4)));
         assert!(new(4, copies(3, 2, false, None)));
+        assert!(new(1000, copies(16, 16, false, None)));
         assert!(new(4, copies(1, 2, false, Some(0))));
         assert!(new(4, copies(1, 2, false, Some(5))));
         assert!(!new(4, copies(2, 2, true, None)));
