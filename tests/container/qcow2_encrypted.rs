@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use imgmount::error::Kind;
 use imgmount::service::keys::ForVolume;
 use imgmount::service::open::{Options, open};
-use imgmount::source::Source;
 
 use super::{compare, disk_with, guest};
 use crate::support::command::Run;
