@@ -8,6 +8,7 @@ use super::decrypted::Decrypted;
 use super::iv::{self, Iv};
 use super::sectors::{Mode, Numbers, Sectors};
 use super::*;
+use crate::number::to_u64;
 use crate::source::{Memory, Source};
 
 /// Of IEEE 1619's vectors 10 and up: digits of e and of pi.
@@ -219,7 +220,7 @@ fn a_source_gives_any_range_of_what_it_decrypts() {
         plain.truncate(LEN / size * size);
         let below = Arc::new(Memory(counting(LEN)));
         let source = Decrypted::new(below, cipher, 9).unwrap();
-        assert_eq!(source.size(), plain.len() as u64);
+        assert_eq!(source.size(), to_u64(plain.len()));
         let end = plain.len();
         let ranges = [
             (0, end),
@@ -231,10 +232,10 @@ fn a_source_gives_any_range_of_what_it_decrypts() {
         ];
         for (from, len) in ranges.into_iter().chain([(end - 1, 1), (end - 5000, 5000)]) {
             let mut buf = vec![0; len];
-            source.read_exact_at(&mut buf, from as u64).unwrap();
+            source.read_exact_at(&mut buf, to_u64(from)).unwrap();
             assert!(buf == plain[from..from + len], "{len} bytes at {from}");
         }
-        assert!(source.read_exact_at(&mut [0; 2], end as u64 - 1).is_err());
+        assert!(source.read_exact_at(&mut [0; 2], to_u64(end) - 1).is_err());
     }
 }
 

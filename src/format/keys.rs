@@ -72,6 +72,18 @@ impl Keyring {
         })
     }
 
+    /// Reads the keys that the user gave, unless they were read already.
+    ///
+    /// # Errors
+    /// As [`Keys::given`].
+    pub fn read(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.given.is_none() {
+            state.given = Some(self.keys.given()?);
+        }
+        Ok(())
+    }
+
     /// Whether the user gave a key, or typed one, that opened nothing: a mistake.
     #[must_use]
     pub fn has_useless(&self) -> bool {
@@ -82,10 +94,8 @@ impl Keyring {
 
     /// The keys that may open `container`, which the tree calls `subject`, those for it alone first.
     fn for_container(&self, subject: &str, uuid: Option<&str>) -> Result<Vec<(usize, Key)>> {
-        let mut state = lock(&self.state);
-        if state.given.is_none() {
-            state.given = Some(self.keys.given()?);
-        }
+        self.read()?;
+        let state = lock(&self.state);
         let all = state.given.iter().flatten().cloned().enumerate();
         let is_same_uuid = |name: &str| uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(name));
         let fits = |(_, key): &(usize, Key)| match &key.subject {

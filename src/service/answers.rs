@@ -85,6 +85,13 @@ impl Answers {
         })
     }
 
+    /// Lets go of the user's keys and terminal: nothing asks for them once the image is open, and
+    /// this process may outlive both.
+    pub(super) fn forget_user(&mut self) {
+        self.keys.clear();
+        self.terminal = None;
+    }
+
     /// Whether the user typed Ctrl-C where a passphrase was wanted.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted

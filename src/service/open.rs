@@ -258,6 +258,7 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
     let window = Arc::new(Window::new(file, options.offset, length)?);
     let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
     let keyring = Keyring::new(around.keys);
+    keyring.read()?;
     let context = Context {
         keys: keyring.clone(),
         progress: around.seen.progress.unwrap_or_else(|| Arc::new(Nobody)),

@@ -113,6 +113,7 @@ impl Supervisor {
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
             starting.mounted.notices.extend(notices);
         }
+        starting.answers.forget_user();
         starting.attach(request, client)?;
         starting.mounted.notices.extend(for_root_alone(request));
         Ok(starting)
