@@ -5,47 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::exfat::written;
-use crate::support::command::{self, Run};
+use crate::support::command::Run;
 use crate::support::images::Scratch;
 use crate::support::kernel::Mounted;
-
-/// A directory of an ordinary user with the program in it.
-struct User {
-    home: PathBuf,
-    program: PathBuf,
-    scratch: Scratch,
-}
-
-impl User {
-    fn new() -> Self {
-        let scratch = Scratch::new();
-        let home = scratch.folder_of_nobody("home");
-        let program = scratch.join("imgmount"); // a user may not reach where cargo puts it
-        std::fs::copy(env!("CARGO_BIN_EXE_imgmount"), &program).unwrap();
-        Self {
-            home,
-            program,
-            scratch,
-        }
-    }
-
-    fn run(&self, program: &str) -> Run {
-        Run::new(program).by_nobody(&self.home)
-    }
-
-    /// What [`facts`] says of `image`, mounted by this user.
-    fn facts_of(&self, image: &Path, facts: &str) -> String {
-        std::os::unix::fs::chown(image, Some(command::NOBODY), Some(command::NOBODY)).unwrap();
-        let mount = self.home.join("mnt");
-        let imgmount = self.run(self.program.to_str().unwrap());
-        self.run("mkdir").arg("-p").arg(&mount).run();
-        imgmount.arg(image).arg(&mount).run();
-        let found = self.run("sh").args(["-ec", facts]).arg("sh").arg(&mount);
-        let found = found.text();
-        self.run("fusermount3").arg("-u").arg(&mount).run();
-        found
-    }
-}
+use crate::support::user::User;
 
 /// Name, type, permissions, owner, size, links, time and target of every file, and the hash of its
 /// contents.

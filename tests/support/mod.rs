@@ -19,4 +19,5 @@ pub mod mtree;
 pub mod record;
 pub mod through;
 pub mod udf;
+pub mod user;
 pub mod walk;

@@ -12,7 +12,7 @@ mod shown;
 pub mod thin;
 mod tools;
 
-pub use shown::group;
+pub use shown::{NUMBERS, group};
 
 use imgmount::error::Result;
 use imgmount::format::Usage;

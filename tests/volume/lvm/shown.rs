@@ -6,7 +6,7 @@ use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
 
 /// The SHA-256 of `seq 1 4000`.
-const NUMBERS: &str = "b5522725f65691de77d329f3124bb1ddcd70e4f201c7a0b6f841c6ee138c37c6";
+pub const NUMBERS: &str = "b5522725f65691de77d329f3124bb1ddcd70e4f201c7a0b6f841c6ee138c37c6";
 
 /// A group of LVM2's own making, with an ext4 in `vg0/root`, whose extents lie in two pieces:
 /// `pvcreate --metadatasize 60k --dataalignment 64k`, `vgcreate -s 128k`, three `lvcreate` of 1 MiB
