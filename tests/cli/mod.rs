@@ -5,6 +5,7 @@ mod check;
 mod copy;
 mod documentation;
 mod generated;
+mod keys;
 mod tar;
 mod terminal;
 mod verbs;
