@@ -6,12 +6,13 @@ use std::path::Path;
 use super::arguments::{Opening, Showing};
 use super::entries::{Files, request};
 use super::exit::Failure;
-use super::messages::log_filter;
+use super::messages::{log_filter, say};
 use super::remote::Remote;
 use super::remote::protocol::Ahead;
 use crate::error::{Error, printable};
 use crate::filesystem::Inode;
 use crate::service::mount::Request;
+use crate::service::sandbox::Wanted;
 use crate::tree;
 
 /// The tree of an image, and the image's name for messages.
@@ -32,6 +33,9 @@ pub(crate) fn wanted(
     request.log = log_filter(opening.verbose);
     for options in &opening.options {
         request.set_options(options)?;
+    }
+    if request.open.sandbox == Wanted::Off {
+        say("imgmount: the image is parsed without the sandbox: --no-sandbox");
     }
     Ok(request)
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 
 use super::asking::{Asked, Beside, Kept, Supervisor};
 use super::channel::Channel;
@@ -118,10 +118,6 @@ impl Given {
     /// # Errors
     /// As [`open::stack_of`].
     pub(super) fn open(&self, seen: Seen, tell: Tell) -> Result<Image> {
-        if self.task.open.sandbox == Wanted::Off {
-            let text = "parsed without the sandbox: --no-sandbox";
-            seen.notices.add(text);
-        }
         let image = self.image.try_clone();
         let image = image.map_err(|error| Error::io("use the image", &error))?;
         let image = open(&self.task, image, &self.supervisor, seen, tell)?;
@@ -147,7 +143,8 @@ fn confine(task: &Task) -> Result<()> {
     let open = &task.open;
     let keys = open.format.kdf_limit.memory;
     let memory = MEMORY.saturating_add(open.cache_size);
-    let confined = sandbox::confine(open.sandbox, memory.saturating_add(keys))?;
+    let memory = memory.saturating_add(keys);
+    let confined = sandbox::confine(open.sandbox, memory, task.lanes == 0)?;
     if open.sandbox != Wanted::Off {
         log::info!("{}", confined.line());
     }
@@ -165,6 +162,8 @@ fn renounce() -> Result<()> {
         maximum: Some(0),
     };
     setrlimit(Resource::Core, limit).map_err(|error| Error::io("limit", &error.into()))?;
+    let undumpable = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    undumpable.map_err(|error| Error::io("not dumpable", &error.into()))?;
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| Error::io("no_new_privs", &error.into()))?;
     memory::allow_many_descriptors();

@@ -64,13 +64,14 @@ const FREE: &[c_long] = &[
 /// lie in memory, where no filter sees them, or name a file.
 const UNKNOWN: &[c_long] = &[libc::SYS_clone3, libc::SYS_statx];
 
-/// What only the first stage has: opening `/dev/fuse`, which Landlock leaves, making one more of the
-/// mount's descriptor, lowering a limit, and the second stage.
-const FIRST_ONLY: &[c_long] = &[
+/// What only the first stage has: lowering a limit, and the second stage.
+const FIRST_ONLY: &[c_long] = &[libc::SYS_prlimit64, libc::SYS_seccomp];
+
+/// What only the first stage of a mount has: opening `/dev/fuse`, which Landlock leaves, and making
+/// one more of the mount's descriptor.
+const OPENING: &[c_long] = &[
     libc::SYS_openat,
     libc::SYS_ioctl,
-    libc::SYS_prlimit64,
-    libc::SYS_seccomp,
     #[cfg(all(target_arch = "x86_64", target_env = "musl"))]
     libc::SYS_open,
 ];
@@ -81,11 +82,11 @@ const CLONE_DEVICE: u64 = 0x8004_e500;
 /// `PR_SET_VMA`, by which C libraries name their memory (include/uapi/linux/prctl.h).
 const NAME_MEMORY: u64 = 0x5356_4d41;
 
-/// The first stage, for a process of one thread.
+/// The first stage, for a process of one thread; `opens` where Landlock sees to what it opens.
 ///
 /// # Errors
 /// Where this kernel, or this machine, has no filters.
-pub(super) fn first(wanted: Wanted) -> Held {
+pub(super) fn first(wanted: Wanted, opens: bool) -> Held {
     // Where two filters differ the stricter one counts.
     apply(&no_other_numbers())?;
     apply(&program(
@@ -93,7 +94,11 @@ pub(super) fn first(wanted: Wanted) -> Held {
         SeccompAction::Allow,
         SeccompAction::Errno(number(libc::ENOSYS)),
     )?)?;
-    apply(&program(allowed(), refusal(wanted), SeccompAction::Allow)?)?;
+    let mut rules = allowed();
+    if !opens {
+        OPENING.iter().for_each(|call| drop(rules.remove(call)));
+    }
+    apply(&program(rules, refusal(wanted), SeccompAction::Allow)?)?;
     Ok("system call filter".to_owned())
 }
 
@@ -102,7 +107,9 @@ pub(super) fn first(wanted: Wanted) -> Held {
 /// # Errors
 /// Where the kernel refuses it.
 pub(super) fn second(wanted: Wanted) -> Result<(), String> {
-    let filter = program(numbers(FIRST_ONLY), SeccompAction::Allow, refusal(wanted))?;
+    let mut rules = numbers(FIRST_ONLY);
+    rules.extend(numbers(OPENING));
+    let filter = program(rules, SeccompAction::Allow, refusal(wanted))?;
     apply_filter_all_threads(&filter).map_err(|error| error.to_string())
 }
 
@@ -126,6 +133,7 @@ fn allowed() -> Rules {
     let mut rules = numbers(FREE);
     rules.extend(numbers(UNKNOWN));
     rules.extend(numbers(FIRST_ONLY));
+    rules.extend(numbers(OPENING));
     let mut only = |call: c_long, alternatives: &[(u8, SeccompCmpOp, u64)]| {
         let rule = |(argument, operation, value): &(u8, SeccompCmpOp, u64)| {
             let condition = SeccompCondition::new(

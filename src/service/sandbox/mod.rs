@@ -2,9 +2,9 @@
 //! over: no file, no network, no other process.
 //!
 //! Two stages. The first comes before the first byte of the image is read, while there is one
-//! thread: [`confine`]. `/dev/fuse` alone can still be opened, since fuser does that by its path for
+//! thread: `confine`. `/dev/fuse` alone can still be opened, since fuser does that by its path for
 //! each of its threads. The second takes this away as well, for all threads, at the first request
-//! of the mount: [`narrow`].
+//! of the mount: `narrow`.
 
 mod filter;
 mod identity;
@@ -57,11 +57,12 @@ impl Confined {
     }
 }
 
-/// The first stage. `memory` bounds the address space, in bytes.
+/// The first stage. `memory` bounds the address space, in bytes. A worker that `serves` a mount may
+/// open `/dev/fuse` until the second stage, where Landlock sees to it that it opens nothing else.
 ///
 /// # Errors
 /// `Denied` where all of it is required, and some is missing.
-pub(super) fn confine(wanted: Wanted, memory: u64) -> Result<Confined> {
+pub(super) fn confine(wanted: Wanted, memory: u64, serves: bool) -> Result<Confined> {
     let mut confined = Confined::default();
     if wanted == Wanted::Off {
         return Ok(confined);
@@ -77,8 +78,10 @@ pub(super) fn confine(wanted: Wanted, memory: u64) -> Result<Confined> {
         undumpable.map(|()| "not dumpable".to_owned()),
     );
     confined.note("memory", limit_memory(memory));
-    confined.note("Landlock", rules::restrict());
-    confined.note("system call filter", filter::first(wanted));
+    let restricted = rules::restrict(serves);
+    let opens = serves && restricted.is_ok();
+    confined.note("Landlock", restricted);
+    confined.note("system call filter", filter::first(wanted, opens));
     if wanted == Wanted::Required && !confined.missing.is_empty() {
         let text = format!("no {}", confined.missing.join(", no "));
         let hint = "--require-sandbox goes on only with all of it";

@@ -11,11 +11,12 @@ use super::Held;
 /// The newest version whose rights the crate knows; an older kernel has fewer.
 const NEWEST: ABI = ABI::V6;
 
-/// Restricts this thread and those that it starts.
+/// Restricts this thread and those that it starts, which may open `/dev/fuse` where this process
+/// `serves` a mount.
 ///
 /// # Errors
 /// Where this kernel has none of it.
-pub(super) fn restrict() -> Held {
+pub(super) fn restrict(serves: bool) -> Held {
     let failed = |error: landlock::RulesetError| error.to_string();
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -25,7 +26,8 @@ pub(super) fn restrict() -> Held {
         .and_then(Ruleset::create)
         .map_err(failed)?;
     // Where there is none, nothing is mounted either.
-    if let Ok(device) = PathFd::new("/dev/fuse") {
+    let device = serves.then(|| PathFd::new("/dev/fuse").ok()).flatten();
+    if let Some(device) = device {
         let rights = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
         rules = rules
             .add_rule(PathBeneath::new(device, rights))
