@@ -35,6 +35,10 @@ pub(super) struct Answers {
     hidden: Option<Hidden>,
     /// Ctrl-C was typed there.
     interrupted: bool,
+    /// How often it was asked for.
+    asked: u32,
+    /// How often room was asked for, to keep something.
+    rooms: u32,
     store: Option<Store>,
     /// What the worker is writing, to be kept once it says that it is whole.
     saving: Option<(LayerKey, File)>,
@@ -80,6 +84,8 @@ impl Answers {
             terminal: handed.terminal,
             hidden: None,
             interrupted: false,
+            asked: 0,
+            rooms: 0,
             store: (!options.no_index).then(|| Store::new(&image.file, directories)),
             saving: None,
         })
@@ -90,6 +96,7 @@ impl Answers {
     pub(super) fn forget_user(&mut self) {
         self.keys.clear();
         self.terminal = None;
+        self.hidden = None;
     }
 
     /// Whether the user typed Ctrl-C where a passphrase was wanted.
@@ -129,7 +136,11 @@ impl Answers {
                 here(file)
             }
             Question::Save { layer, length } => {
-                let room = self.store.as_ref().and_then(|_| room(length));
+                /// Each layer of an image keeps what it has once, or once more.
+                const MOST: u32 = 64;
+                self.rooms = self.rooms.saturating_add(1);
+                let store = self.store.as_ref().filter(|_| self.rooms <= MOST);
+                let room = store.and_then(|_| room(length));
                 let copy = room.and_then(|room| Some((room.try_clone().ok()?, room)));
                 let (kept, given) = copy.unzip();
                 self.saving = kept.map(|kept| (layer, kept));
@@ -163,9 +174,19 @@ impl Answers {
         Ok((answer, found.file))
     }
 
-    /// The terminal, for the worker to read what is typed there.
+    /// The terminal, for the worker to read what is typed there. Who asks is always said, and nobody
+    /// asks for ever.
     fn ask(&mut self, question: &str) -> Option<OwnedFd> {
-        let question = printable(question.as_bytes());
+        const MOST: u32 = 100;
+        const LONGEST: usize = 200;
+        self.asked = self.asked.saturating_add(1);
+        if self.asked > MOST {
+            return None;
+        }
+        let question: String = question.chars().take(LONGEST).collect();
+        let question = format!("imgmount: {}", printable(question.as_bytes()));
+        // The terminal as it was is what a question before this one found.
+        self.hidden = None;
         let hidden = self.terminal.as_ref()?.hide(&question)?;
         let terminal = hidden.terminal().try_clone().ok()?;
         self.hidden = Some(hidden);
@@ -217,9 +238,13 @@ fn here(file: Option<impl Into<OwnedFd>>) -> (Answer, Option<OwnedFd>) {
     }
 }
 
+/// Memory with these `bytes`, for good.
 fn memory(name: &str, bytes: &[u8]) -> std::io::Result<File> {
-    let mut file = File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(rustix::fs::memfd_create(name, flags)?);
     file.write_all(bytes)?;
+    let fixed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, fixed)?;
     Ok(file)
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::channel::Channel;
 use super::system_log::SystemLog;
 use super::wire::{Report, Task};
-use crate::error::{Error, Kind, Result, printable};
+use crate::error::{Error, Kind, Result, printable, tame};
 
 /// The first argument of a worker, and of a supervisor in the background.
 pub(super) const WORKER: &str = "--worker";
@@ -118,20 +118,27 @@ impl Worker {
     /// What the worker refuses; `Io` where it has ended.
     pub(super) fn report(&mut self) -> Result<Report> {
         match self.channel.receive()? {
-            Some((Report::Refused(error), _)) => Err(error),
+            Some((Report::Refused(error), _)) => Err(error.tamed()),
+            Some((Report::Opened { notices }, _)) => Ok(Report::Opened {
+                notices: notices.iter().map(|notice| tame(notice)).collect(),
+            }),
             Some((report, _)) => Ok(report),
             None => {
+                // One that has nothing to say any more, and lives on, is no worker.
+                self.kill();
                 let status = self.wait();
                 Err(death(status.as_ref()))
             }
         }
     }
 
-    /// Takes what it has logged, and passes it on to standard error. A terminal obeys none of it.
+    /// Takes some of what it has logged, and passes it on to standard error. A terminal obeys none of it.
     pub(super) fn pass_log(&mut self, log: Log) {
+        /// The rest is there the next time; there are signals and questions to see to.
+        const MOST: usize = 64 << 10;
         let mut bytes = [0; 4096];
         let mut text = Vec::new();
-        loop {
+        while text.len() < MOST {
             match self.log.read(&mut bytes) {
                 Ok(0) => break,
                 Ok(count) => text.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
@@ -139,7 +146,9 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        text.retain(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\n');
+        let said = String::from_utf8_lossy(&text);
+        let lines: Vec<String> = said.split('\n').map(tame).collect();
+        let text = lines.join("\n").into_bytes();
         match log {
             // A log that is full or closed loses lines.
             Log::Show => drop(rustix::io::write(rustix::stdio::stderr(), &text)),

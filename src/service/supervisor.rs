@@ -131,7 +131,10 @@ impl Supervisor {
         let (attached, device) = attach::attach(self.mount.point.path(), &how)
             .inspect_err(|_| self.mount.point.remove())?;
         self.mount.attached = Some(attached);
-        self.worker.channel().send(&Serve, Some(device.as_fd()))?;
+        // One that does not listen would leave whoever looks at the mount waiting.
+        self.worker
+            .channel()
+            .send_now(&Serve, Some(device.as_fd()))?;
         // With the last descriptor outside the worker, its end is the end of the connection.
         drop(device);
         self.next_report(client).map_err(Failure::host)?;
@@ -164,7 +167,23 @@ impl Supervisor {
         }
         let found = thread.join();
         let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
-        found.map(|_| ()).map_err(|error| unusable(&error))
+        match found {
+            Ok(_) => Ok(()),
+            // A worker that died is why, and is heard of in a moment.
+            Err(error) => Err(self.death().unwrap_or_else(|| unusable(&error))),
+        }
+    }
+
+    /// Why the worker has ended, where it has or does so soon.
+    fn death(&mut self) -> Option<Failure> {
+        let deadline = Instant::now().checked_add(PATIENCE);
+        while deadline.is_some_and(|deadline| Instant::now() < deadline) {
+            self.wait(None, deadline, Log::Show).ok()?;
+            if let Some(Err(error)) = self.said.take() {
+                return Some(Failure::host(error));
+            }
+        }
+        None
     }
 
     /// What the worker has tried, once it says so.

@@ -21,10 +21,10 @@ use crate::service::mount;
 use crate::source::Extent;
 
 /// Bytes of names that one directory may have.
-const MOST_NAMES: u64 = 1 << 30;
+const MOST_NAMES: u64 = 512 << 20;
 
 /// Bytes that an entry takes besides its name.
-const ENTRY: u64 = 48;
+const ENTRY: u64 = 160;
 
 /// The tree. Says at its end what was odd about the image since it was opened. Where the process
 /// ends before that, whoever asks for anything is at its end too: see [`super::until_gone`].
