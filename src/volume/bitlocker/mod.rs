@@ -33,6 +33,7 @@ use crate::crypt::decrypted::Decrypted;
 use crate::error::{Error, Result, printable};
 use crate::format::{Context, Description, Format, Set, Volume};
 use crate::number::to_usize;
+use crate::source::cached::Cached;
 use crate::source::mapped::Mapped;
 use crate::source::{Memory, SharedSource, Source};
 
@@ -177,5 +178,7 @@ fn unlocked(
         members.push(Arc::new(Memory(metadata.boot.of_ntfs(mft_mirror))));
     }
     let cache = context.cache.clone();
-    Ok(Arc::new(Mapped::new(regions, members, None, cache)))
+    let mapped = Mapped::new(regions, members, None, cache.clone());
+    // A sector is decrypted once, however little of it is read at a time.
+    Ok(Arc::new(Cached::new(Arc::new(mapped), cache)))
 }
