@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::lvm::made::{EXTENT, Physical, START, hidden, linear, logical, segment, text};
 use super::lvm::{NUMBERS, group, thin};
+use super::md;
 use crate::support::command::Run;
 use crate::support::images::{self, Scratch};
 use crate::support::user::User;
@@ -22,11 +23,21 @@ fn state(path: &Path) -> (String, i64, i64, i64, i64) {
 
 /// The hash of the file at `path` of the image, mounted by an ordinary user with `options`.
 fn hash_of(user: &User, image: &Path, options: &[&str], path: &str) -> String {
-    user.give(image);
-    let before = state(image);
+    hash_over(user, &[image], options, path)
+}
+
+/// The same of several images, whichever is named first.
+fn hash_over(user: &User, images: &[&Path], options: &[&str], path: &str) -> String {
+    images.iter().for_each(|image| user.give(image));
+    let states = || images.iter().map(|image| state(image)).collect::<Vec<_>>();
+    let before = states();
+    let mut words = options.to_vec();
+    for other in &images[1..] {
+        words.extend(["--with", other.to_str().unwrap()]);
+    }
     let script = format!("sha256sum \"$1\"/{path}");
-    let said = user.facts_with(image, options, &script);
-    assert_eq!(state(image), before, "the image has changed");
+    let said = user.facts_with(images[0], &words, &script);
+    assert_eq!(states(), before, "an image has changed");
     said.split(' ').next().unwrap_or_default().to_owned()
 }
 
@@ -201,4 +212,31 @@ fn a_bitlocker_disk_by_its_recovery_key() {
     let expected = "5954795eb41764b59a10d86c26fd3b43fb6d89f433c8edc1e8fd48067d198591";
     let found = hash_of(&user, &image, &options, "bitlocker.img");
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_raid5_from_three_of_its_four_images_in_any_order() {
+    need!(fuse, tool "mke2fs");
+    let user = User::new();
+    let (data, hash) = md::ext4(&user.scratch, 3 << 20);
+    let array = md::Array::new("1.2", 5, 2, 65536, 4);
+    let all = md::images(&user.scratch, &array, "012P 12P0 2P01 P012", &data);
+    for order in [[0, 1, 2], [3, 1, 0], [2, 3, 1]] {
+        let images = order.map(|number: usize| all[number].as_path());
+        assert_eq!(hash_over(&user, &images, &[], "md0/numbers"), hash);
+    }
+}
+
+#[test]
+fn a_raid6_without_two_of_its_images() {
+    need!(fuse, tool "mke2fs");
+    let user = User::new();
+    let (data, hash) = md::ext4(&user.scratch, 3 << 20);
+    let array = md::Array::new("1.0", 6, 2, 65536, 5);
+    let rows = "Q012P 012PQ 12PQ0 2PQ01 PQ012";
+    let all = md::images(&user.scratch, &array, rows, &data);
+    for order in [[4, 2, 0], [1, 3, 2]] {
+        let images = order.map(|number: usize| all[number].as_path());
+        assert_eq!(hash_over(&user, &images, &[], "md0/numbers"), hash);
+    }
 }

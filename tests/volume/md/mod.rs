@@ -11,4 +11,5 @@ mod shown;
 
 pub use super::lvm::groups::{look, look_with};
 pub use super::lvm::{bytes, node};
-pub use shown::array;
+pub use made::Array;
+pub use shown::{array, ext4, images};

@@ -8,7 +8,7 @@ use crate::support::command::{Run, imgmount};
 use crate::support::images::{Scratch, sha256_of};
 
 /// An ext4 with the numbers from 1 to 4000 in a file, and what is in that.
-fn ext4(scratch: &Scratch, size: usize) -> (Vec<u8>, String) {
+pub fn ext4(scratch: &Scratch, size: usize) -> (Vec<u8>, String) {
     let folder = scratch.folder("files");
     let numbers: String = (1..=4000).map(|number| format!("{number}\n")).collect();
     std::fs::write(folder.join("numbers"), &numbers).unwrap();
@@ -20,7 +20,7 @@ fn ext4(scratch: &Scratch, size: usize) -> (Vec<u8>, String) {
 }
 
 /// The images of an array with `data` on rows that look like `rows`.
-fn images(scratch: &Scratch, array: &Array, rows: &str, data: &[u8]) -> Vec<PathBuf> {
+pub fn images(scratch: &Scratch, array: &Array, rows: &str, data: &[u8]) -> Vec<PathBuf> {
     let members = spread(rows, false, array.chunk, data);
     let image = |(number, data): (usize, &Vec<u8>)| {
         let path = scratch.join(&format!("{}-{number}.img", array.id));
