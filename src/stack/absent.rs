@@ -1,4 +1,4 @@
-//! Members that never came: one line for whoever mounts what the others hold.
+//! Members that never came, or came too late: one line for whoever mounts what the others hold.
 
 use super::Assembly;
 use super::probe::Found;
@@ -31,6 +31,17 @@ pub(super) fn line(set: &Assembly, found: &Found) -> Option<String> {
         few(set.members.iter().map(String::as_str)),
         missing.unwrap_or_default()
     ))
+}
+
+/// What to say of `set`, which was opened before without the members that it has here.
+pub(super) fn late(set: &Assembly) -> String {
+    format!(
+        "{} {}: opened before {} turned up, and once more with that alone: what needs all members \
+         is in neither",
+        set.format,
+        printable(set.set.as_bytes()),
+        few(set.members.iter().map(String::as_str)),
+    )
 }
 
 fn few<'a>(names: impl Iterator<Item = &'a str> + Clone) -> String {

@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::probe::Reader;
-use crate::format::Set;
+use crate::format::{Format, Set};
+use crate::volume::Open;
+
+/// What tells a set from others: its format and its name.
+type Key = (&'static str, String);
 
 /// Everybody who waits.
-#[derive(Default)]
 pub(super) struct Waiting {
-    sets: BTreeMap<(&'static str, String), Vec<Knowing>>,
+    /// The volume managers in probe order, arrays before what they may hold.
+    managers: &'static [Format<Open>],
+    sets: BTreeMap<Key, Vec<Knowing>>,
     strays: Vec<Stray>,
+    opened: BTreeSet<Key>,
 }
 
 /// A set that is to be opened.
@@ -21,6 +27,16 @@ pub(super) struct Due {
     pub(super) members: Vec<Member>,
     /// How many there should be.
     pub(super) expected: u32,
+    /// It was opened before, without these members.
+    pub(super) is_late: bool,
+}
+
+/// A node that is found to be a member.
+#[derive(Clone, Copy)]
+pub(super) struct Newcomer {
+    pub(super) draft: usize,
+    pub(super) depth: usize,
+    pub(super) reader: Reader,
 }
 
 /// A member of a set that is to be opened.
@@ -48,8 +64,7 @@ impl Place {
 
 /// A member that knows its set.
 struct Knowing {
-    draft: usize,
-    reader: Reader,
+    node: Newcomer,
     place: Place,
     expected: u32,
     event: u64,
@@ -58,14 +73,24 @@ struct Knowing {
 
 /// A member that does not.
 struct Stray {
-    draft: usize,
-    reader: Reader,
+    node: Newcomer,
     id: String,
 }
 
 impl Waiting {
-    /// The node number `draft`, which `reader` has found to be a member of `set`.
-    pub(super) fn add(&mut self, draft: usize, reader: Reader, set: Set) {
+    /// Nobody yet; `managers` are in the order in which their sets are opened.
+    pub(super) fn new(managers: &'static [Format<Open>]) -> Self {
+        Self {
+            managers,
+            sets: BTreeMap::new(),
+            strays: Vec::new(),
+            opened: BTreeSet::new(),
+        }
+    }
+
+    /// The node, which is a member of `set`.
+    pub(super) fn add(&mut self, node: Newcomer, set: Set) {
+        let format = node.reader.name();
         match set {
             Set::Member {
                 set,
@@ -74,10 +99,9 @@ impl Waiting {
                 event,
                 names,
             } => {
-                let members = self.sets.entry((reader.name(), set)).or_default();
+                let members = self.sets.entry((format, set)).or_default();
                 members.push(Knowing {
-                    draft,
-                    reader,
+                    node,
                     place: Place::Role(role),
                     expected,
                     event,
@@ -85,17 +109,16 @@ impl Waiting {
                 });
             }
             Set::Beside { set, expected } => {
-                let members = self.sets.entry((reader.name(), set)).or_default();
+                let members = self.sets.entry((format, set)).or_default();
                 members.push(Knowing {
-                    draft,
-                    reader,
-                    place: Place::Beside(draft),
+                    node,
+                    place: Place::Beside(node.draft),
                     expected,
                     event: 0,
                     names: Vec::new(),
                 });
             }
-            Set::Stray { id } => self.strays.push(Stray { draft, reader, id }),
+            Set::Stray { id } => self.strays.push(Stray { node, id }),
             Set::Alone
             | Set::Sealed { .. }
             | Set::Trailer
@@ -105,7 +128,8 @@ impl Waiting {
     }
 
     /// A set to open: one whose members are all there before one that lacks some, which another
-    /// set's volumes may still bring.
+    /// set's volumes may still bring. Of those that lack some an array comes before what may lie on
+    /// it, and of one manager's the one that lies on the fewest others.
     pub(super) fn next(&mut self) -> Option<Due> {
         let is_complete = |(_, members): &(_, &Vec<Knowing>)| {
             let places = self.members(members).map(|it| it.place);
@@ -113,47 +137,70 @@ impl Waiting {
             u32::try_from(places.len()).ok() >= Some(expected(members))
         };
         let found = self.sets.iter().find(is_complete);
-        let key = found.or_else(|| self.sets.iter().next())?.0.clone();
+        let rank = |(key, members): &(&Key, &Vec<Knowing>)| {
+            let deepest = self.nodes(members).map(|node| node.depth).max();
+            (self.rank(key.0), deepest)
+        };
+        let key = found.or_else(|| self.sets.iter().min_by_key(rank))?.0;
+        let key = key.clone();
         let members = self.sets.remove(&key)?;
         let mut all: Vec<Member> = self.members(&members).collect();
         all.sort_by(|a, b| a.place.cmp(&b.place).then(b.event.cmp(&a.event)));
         let taken: BTreeSet<usize> = all.iter().map(|member| member.draft).collect();
-        self.strays.retain(|stray| !taken.contains(&stray.draft));
+        self.strays
+            .retain(|stray| !taken.contains(&stray.node.draft));
         Some(Due {
-            reader: members.first()?.reader,
-            set: key.1,
+            reader: members.first()?.node.reader,
+            set: key.1.clone(),
             members: all,
             expected: expected(&members),
+            is_late: !self.opened.insert(key),
         })
     }
 
     /// One that no set has named, once no set is left.
     pub(super) fn next_stray(&mut self) -> Option<(usize, Reader)> {
         let stray = self.strays.pop()?;
-        Some((stray.draft, stray.reader))
+        Some((stray.node.draft, stray.node.reader))
+    }
+
+    /// Where among the managers the one called `name` stands; file systems stand behind them.
+    fn rank(&self, name: &str) -> usize {
+        let found = self.managers.iter().position(|it| it.name == name);
+        found.unwrap_or(self.managers.len())
     }
 
     /// The members that know their set, and those that they name.
     fn members<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = Member> + 'a {
-        let named: BTreeSet<&str> = knowing
-            .iter()
-            .flat_map(|member| member.names.iter().map(String::as_str))
-            .collect();
-        let format = knowing.first().map(|member| member.reader.name());
-        let is_named = move |stray: &&Stray| {
-            Some(stray.reader.name()) == format && named.contains(stray.id.as_str())
-        };
-        let strays = self.strays.iter().filter(is_named).map(|stray| Member {
-            draft: stray.draft,
+        let strays = self.named(knowing).map(|stray| Member {
+            draft: stray.node.draft,
             place: Place::Called(stray.id.clone()),
             event: 0,
         });
         let knowing = knowing.iter().map(|member| Member {
-            draft: member.draft,
+            draft: member.node.draft,
             place: member.place.clone(),
             event: member.event,
         });
         knowing.chain(strays)
+    }
+
+    /// The nodes of all of them.
+    fn nodes<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = Newcomer> + 'a {
+        let strays = self.named(knowing).map(|stray| stray.node);
+        knowing.iter().map(|member| member.node).chain(strays)
+    }
+
+    /// The strays that `knowing` name.
+    fn named<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = &'a Stray> + 'a {
+        let named: BTreeSet<&str> = knowing
+            .iter()
+            .flat_map(|member| member.names.iter().map(String::as_str))
+            .collect();
+        let format = knowing.first().map(|member| member.node.reader.name());
+        self.strays.iter().filter(move |stray| {
+            Some(stray.node.reader.name()) == format && named.contains(stray.id.as_str())
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::names::{Group, Names};
 use super::probe::{self, Found, Reader, Subject};
 use super::shared;
-use super::waiting::{Due, Member, Waiting};
+use super::waiting::{Due, Member, Newcomer, Waiting};
 use super::{Assembly, Content, Node, Registries, absent};
 use crate::error::{Error, Result};
 use crate::format::{Context, Disk, Header, Partition, Set, Volume};
@@ -27,7 +27,7 @@ pub(super) fn run(
         names: Names::new(),
         drafts: Vec::new(),
         queue: VecDeque::new(),
-        waiting: Waiting::default(),
+        waiting: Waiting::new(registries.volume),
         sets: Vec::new(),
     };
     for (index, disks) in images.into_iter().enumerate() {
@@ -305,8 +305,16 @@ impl Worklist<'_> {
             Set::Member { set, .. } | Set::Beside { set, .. } => set.clone(),
             _ => String::new(),
         };
-        if let Some(draft) = index {
-            self.waiting.add(draft, reader, set);
+        let newcomer = index.and_then(|draft| {
+            let depth = self.drafts.get(draft)?.depth;
+            Some(Newcomer {
+                draft,
+                depth,
+                reader,
+            })
+        });
+        if let Some(newcomer) = newcomer {
+            self.waiting.add(newcomer, set);
         }
         name
     }
@@ -317,6 +325,7 @@ impl Worklist<'_> {
             set,
             members,
             expected,
+            is_late,
         } = due;
         let found = self.check_places(&set, &members);
         let found = found.and_then(|members| {
@@ -350,7 +359,8 @@ impl Worklist<'_> {
             expected,
             content: not_examined(),
         };
-        if let Some(line) = absent::line(&assembly, &found) {
+        let late = is_late.then(|| absent::late(&assembly));
+        for line in late.into_iter().chain(absent::line(&assembly, &found)) {
             context.notices.add(line);
         }
         self.sets.push(assembly);

@@ -24,11 +24,12 @@ pub struct Opened {
 }
 
 /// Every volume manager, in probe order. A member of an array comes before what the array may hold,
-/// whose magic a mirror's members begin with.
+/// whose magic a mirror's members begin with; of sets that lack members the first manager's are
+/// opened first too.
 pub const FORMATS: &[Format<Open>] = &[
     md::FORMAT,
     bitlocker::FORMAT,
+    ldm::FORMAT,
     lvm::FORMAT,
     luks::FORMAT,
-    ldm::FORMAT,
 ];

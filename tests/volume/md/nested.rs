@@ -5,6 +5,7 @@ use imgmount::format::Options;
 use imgmount::stack::Stack;
 
 use super::super::lvm::group;
+use super::super::lvm::made::{EXTENT, Physical, extent, linear, logical, text};
 use super::super::rows::spread;
 use super::made::{Array, pattern};
 use super::{bytes, look, look_with};
@@ -76,32 +77,87 @@ fn partitions_of_an_array_are_below_it() {
     assert!(bytes(&stack, "md0/p2") == Ok(inner[1].clone()));
 }
 
+/// One member of each of two mirrors, which hold the two members of a stripe set called `id` with
+/// `data`.
+fn stripes_over_mirrors(version: &'static str, id: u8, data: &[u8]) -> Vec<Vec<u8>> {
+    let mut stripes = Array::new("1.2", 0, 0, 4096, 2);
+    stripes.id = id;
+    let halves = spread("01", false, 4096, data);
+    let halves = halves.iter().enumerate();
+    let image = |(number, half): (usize, &Vec<u8>)| {
+        let mut mirror = Array::new(version, 1, 0, 0, 2);
+        mirror.name = ["host:1", "host:2"][number];
+        mirror.id = 0x10 + number as u8;
+        let mut inner = stripes.member(number, half);
+        inner.resize(inner.len().next_multiple_of(65536), 0);
+        mirror.member(1 - number, &inner)
+    };
+    halves.map(image).collect()
+}
+
 #[test]
 fn stripes_over_mirrors_are_read_from_one_leg_of_each() {
     let data = pattern(64 * 4096);
-    let mut stripes = Array::new("1.2", 0, 0, 4096, 2);
-    stripes.id = 0xb0;
-    let halves = spread("01", false, 4096, &data);
     for version in ["0.90", "1.0", "1.1", "1.2"] {
-        let mut images = Vec::new();
-        for (number, half) in halves.iter().enumerate() {
-            let mut mirror = Array::new(version, 1, 0, 0, 2);
-            mirror.name = ["host:1", "host:2"][number];
-            mirror.id = number as u8;
-            let mut inner = stripes.member(number, half);
-            inner.resize(inner.len().next_multiple_of(65536), 0);
-            images.push(mirror.member(1 - number, &inner));
+        // An identifier before those of the mirrors, and one behind them.
+        for id in [0x01, 0xb0] {
+            let (stack, notices) = look(&stripes_over_mirrors(version, id, &data));
+            let name = names(&stack).pop().unwrap();
+            assert!(bytes(&stack, &name) == Ok(data.clone()), "{version} {id}");
+            assert_eq!(stack.sets.len(), 3);
+            let of_mirrors = |line: &&String| line.contains("1 of 2 members");
+            assert_eq!(notices.iter().filter(of_mirrors).count(), 2);
+            assert_eq!(notices.len(), 2, "{notices:?}");
         }
-        let (stack, _) = look(&images);
-        let source = stack
-            .nodes()
-            .into_iter()
-            .rfind(|node| node.name.starts_with("md"));
-        let found = source.unwrap().source.clone().unwrap();
-        let found = imgmount::source::read_vec(&*found, 0, found.size() as usize);
-        assert!(found == Ok(data.clone()), "{version}: {:?}", names(&stack));
-        assert_eq!(stack.sets.len(), 3);
     }
+}
+
+/// The physical volume called `letter` of a group of a and b with one volume on both.
+fn half_group(letter: char) -> Vec<u8> {
+    let segments = [linear(0, 1, "\"pv0\", 1"), linear(1, 1, "\"pv1\", 2")];
+    let text = text(1, "ab", 8, "", &logical("root", &segments));
+    Physical::new(letter, &text).with(8)
+}
+
+#[test]
+fn a_group_waits_for_arrays_that_lack_members() {
+    let root = [extent('a', 1), extent('b', 2)].concat();
+    let mut inner = half_group('b');
+    inner.resize(inner.len().next_multiple_of(65536), 0);
+    let mirror = Array::new("1.2", 1, 0, 0, 2).member(1, &inner);
+    // Two missing members and two arrays deeper.
+    let stripes = stripes_over_mirrors("1.2", 0x01, &inner);
+    for arrays in [vec![mirror.clone()], vec![mbr(&[mirror])], stripes] {
+        let sets = arrays.len() + usize::from(arrays.len() > 1) + 1;
+        let mut images = vec![half_group('a')];
+        images.extend(arrays);
+        for _ in 0..2 {
+            let (stack, notices) = look(&images);
+            assert!(bytes(&stack, "vg0/root") == Ok(root.clone()), "{notices:?}");
+            assert_eq!(stack.sets.len(), sets);
+            let is_short = |line: &String| line.contains("1 of 2 members are there");
+            assert!(notices.iter().all(is_short), "{notices:?}");
+            images.reverse();
+        }
+    }
+}
+
+#[test]
+fn a_member_that_turns_up_too_late_is_said() {
+    // The other leg lies in a group that lacks a physical volume itself.
+    let mirror = Array::new("1.2", 1, 0, 0, 2);
+    let legs = [0, 1].map(|number| mirror.member(number, &pattern(65536)));
+    let count = legs[1].len() as u64 / EXTENT;
+    let leg = logical("leg", &[linear(0, count, "\"pv0\", 0")]);
+    let mut group = Physical::new('a', &text(1, "ab", count, "", &leg)).with(0);
+    group.extend(&legs[1]);
+    let (stack, notices) = look(&[legs[0].clone(), group]);
+    assert!(bytes(&stack, "md0") == Ok(pattern(65536)));
+    let is_late = |line: &String| {
+        line.starts_with("linux_raid_member")
+            && line.contains("opened before vg0/leg turned up, and once more with that alone")
+    };
+    assert!(notices.iter().any(is_late), "{notices:?}");
 }
 
 /// An ext4 of 1 MiB.
