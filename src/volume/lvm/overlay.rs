@@ -9,7 +9,7 @@ use crate::number::to_u64;
 use crate::source::mapped::{Map, Place, Run};
 
 /// How many chunks are held: 16 bytes each.
-const MOST_CHUNKS: usize = 6 << 20;
+pub(super) const MOST_CHUNKS: usize = 6 << 20;
 
 /// A chunk, and the chunk of member 0 that it is in.
 pub(super) type Pair = (u64, u64);
@@ -28,8 +28,7 @@ impl Pairs {
     /// `Unsupported` for more than are held.
     pub(super) fn push(&mut self, chunk: u64, place: u64) -> Result<()> {
         if self.0.len() >= MOST_CHUNKS {
-            let text = format!("more than {MOST_CHUNKS} chunks");
-            return Err(Error::unsupported(text));
+            return Err(too_many());
         }
         self.0.push((chunk, place));
         Ok(())
@@ -43,6 +42,11 @@ impl Pairs {
         self.0.dedup_by_key(|(chunk, _)| *chunk);
         self.0
     }
+}
+
+/// For more chunks than are held.
+pub(super) fn too_many() -> Error {
+    Error::unsupported(format!("more than {MOST_CHUNKS} chunks"))
 }
 
 /// Chunks of member 0 over the backing.

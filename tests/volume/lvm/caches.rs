@@ -1,8 +1,11 @@
 //! Caches whose metadata cache_restore writes: dirty blocks are read from the cache, all others from
 //! the origin; and write caches and snapshots, made here as the kernel's source describes them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::made::{EXTENT, START, hidden, linear, logical, segment, text};
-use super::numbered::{extents, look, physical, place};
+use super::numbered::{Counting, extents, look, physical, place};
 use super::usage;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
@@ -189,6 +192,33 @@ fn a_write_cache_has_the_last_that_was_committed() {
         let found = place(&stack, "vg0/w", block * 4096 + 16, 0).unwrap();
         assert_eq!(found, Some(expected), "block {block}");
     }
+}
+
+/// Behind its first bytes each word of a [`Numbered`] is another: 32 Mi entries of 32 Mi blocks.
+#[test]
+fn a_write_cache_of_more_blocks_than_are_held_is_not_read_to_its_end() {
+    let mut head = write_cache(&[], u64::MAX);
+    head[8..12].copy_from_slice(&512_u32.to_le_bytes());
+    let blocks = 32_u64 << 20;
+    head[16..24].copy_from_slice(&blocks.to_le_bytes());
+    let store = (blocks * 512 + blocks * 16).div_ceil(EXTENT) + 1;
+    let body = "type = \"writecache\"\nwritecache = \"v\"\norigin = \"o\"";
+    let volumes = [
+        logical("w", &[segment(0, 16, body)]),
+        hidden("v", &[linear(0, store, "\"pv0\", 0")]),
+        hidden("o", &[linear(0, 16, "\"pv0\", 0")]),
+    ];
+    let text = text(1, "a", store, "", &volumes.concat());
+    let counting = Arc::new(Counting {
+        inner: physical(&text, &head, store),
+        read: AtomicU64::new(0),
+    });
+    let (stack, _) = look(counting.clone());
+    let before = counting.read.load(Ordering::Relaxed);
+    let problem = place(&stack, "vg0/w", 0, 0).unwrap_err().to_string();
+    assert!(problem.contains("more than 6291456 chunks"), "{problem}");
+    let read = counting.read.load(Ordering::Relaxed) - before;
+    assert!(read < 6_291_456 * 16 + (1 << 20), "{read}");
 }
 
 /// An exception store in chunks of 4 KiB, of `count` exceptions in the order of `old`: the first

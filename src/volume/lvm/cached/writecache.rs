@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use zerocopy::FromBytes;
 
 use super::super::layout::SECTOR;
-use super::super::overlay::Overlay;
+use super::super::overlay::{MOST_CHUNKS, Overlay, too_many};
 use super::layout::{
     MEMORY_SUPERBLOCK, MEMORY_SUPERBLOCK_MAGIC, MEMORY_SUPERBLOCK_VERSION, WcMemoryEntry,
     WcMemorySuperblock,
@@ -85,6 +85,10 @@ fn entries(
                 }
             }
             index = index.saturating_add(1);
+        }
+        // Before the next piece: as many as there are entries would be hundreds of megabytes.
+        if newest.len() > MOST_CHUNKS {
+            return Err(too_many());
         }
     }
     Ok(newest)
