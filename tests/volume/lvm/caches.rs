@@ -136,6 +136,60 @@ fn dirty_blocks_come_from_the_cache_and_all_others_from_the_origin() {
     }
 }
 
+/// What reading a cache with these `metadata` fails with; the group's text says that there is room
+/// for any number of blocks.
+fn problem(metadata: &[u8]) -> String {
+    let (meta, data) = (extents(metadata.len() as u64), 1 << 40);
+    let pool = "type = \"cache-pool\"\ndata = \"d\"\nmetadata = \"m\"\nchunk_size = 64";
+    let body = "type = \"cache\"\ncache_pool = \"p\"\norigin = \"o\"";
+    let volumes = [
+        logical("c", &[segment(0, 8, body)]),
+        hidden("p", &[segment(0, data, pool)]),
+        hidden("m", &[linear(0, meta, "\"pv0\", 0")]),
+        hidden("d", &[linear(0, data, "\"pv0\", 0")]),
+        hidden("o", &[linear(0, 8, "\"pv0\", 0")]),
+    ];
+    let text = text(1, "a", data, "", &volumes.concat());
+    let (stack, _) = look(physical(&text, metadata, meta));
+    place(&stack, "vg0/c", 0, 0).unwrap_err().to_string()
+}
+
+/// Where in a cache's superblock the root of its mappings and the number of its blocks stand.
+const MAPPING_ROOT: usize = 192;
+const CACHE_BLOCKS: usize = 240;
+
+#[test]
+fn a_cache_of_more_blocks_than_are_held_is_refused_before_they_are_read() {
+    need!(tool "cache_restore");
+    for version in ["1", "2"] {
+        let mut bytes = metadata(&Scratch::new(), version, &blocks());
+        assert_eq!(bytes[CACHE_BLOCKS..][..4], 105_u32.to_le_bytes());
+        bytes[CACHE_BLOCKS..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        super::thin::seal(&mut bytes[..4096], 9_031_977);
+        let problem = problem(&bytes);
+        let words = "cache metadata: cache_blocks is 4294967295: over 6291456";
+        assert!(problem.contains(words), "{problem}");
+    }
+}
+
+#[test]
+fn an_array_with_blocks_that_are_not_full_is_refused() {
+    need!(tool "cache_restore");
+    // 605 blocks, of which the first block of mappings has 509.
+    let blocks: Vec<(u64, bool)> = (0..600).map(|block| (block, false)).collect();
+    let mut bytes = metadata(&Scratch::new(), "2", &blocks);
+    let root = u64::from_le_bytes(*bytes[MAPPING_ROOT..].first_chunk().unwrap());
+    // The tree's root: 24 bytes, then room for 252 keys and as many blocks.
+    let first = root as usize * 4096 + 32 + 252 * 8;
+    let leaf = u64::from_le_bytes(*bytes[first..].first_chunk().unwrap()) as usize * 4096;
+    assert_eq!(bytes[leaf + 8..][..4], 509_u32.to_le_bytes());
+    bytes[leaf + 8..][..4].copy_from_slice(&1_u32.to_le_bytes());
+    super::thin::seal(&mut bytes[leaf..leaf + 4096], 595_846_735);
+    let problem = problem(&bytes);
+    let words = "block 0 of an array of 605 values has only 1";
+    assert!(problem.contains(words), "{problem}");
+}
+
 /// The bytes of a write cache with these entries: sector of the origin and count.
 fn write_cache(entries: &[(u64, u64)], committed: u64) -> Vec<u8> {
     let mut bytes = Vec::new();

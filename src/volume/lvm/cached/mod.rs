@@ -4,7 +4,6 @@
 mod layout;
 pub(super) mod writecache;
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
@@ -14,9 +13,10 @@ use self::layout::{
     SUPERBLOCK_CSUM_XOR,
 };
 use super::layout::SECTOR;
-use super::overlay::{Overlay, Pairs};
+use super::overlay::{MOST_CHUNKS, Overlay, Pairs};
 use super::persistent::{self, array_values};
 use crate::error::{Error, Result, ResultExt};
+use crate::number::{to_u64, to_usize};
 use crate::source::SharedSource;
 
 /// What a cache's superblock says.
@@ -34,7 +34,8 @@ struct Cached {
 /// The cache of `size` bytes whose `metadata` are about `data` bytes, which are member 0.
 ///
 /// # Errors
-/// `Corrupt` for a superblock that makes no sense; `Unsupported` for a version that is not known.
+/// `Corrupt` for a superblock that makes no sense; `Unsupported` for a version that is not known and
+/// for more blocks than are held.
 pub(super) fn open(metadata: SharedSource, data: u64, size: u64) -> Result<Overlay> {
     let (cache, chunk) = checked(metadata, data)?;
     Ok(Overlay::new(size, chunk, move |pairs| {
@@ -76,6 +77,11 @@ pub(super) fn in_use(metadata: SharedSource, data: u64) -> Result<InUse> {
 
 fn checked(metadata: SharedSource, data: u64) -> Result<(Cached, NonZeroU64)> {
     let (cache, chunk) = superblock(metadata).context(|| "cache metadata")?;
+    // What `data` is was read from the group's text, which may name any size: not a bound by itself.
+    if cache.blocks > to_u64(MOST_CHUNKS) {
+        let text = format!("cache_blocks is {}: over {MOST_CHUNKS}", cache.blocks);
+        return Err(Error::unsupported(text).context("cache metadata"));
+    }
     if cache.blocks > data / chunk {
         let text = format!(
             "cache_blocks is {}, and {data} bytes are there",
@@ -137,7 +143,7 @@ impl Cached {
         let (metadata, root) = (&self.metadata, self.mapping_root);
         array_values(metadata, root, self.blocks, &mut |block, mapping| {
             let is_dirty = match &dirty {
-                Some(dirty) => dirty.contains(&block),
+                Some(dirty) => is_set(dirty, block),
                 None => !self.is_clean || mapping & M_DIRTY != 0,
             };
             match mapping & M_VALID != 0 {
@@ -147,16 +153,19 @@ impl Cached {
         })
     }
 
-    /// The blocks whose bit is set, in words of 64.
-    fn dirty_blocks(&self, root: u64) -> Result<BTreeSet<u64>> {
-        let mut dirty = BTreeSet::new();
+    /// A bit for each block, in words of 64.
+    fn dirty_blocks(&self, root: u64) -> Result<Vec<u64>> {
+        let mut dirty = Vec::new();
         let words = self.blocks.div_ceil(64);
-        array_values(&self.metadata, root, words, &mut |word, bits| {
-            let set = (0..64).filter(|bit| bits.checked_shr(*bit).unwrap_or(0) & 1 != 0);
-            let first = word.saturating_mul(64);
-            dirty.extend(set.map(|bit| first.saturating_add(u64::from(bit))));
+        array_values(&self.metadata, root, words, &mut |_, bits| {
+            dirty.push(bits);
             Ok(())
         })?;
         Ok(dirty)
     }
+}
+
+fn is_set(words: &[u64], bit: u64) -> bool {
+    let word = words.get(to_usize(bit / 64)).copied().unwrap_or(0);
+    word & 1_u64.rotate_left(u32::try_from(bit % 64).unwrap_or(0)) != 0
 }

@@ -12,10 +12,15 @@ use crate::source::SharedSource;
 /// Bytes before the values.
 const HEADER: usize = 24;
 
+/// How many values of 8 bytes a block has room for.
+const ROOM: u64 = (BLOCK - to_u64(HEADER)) / 8;
+
 /// Hands the first `count` values, each of 8 bytes, of the array at block `root` to `each`.
 ///
 /// # Errors
-/// `Corrupt` for a block that makes no sense, and for an array that is shorter.
+/// `Corrupt` for a block that makes no sense, and for an array that is shorter. Only the last block
+/// may have fewer values than fit: the kernel finds a value's block by dividing (`dm_array_get_value`),
+/// and an array of blocks with one each would take hundreds of times as long to read.
 pub(in super::super) fn array_values(
     source: &SharedSource,
     root: u64,
@@ -31,8 +36,10 @@ pub(in super::super) fn array_values(
             Error::corrupt(text)
         })?;
         let values = values(source, place)?;
-        if values.is_empty() {
-            return Err(Error::corrupt("an array has an empty block"));
+        let len = to_u64(values.len());
+        if len < ROOM.min(count.saturating_sub(next)) {
+            let text = format!("block {number} of an array of {count} values has only {len}");
+            return Err(Error::corrupt(text).at(place.saturating_mul(BLOCK)));
         }
         for value in values {
             if next < count {
@@ -54,8 +61,7 @@ fn values(source: &SharedSource, number: u64) -> Result<Vec<u64>> {
     let (header, _) = ArrayBlock::read_from_prefix(&bytes).map_err(|_| wrong("cut off"))?;
     check_number(header.blocknr.get(), number)?;
     let (count, size) = (header.nr_entries.get(), header.value_size.get());
-    let room = to_u64(bytes.len().saturating_sub(HEADER)) / 8;
-    if size != 8 || u64::from(count) > room || count > header.max_entries.get() {
+    if size != 8 || u64::from(count) > ROOM || count > header.max_entries.get() {
         return Err(wrong(&format!("{count} values of {size} bytes do not fit")));
     }
     let values = bytes.get(HEADER..).unwrap_or_default().as_chunks::<8>().0;
