@@ -129,7 +129,7 @@ impl<'a> Assembler<'a> {
     pub(super) fn sources(mut self) -> Sources<'a> {
         for logical in &self.group.logical {
             if let Some(Stacked::ThinPool { metadata, .. }) = stacked::pool_of(logical)
-                && let Ok(Owner::Logical(index)) = self.group.owner(metadata)
+                && let Ok(index) = self.group.number(metadata)
             {
                 // What cannot be made is not measured either.
                 drop(self.logical(index));

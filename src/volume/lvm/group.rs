@@ -27,7 +27,10 @@ pub(super) struct Group {
     pub(super) physical: Vec<Physical>,
     /// In the order of the text.
     pub(super) logical: Vec<Logical>,
-    by_name: HashMap<String, Owner>,
+    /// By name, the number of each physical and of each logical volume: LVM2 keeps the two apart,
+    /// and a logical volume may be called `pv0`.
+    physical_names: HashMap<String, usize>,
+    logical_names: HashMap<String, usize>,
 }
 
 /// What an area of a segment lies on.
@@ -95,7 +98,8 @@ impl Group {
             tags: tags(section),
             physical: Vec::new(),
             logical: Vec::new(),
-            by_name: HashMap::new(),
+            physical_names: HashMap::new(),
+            logical_names: HashMap::new(),
         };
         if let Some(volumes) = section.section("physical_volumes") {
             for (name, volume) in volumes.sections() {
@@ -113,9 +117,9 @@ impl Group {
     fn add_physical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
         let name = printable(name);
         let physical = Physical::of(section).context(|| format!("physical volume {name}"))?;
-        let owner = Owner::Physical(self.physical.len());
+        let number = self.physical.len();
         self.physical.push(physical);
-        self.add_name(name, owner)
+        add_name(&mut self.physical_names, name, number)
     }
 
     fn add_logical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
@@ -124,7 +128,7 @@ impl Group {
             let text = format!("more than {MOST_LOGICAL} logical volumes");
             return Err(Error::unsupported(text));
         }
-        let owner = Owner::Logical(self.logical.len());
+        let number = self.logical.len();
         self.logical.push(Logical {
             name: name.clone(),
             uuid: uuid(section).ok(),
@@ -132,23 +136,27 @@ impl Group {
             tags: tags(section),
             segments: segment::all(section),
         });
-        self.add_name(name, owner)
+        add_name(&mut self.logical_names, name, number)
     }
 
-    fn add_name(&mut self, name: String, owner: Owner) -> Result<()> {
-        match self.by_name.insert(name, owner) {
-            None => Ok(()),
-            Some(_) => Err(Error::corrupt("two volumes have one name")),
-        }
-    }
-
-    /// What is called `name`.
+    /// What an area calls `name`: a physical volume before a logical one.
     ///
     /// # Errors
     /// `Corrupt` where nothing is.
     pub(super) fn owner(&self, name: &str) -> Result<Owner> {
-        let owner = self.by_name.get(name).copied();
-        owner.ok_or_else(|| Error::corrupt(format!("no volume is called {name}")))
+        match self.physical_names.get(name) {
+            Some(number) => Ok(Owner::Physical(*number)),
+            None => self.number(name).map(Owner::Logical),
+        }
+    }
+
+    /// The number of the logical volume called `name`, whatever the physical ones are called.
+    ///
+    /// # Errors
+    /// `Corrupt` where none is.
+    pub(super) fn number(&self, name: &str) -> Result<usize> {
+        let number = self.logical_names.get(name).copied();
+        number.ok_or_else(|| Error::corrupt(format!("no volume is called {name}")))
     }
 
     /// Bytes of `extents`.
@@ -174,6 +182,13 @@ impl Physical {
             start: bytes.ok_or_else(|| Error::corrupt(format!("pe_start is {start}")))?,
             extents: section.need("pe_count")?,
         })
+    }
+}
+
+fn add_name(names: &mut HashMap<String, usize>, name: String, number: usize) -> Result<()> {
+    match names.insert(name, number) {
+        None => Ok(()),
+        Some(_) => Err(Error::corrupt("two volumes have one name")),
     }
 }
 

@@ -100,10 +100,7 @@ impl<'a> Makeups<'a> {
     }
 
     fn logical(&self, name: &str) -> Option<&'a Logical> {
-        match self.group.owner(name) {
-            Ok(Owner::Logical(index)) => self.group.logical.get(index),
-            _ => None,
-        }
+        self.group.logical.get(self.group.number(name).ok()?)
     }
 
     fn stretch(&self, segment: &Segment) -> Stretch {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::raid;
 use super::assemble::Assembler;
 use super::cached::{self, writecache};
-use super::group::{Logical, Owner};
+use super::group::Logical;
 use super::kinds::{Raid, Ranges, Stacked};
 use super::overlay::Overlay;
 use super::segment::Kind;
@@ -62,10 +62,7 @@ impl<'a> Assembler<'a> {
 
     /// The logical volume called `name`.
     fn named(&mut self, name: &str) -> Result<SharedSource> {
-        match self.group.owner(name)? {
-            Owner::Logical(index) => self.logical(index),
-            Owner::Physical(_) => Err(Error::corrupt(format!("{name} is no logical volume"))),
-        }
+        self.logical(self.group.number(name)?)
     }
 
     fn raid(&mut self, raid: &Raid, size: u64) -> Result<SharedSource> {
@@ -158,10 +155,7 @@ impl<'a> Assembler<'a> {
 
     /// What the only segment of the pool called `name` says.
     fn pool(&self, name: &str) -> Result<&'a Stacked> {
-        let logical = match self.group.owner(name)? {
-            Owner::Logical(index) => self.group.logical.get(index),
-            Owner::Physical(_) => None,
-        };
+        let logical = self.group.logical.get(self.group.number(name)?);
         let pool = logical.and_then(pool_of);
         pool.ok_or_else(|| Error::corrupt(format!("{name} is no pool")))
     }

@@ -1,7 +1,7 @@
 //! How much of thin volumes, pools, snapshots and caches is in use: `info` asks, a mount does not.
 
 use super::cached::{self, writecache};
-use super::group::{Group, Logical, Owner};
+use super::group::{Group, Logical};
 use super::kinds::{Ranges, Stacked};
 use super::persistent;
 use super::segment::Kind;
@@ -105,10 +105,7 @@ impl Sources<'_> {
     }
 
     fn number(&self, name: &str) -> Option<usize> {
-        match self.group.owner(name) {
-            Ok(Owner::Logical(index)) => Some(index),
-            _ => None,
-        }
+        self.group.number(name).ok()
     }
 }
 

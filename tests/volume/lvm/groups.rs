@@ -304,6 +304,45 @@ fn a_mirror_reads_the_leg_that_is_there() {
     }
 }
 
+#[test]
+fn logical_volumes_may_be_called_like_physical_ones() {
+    let volumes = [
+        logical("pv0", &[linear(0, 2, "\"pv1\", 3")]),
+        // An area is the physical volume's.
+        logical("pv1", &[linear(0, 1, "\"pv0\", 5")]),
+        logical("s", &[linear(0, 1, "\"pv0\", 7")]),
+        // A snapshot's origin is a logical volume.
+        hidden(
+            "snapshot0",
+            &[segment(
+                0,
+                2,
+                "type = \"snapshot\"\nchunk_size = 8\norigin = \"pv0\"\ncow_store = \"s\"",
+            )],
+        ),
+    ];
+    let text = text(1, "ab", 8, "", &volumes.concat());
+    let images = ['a', 'b'].map(|letter| Physical::new(letter, &text).with(8));
+    let (stack, _) = look(&images);
+    assert!(bytes(&stack, "vg0/pv0") == Ok(extents(&[('b', 3), ('b', 4)])));
+    assert!(bytes(&stack, "vg0/pv1") == Ok(extents(&[('a', 5)])));
+    let problem = bytes(&stack, "vg0/s").unwrap_err().to_string();
+    assert!(problem.contains("exception store: magic is"), "{problem}");
+    // Two of one kind still cannot be told apart.
+    let twice = text.replacen("pv1 {", "pv0 {", 1);
+    let (stack, _) = look(&[Physical::new('a', &twice).with(8)]);
+    let problem = problem_of_disk(&stack);
+    assert!(problem.contains("two volumes have one name"), "{problem}");
+}
+
+/// The problem of the only disk, whose text is not to be had.
+fn problem_of_disk(stack: &Stack) -> String {
+    match &stack.disks[0].content {
+        Content::Damaged { error, .. } => error.to_string(),
+        other => panic!("{}", disk::kind(other)),
+    }
+}
+
 /// As `pvmove` leaves a group when the machine goes down: the part that is on its way is a mirror
 /// from where it was to where it goes, and the volume lies on that.
 #[test]
