@@ -11,7 +11,7 @@ use super::pieces::{self, Lies, Piece, Pieces};
 use super::segment::{self, Kind, Segment};
 use super::stacked;
 use super::usage::Sources;
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Kind as ErrorKind, Result, ResultExt};
 use crate::format::Context;
 use crate::source::SharedSource;
 use crate::source::mapped::Mapped;
@@ -217,7 +217,8 @@ impl<'a> Assembler<'a> {
         }
     }
 
-    /// The copies that are there: at least one.
+    /// The copies that are there: at least one. A leg that cannot be had for another reason than
+    /// that a physical volume is missing, as one that stands on the mirror, is the mirror's fault.
     fn copies(
         &mut self,
         areas: &[segment::Area],
@@ -225,17 +226,25 @@ impl<'a> Assembler<'a> {
         members: &mut Members,
     ) -> Result<Lies> {
         let mut there = Vec::new();
-        let mut missing = None;
+        let mut missing = Vec::new();
         for area in areas {
             match self.area(area, extents, members) {
-                Ok(area) => there.push(area),
-                Err(error) => missing = missing.or(Some(error)),
+                Ok(found) => there.push(found),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    missing.push((area.name.as_str(), error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        match (there.is_empty(), missing) {
-            (true, Some(error)) => Err(error),
-            _ => Ok(Lies::Copied(there)),
+        if let (true, Some((_, error))) = (there.is_empty(), missing.first()) {
+            return Err(error.clone());
         }
+        for (leg, _) in missing {
+            let group = &self.group.name;
+            let text = format!("volume group {group}: {leg}: it is missing, and is not read");
+            self.context.notices.add(text);
+        }
+        Ok(Lies::Copied(there))
     }
 
     /// Where `area` is, of which `extents` are wanted.

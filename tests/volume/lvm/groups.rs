@@ -304,6 +304,36 @@ fn a_mirror_reads_the_leg_that_is_there() {
     }
 }
 
+/// Of a mirror whose second leg is `leg`, on the first of two physical volumes: the mirror's bytes
+/// and the notices.
+fn mirrored(leg: &str, more: &str) -> (imgmount::error::Result<Vec<u8>>, Vec<String>) {
+    let mirror = format!("type = \"mirror\"\nmirror_count = 2\nmirrors = [{leg}, \"pv0\", 1]");
+    let volumes = logical("m", &[segment(0, 2, &mirror)]) + more;
+    let text = text(1, "ab", 8, "", &volumes);
+    let (stack, notices) = look(&[Physical::new('a', &text).with(8)]);
+    (bytes(&stack, "vg0/m"), notices)
+}
+
+#[test]
+fn l04_a_mirror_with_a_leg_on_itself_is_refused_whole() {
+    let leg = hidden("m0", &[linear(0, 2, "\"m\", 0")]);
+    let problem = mirrored("\"m0\", 0", &leg).0.unwrap_err().to_string();
+    assert!(problem.contains("segment loop: m on m0 on m"), "{problem}");
+    let problem = mirrored("\"pv0\", 7", "").0.unwrap_err().to_string();
+    assert!(problem.contains("past the 8 of pv0"), "{problem}");
+    let problem = mirrored("\"nobody\", 7", "").0.unwrap_err().to_string();
+    assert!(problem.contains("no volume is called nobody"), "{problem}");
+}
+
+#[test]
+fn a_leg_of_a_mirror_that_is_missing_is_said() {
+    let leg = hidden("m0", &[linear(0, 2, "\"pv1\", 0")]);
+    let (found, notices) = mirrored("\"m0\", 0", &leg);
+    assert!(found == Ok(extents(&[('a', 1), ('a', 2)])));
+    let said = "volume group vg0: m0: it is missing, and is not read".to_owned();
+    assert!(notices.contains(&said), "{notices:?}");
+}
+
 #[test]
 fn logical_volumes_may_be_called_like_physical_ones() {
     let volumes = [
