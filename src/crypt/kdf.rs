@@ -54,6 +54,17 @@ pub struct Cost {
     pub milliseconds: u64,
 }
 
+impl Cost {
+    /// What this and `other` cost, one after the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.max(other.memory),
+            milliseconds: self.milliseconds.saturating_add(other.milliseconds),
+        }
+    }
+}
+
 impl Kdf {
     /// What a key of `len` bytes costs.
     #[must_use]
@@ -84,7 +95,7 @@ impl Kdf {
     /// Refuses what costs more than `limit` allows.
     ///
     /// # Errors
-    /// `Unsupported`, naming the cost and the option that allows it.
+    /// `Locked`, naming the cost and the option that allows it.
     pub fn check(&self, len: usize, limit: &KdfLimit) -> Result<Cost> {
         let cost = self.cost(len);
         let allowed = u64::from(limit.seconds).saturating_mul(1000);
@@ -94,7 +105,7 @@ impl Kdf {
         let mebibytes = cost.memory.div_ceil(1 << 20);
         let seconds = cost.milliseconds.div_ceil(1000);
         let text = format!("KDF cost exceeds --kdf-limit: {self}, {mebibytes} MiB, {seconds} s");
-        Err(Error::unsupported(text).hint(format!(
+        Err(Error::locked(text).hint(format!(
             "--kdf-limit {}M:{} allows it",
             mebibytes.max(limit.memory.div_ceil(1 << 20)),
             seconds.max(u64::from(limit.seconds))

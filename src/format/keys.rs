@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use super::{Context, Nobody, Secret, lock};
+use super::{Context, Nobody, Refused, Secret, lock};
 use crate::error::{Error, Result, printable};
 
 /// How often a passphrase is asked for, for one container.
@@ -112,21 +112,24 @@ impl Context {
     /// What the first of the user's keys gives that `try_key` finds to open `container`: those that
     /// were given, then up to three that are typed. `try_key` gives `None` for a wrong key. A key
     /// that ends with a line break is tried without it as well, as an editor may have put it there.
+    /// An error of `try_key` keeps no other key from being tried.
     ///
     /// # Errors
-    /// `Locked` where none does, saying what would; the first error of `try_key`; that of a key file
-    /// that cannot be read.
+    /// Where none opens it, the first error of `try_key`; without one `Locked`, saying what would
+    /// open it. That of a key file that cannot be read.
     pub fn unlock<T>(&self, container: &Container<'_>, try_key: Try<'_, T>) -> Result<T> {
         let keys = self.keys.for_container(&self.subject, container.uuid)?;
+        let mut refused = Refused::default();
+        let mut opens = |secret: &Secret| refused.keep(try_key(secret));
         for (number, key) in &keys {
-            if let Some(opened) = try_both(&key.secret, try_key)? {
+            if let Some(opened) = open_by_both(&key.secret, &mut opens)? {
                 lock(&self.keys.state).useful.insert(*number);
                 return Ok(opened);
             }
         }
         let typed = lock(&self.keys.state).typed.clone();
         for secret in &typed {
-            if let Some(opened) = try_key(secret)? {
+            if let Some(opened) = opens(secret) {
                 return Ok(opened);
             }
         }
@@ -135,7 +138,7 @@ impl Context {
             && let Some(secret) = self.keys.keys.ask(&self.question(container, asked))
         {
             asked = asked.saturating_add(1);
-            if let Some(opened) = try_key(&secret)? {
+            if let Some(opened) = opens(&secret) {
                 lock(&self.keys.state).typed.push(Arc::new(secret));
                 return Ok(opened);
             }
@@ -143,7 +146,8 @@ impl Context {
         if asked > 0 {
             lock(&self.keys.state).is_refused = true;
         }
-        Err(self.locked(container, keys.len().saturating_add(asked)))
+        let locked = || self.locked(container, keys.len().saturating_add(asked));
+        refused.nothing()?.ok_or_else(locked)
     }
 
     fn question(&self, container: &Container<'_>, asked: usize) -> String {
@@ -178,15 +182,20 @@ impl Context {
     }
 }
 
-fn try_both<T>(secret: &Secret, try_key: Try<'_, T>) -> Result<Option<T>> {
-    if let Some(opened) = try_key(secret)? {
+/// What `secret` opens as it is, or without the line break at its end.
+fn open_by_both<T>(
+    secret: &Secret,
+    opens: &mut dyn FnMut(&Secret) -> Option<T>,
+) -> Result<Option<T>> {
+    if let Some(opened) = opens(secret) {
         return Ok(Some(opened));
     }
     let bytes = secret.bytes();
     let Some(line) = bytes.strip_suffix(b"\n") else {
         return Ok(None);
     };
-    try_key(&Secret::new(line.strip_suffix(b"\r").unwrap_or(line))?)
+    let line = Secret::new(line.strip_suffix(b"\r").unwrap_or(line))?;
+    Ok(opens(&line))
 }
 
 impl Keys for Nobody {
@@ -296,6 +305,32 @@ mod tests {
         let question = "Passphrase for vg0/root (LUKS2; Enter to leave it locked): ";
         assert_eq!(*lock(&asked.questions), [question]);
         assert!(!context.keys.has_useless());
+    }
+
+    #[test]
+    fn an_error_of_one_key_keeps_no_other_from_being_tried() {
+        let container = Container {
+            format: "LUKS2",
+            uuid: None,
+            wants: "a passphrase",
+        };
+        let try_on = |context: &Context, right: &str| {
+            let mut tried = 0;
+            context.unlock(&container, &mut |secret: &Secret| {
+                tried += 1;
+                match secret.bytes() == right.as_bytes() {
+                    true => Ok(Some(())),
+                    false => Err(Error::unsupported(format!("refusal {tried}"))),
+                }
+            })
+        };
+        let given = [(None, "bad"), (None, "line\n"), (None, "last")];
+        let context = context(user(&given, &["typed"]), "disk");
+        for right in ["line", "last", "typed"] {
+            assert!(try_on(&context, right).is_ok(), "{right}");
+        }
+        let error = try_on(&context, "another").unwrap_err();
+        assert_eq!(error.to_string(), "refusal 1");
     }
 
     #[test]

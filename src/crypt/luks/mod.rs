@@ -12,6 +12,7 @@ mod luks2;
 mod merge;
 mod metadata;
 mod open;
+mod search;
 mod segment;
 
 use self::info::Facts;

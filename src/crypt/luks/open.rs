@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Header;
-use super::keyslot::{Keyslot, Priority};
+use super::keyslot::Digest;
+use super::search::Search;
 use super::segment::{Kind, Segment};
 use crate::crypt::SectorCipher;
-use crate::crypt::kdf::{Budget, Cost};
-use crate::error::{Error, Kind as ErrorKind, Result, ResultExt};
-use crate::format::{Container, Context, KdfLimit, Secret};
+use crate::error::{Error, Result, ResultExt};
+use crate::format::{Container, Context, Secret};
 use crate::source::{SharedSource, Source};
 
 /// A header with its key.
@@ -32,43 +32,34 @@ impl Header {
             return Ok(Unlocked { header, key: None });
         };
         self.note_null(context);
-        self.digests
-            .get(digest)
-            .map_or(Ok(Cost::default()), |it| {
-                it.kdf.check(it.value.len(), &context.options.kdf_limit)
-            })
-            .context(|| "digest")?;
+        let mut search = Search::new(&self, source, digest, context.options.kdf_limit)?;
         let container = Container {
             format: self.name(),
             uuid: Some(&self.uuid),
             wants: "a passphrase or key file",
         };
-        let limit = context.options.kdf_limit;
-        let key = context.unlock(&container, &mut |secret| {
-            self.try_keyslots(source, digest, secret, limit)
-        })?;
+        let key = context.unlock(&container, &mut |secret| search.open(secret))?;
         self.check_key(&key)?;
         let key = Some(key);
         Ok(Unlocked { header: self, key })
     }
 
-    /// The digest of the key of all encrypted segments, by its place; `None` where none is encrypted.
-    fn digest(&self) -> Result<Option<usize>> {
-        let mut found = None;
+    /// The digest of the key of all encrypted segments; `None` where none is encrypted.
+    fn digest(&self) -> Result<Option<&Digest>> {
+        let mut found: Option<&Digest> = None;
         for segment in &self.segments {
             if matches!(segment.kind, Kind::Linear) {
                 continue;
             }
-            let is_its = |digest: &super::Digest| digest.segments.contains(&segment.number);
-            let place = self.digests.iter().position(is_its);
+            let is_its = |digest: &&Digest| digest.segments.contains(&segment.number);
             let number = segment.number;
-            let place =
-                place.ok_or_else(|| Error::corrupt(format!("segment {number} has no digest")))?;
-            if found.is_some_and(|found| found != place) {
+            let none = || Error::corrupt(format!("segment {number} has no digest"));
+            let digest = self.digests.iter().find(is_its).ok_or_else(none)?;
+            if found.is_some_and(|found| !std::ptr::eq(found, digest)) {
                 let text = "segments of several keys are not read";
                 return Err(Error::unsupported(text));
             }
-            found = Some(place);
+            found = Some(digest);
         }
         Ok(found)
     }
@@ -86,54 +77,6 @@ impl Header {
                  could have read and changed it"
             ));
         }
-    }
-
-    /// The key that `secret` opens, by the keyslots in the order of their priorities.
-    fn try_keyslots(
-        &self,
-        source: &dyn Source,
-        digest: usize,
-        secret: &Secret,
-        limit: KdfLimit,
-    ) -> Result<Option<Secret>> {
-        let Some(digest) = self.digests.get(digest) else {
-            return Ok(None);
-        };
-        let is_fit = |slot: &&Keyslot| {
-            digest.keyslots.contains(&slot.number) && slot.priority != Priority::Ignore
-        };
-        let mut slots: Vec<&Keyslot> = self.keyslots.iter().filter(is_fit).collect();
-        slots.sort_by_key(|slot| std::cmp::Reverse(slot.priority));
-        let mut budget = Budget::new(limit);
-        let mut refused = None;
-        let mut tried = Vec::new();
-        for slot in slots {
-            let name = || format!("keyslot {}", slot.number);
-            // Any passphrase opens what is not encrypted.
-            if slot.area.cipher.is_null() && !secret.bytes().is_empty() {
-                let text = "it is not encrypted (cipher_null), so that any key would open it";
-                refused.get_or_insert(Error::unsupported(text).context(name()));
-                continue;
-            }
-            match slot.check_cost(&limit) {
-                Ok(cost) if budget.spend(cost) => {}
-                Ok(_) => {
-                    let error = over_budget(&tried, slot.number);
-                    return Err(refused.unwrap_or(error));
-                }
-                Err(error) => {
-                    refused.get_or_insert(error.context(name()));
-                    continue;
-                }
-            }
-            tried.push(slot.number.to_string());
-            let key = slot.open(source, secret).context(name)?;
-            if digest.is_of(&key)? {
-                return Ok(Some(key));
-            }
-        }
-        // It may be the key of a keyslot that was not tried.
-        refused.map_or(Ok(None), Err)
     }
 
     /// Whether the ciphers of the segments take `key`, before anything is read with it.
@@ -166,16 +109,6 @@ impl Header {
         }
         Ok(())
     }
-}
-
-fn over_budget(tried: &[String], next: u32) -> Error {
-    let tried = tried.join(", ");
-    let times = Budget::TIMES;
-    let text = format!(
-        "KDF cost of all keyslots exceeds {times} times --kdf-limit: keyslots {tried} were tried, \
-         {next} and the rest were not"
-    );
-    Error::new(ErrorKind::Unsupported, text).hint("a larger --kdf-limit tries more")
 }
 
 impl Unlocked {

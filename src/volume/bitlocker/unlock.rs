@@ -10,8 +10,8 @@ use super::recovery::{self, Reading};
 use super::sealed::{Key, SEALING};
 use super::startup;
 use super::stretch::{self, Hash, stretch};
-use crate::error::{Error, Result, ResultExt};
-use crate::format::{Container, Context, Secret};
+use crate::error::{Error, Kind, Result, ResultExt};
+use crate::format::{Container, Context, Refused, Secret};
 
 /// The master key, and the number of the protector that it was in.
 type Master = (usize, Key);
@@ -19,13 +19,17 @@ type Master = (usize, Key);
 /// The key of the sectors: from a clear key if there is one, else from the user's.
 ///
 /// # Errors
-/// `Locked` where no key opens it; `Corrupt` where one does, and what it opens is damaged;
-/// `Unsupported` for what would take too long.
+/// `Locked` where no key opens it, or finding out would take too long; `Corrupt` where one does, and
+/// what it opens is damaged.
 pub(super) fn sector_key(metadata: &Metadata, context: &Context) -> Result<Key> {
     let vault = Vault { metadata, context };
-    let master = match vault.clear()? {
-        Some(master) => master,
-        None => vault.ask()?,
+    let master = match vault.clear() {
+        Ok(Some(master)) => master,
+        Ok(None) => vault.ask()?,
+        Err(damage) => vault.ask().map_err(|error| match error.kind() {
+            Kind::Locked => damage,
+            _ => error,
+        })?,
     };
     vault.open(&master)
 }
@@ -73,19 +77,14 @@ impl Vault<'_> {
 
     /// The master key that a key beside it opens.
     fn clear(&self) -> Result<Option<Master>> {
+        let mut refused = Refused::default();
         for (number, protector) in self.protectors(Opener::Clear) {
-            let Some(key) = &protector.clear else {
-                continue;
-            };
-            let opened = try_on(protector, &*key.sealing()?);
-            let opened = opened.context(|| format!("protector {number}"))?;
-            let wrong = || {
-                let text = format!("protector {number}: its clear key does not open it");
-                Error::corrupt(text).at(key.at)
-            };
-            return Ok(Some((number, opened.ok_or_else(wrong)?)));
+            let opened = try_clear(protector).context(|| format!("protector {number}"));
+            if let Some(key) = refused.keep(opened) {
+                return Ok(Some((number, key)));
+            }
         }
-        Ok(None)
+        refused.nothing()
     }
 
     /// The master key that one of the user's keys opens.
@@ -113,29 +112,41 @@ impl Vault<'_> {
         let Some(text) = text.filter(|text| !text.is_empty() && !text.ends_with('\n')) else {
             return Ok(None);
         };
-        match recovery::read(text) {
+        let mut refused = Refused::default();
+        let recovered = match recovery::read(text) {
             Some(Reading::Whole(key)) => {
-                let opened = self.try_hash(Opener::Recovery, &stretch::of_recovery(&key))?;
-                if opened.is_some() {
-                    return Ok(opened);
-                }
+                let opened = self.try_hash(Opener::Recovery, &stretch::of_recovery(&key));
+                refused.keep(opened)
             }
-            Some(Reading::Mistyped(mistake)) => self.notice(&mistake.to_string()),
-            None => {}
+            Some(Reading::Mistyped(mistake)) => {
+                self.notice(&mistake.to_string());
+                None
+            }
+            None => None,
+        };
+        let password = || self.try_hash(Opener::Password, &stretch::of_password(text));
+        match recovered.or_else(|| refused.keep(password())) {
+            Some(master) => Ok(Some(master)),
+            None => refused.nothing(),
         }
-        self.try_hash(Opener::Password, &stretch::of_password(text))
     }
 
     fn try_file(&self, id: Guid, key: &Key) -> Result<Option<Master>> {
-        for (number, protector) in self.protectors(Opener::StartupKey) {
-            if protector.id == id {
-                let opened = try_on(protector, &*key.sealing()?);
-                let opened = opened.context(|| format!("protector {number}"))?;
-                return Ok(opened.map(|key| (number, key)));
+        let all = self.protectors(Opener::StartupKey);
+        let mut its = all.filter(|(_, protector)| protector.id == id).peekable();
+        if its.peek().is_none() {
+            self.notice(&format!("startup key {id} is another volume's"));
+            return Ok(None);
+        }
+        let sealing = key.sealing()?;
+        let mut refused = Refused::default();
+        for (number, protector) in its {
+            let opened = try_on(protector, &sealing).context(|| format!("protector {number}"));
+            if let Some(key) = refused.keep(opened) {
+                return Ok(Some((number, key)));
             }
         }
-        self.notice(&format!("startup key {id} is another volume's"));
-        Ok(None)
+        refused.nothing()
     }
 
     /// Tries what somebody typed on each protector that is opened like this; each has a salt of its
@@ -144,6 +155,7 @@ impl Vault<'_> {
         let limit = Duration::from_secs(self.context.options.kdf_limit.seconds.into());
         let start = Instant::now();
         let mut tried: u32 = 0;
+        let mut refused = Refused::default();
         for (number, protector) in self.protectors(opener) {
             let Some(salt) = protector.salt.filter(|_| !protector.pbkdf2) else {
                 continue;
@@ -151,16 +163,17 @@ impl Vault<'_> {
             if tried > 0 && start.elapsed() > limit {
                 let seconds = limit.as_secs();
                 let text = format!("{tried} protectors took over {seconds} s, and there are more");
-                let error = Error::unsupported(text);
-                return Err(error.hint("--kdf-limit sets how long keys may take"));
+                let error = Error::locked(text).hint("--kdf-limit sets how long keys may take");
+                refused.keep::<()>(Err(error));
+                break;
             }
             let opened = try_on(protector, &stretch(hash, &salt));
-            if let Some(key) = opened.context(|| format!("protector {number}"))? {
+            if let Some(key) = refused.keep(opened.context(|| format!("protector {number}"))) {
                 return Ok(Some((number, key)));
             }
             tried = tried.saturating_add(1);
         }
-        Ok(None)
+        refused.nothing()
     }
 
     /// The key of the sectors, which the master key opens.
@@ -197,6 +210,16 @@ impl Vault<'_> {
             .notices
             .add(format!("{subject}: BitLocker: {text}"));
     }
+}
+
+/// What the key that lies beside `protector` opens, if there is one.
+fn try_clear(protector: &Protector) -> Result<Option<Key>> {
+    let Some(key) = &protector.clear else {
+        return Ok(None);
+    };
+    let wrong = || Error::corrupt("its clear key does not open it").at(key.at);
+    let opened = try_on(protector, &*key.sealing()?)?;
+    opened.ok_or_else(wrong).map(Some)
 }
 
 fn try_on(protector: &Protector, key: &[u8; SEALING]) -> Result<Option<Key>> {
