@@ -18,6 +18,9 @@ const ITERATIONS: u64 = 1_200_000;
 /// KiB that Argon2 fills in what counts as one second, on one processor.
 const KIBIBYTES: u64 = 1 << 20;
 
+/// KiB that each lane of Argon2 needs at least (RFC 9106, 3.1).
+const KIBIBYTES_OF_A_LANE: u64 = 8;
+
 /// A key derivation function and its cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kdf {
@@ -81,8 +84,11 @@ impl Kdf {
                     milliseconds: work.saturating_mul(1000 / 2).div_ceil(ITERATIONS),
                 }
             }
-            Self::Argon2 { time, memory, .. } => {
-                let memory = u64::from(*memory);
+            Self::Argon2 {
+                time, memory, cpus, ..
+            } => {
+                let least = u64::from(*cpus).saturating_mul(KIBIBYTES_OF_A_LANE);
+                let memory = u64::from(*memory).max(least);
                 let work = memory.saturating_mul(u64::from(*time));
                 Cost {
                     memory: memory.saturating_mul(1024),
