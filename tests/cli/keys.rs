@@ -5,6 +5,8 @@ use std::process::Output;
 
 use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
+use crate::volume::luks::headers::{SMALL, edit, formatted};
+use crate::volume::luks::made::key_file;
 
 /// A LUKS2 of zeros that cryptsetup made, which the passphrase `open sesame` opens.
 fn luks(scratch: &Scratch) -> PathBuf {
@@ -60,6 +62,51 @@ fn k07_a_wrong_key_is_an_error_of_its_own() {
         words.contains("locked: the key does not open it"),
         "{words}"
     );
+}
+
+/// LUKS of both versions and both key derivations: the right key is not tried, which is no damage, and
+/// never passes in silence.
+#[test]
+fn k01_k03_k04_a_cost_over_the_limit_leaves_it_locked_and_is_told() {
+    need!(tool "cryptsetup");
+    let scratch = Scratch::new();
+    let key = key_file(&scratch);
+    let image = scratch.join("image");
+    let ls = |options: &[&str]| said(&imgmount().arg("ls").args(options).arg(&image).output());
+    let argon2 = serde_json::json!({"type": "argon2id", "time": 4, "memory": 64 << 20, "cpus": 4,
+                                    "salt": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="});
+    let mut first = formatted("--type luks1");
+    first[212..216].copy_from_slice(&u32::MAX.to_be_bytes());
+    let mut second = formatted(SMALL);
+    edit(&mut second, |json| json["keyslots"]["0"]["kdf"] = argon2);
+    let mut dear = formatted(SMALL);
+    edit(&mut dear, |json| {
+        json["digests"]["0"]["iterations"] = u32::MAX.into()
+    });
+    let cases = [
+        (
+            first,
+            "keyslot 0: KDF cost exceeds --kdf-limit: pbkdf2 with ",
+        ),
+        (
+            second,
+            "keyslot 0: KDF cost exceeds --kdf-limit: argon2id, 4 passes",
+        ),
+        (dear, "digest: KDF cost exceeds --kdf-limit: pbkdf2 with "),
+    ];
+    for (bytes, why) in cases {
+        std::fs::write(&image, bytes).unwrap();
+        let (code, words) = ls(&["--key", key.to_str().unwrap()]);
+        assert_eq!(code, Some(3), "{words}");
+        assert!(
+            words.contains(why) && words.contains(" allows it"),
+            "{words}"
+        );
+        let (code, words) = ls(&[]);
+        assert_eq!((code, words.lines().count()), (Some(0), 1), "{words}");
+        assert!(words.contains("disk: crypto_LUKS: "), "{words}");
+        assert_eq!(ls(&["--strict"]).0, Some(3));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! nothing; and mutants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 use imgmount::error::{Error, Kind};
 use imgmount::format::{Context, KdfLimit, Options};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::flips::Numbers;
 use crate::support::images::Scratch;
 use crate::volume::luks::headers::{SMALL, edit, formatted, json, mend, set_json};
-use crate::volume::luks::made::{KEY, cryptsetup, key_file};
+use crate::volume::luks::made::{CHEAP, KEY, cryptsetup, key_file};
 use crate::volume::luks::{context, look, plain, problem};
 
 /// What is wrong with `image` for who has its key; not that it is locked.
@@ -20,7 +21,9 @@ fn refused(image: Vec<u8>) -> String {
 
 fn refused_in(image: Vec<u8>, context: &Context) -> Error {
     let error = problem(&look(image, context));
-    assert_ne!(error.kind(), Kind::Locked, "{error}");
+    // What costs too much stays locked; all else is damage, or not read.
+    let is_dear = error.to_string().contains("--kdf-limit");
+    assert_eq!(error.kind() == Kind::Locked, is_dear, "{error}");
     error
 }
 
@@ -167,17 +170,46 @@ fn k03_argon2_beyond_the_limit_is_refused_with_what_would_allow_it() {
                lanes, 65536 MiB, 256 s (--kdf-limit 65536M:256 allows it)";
     assert!(error.ends_with(why), "{error}");
     assert!(argon2(1_000_000_000, 1024, 4).contains("KDF cost exceeds --kdf-limit"));
-    assert!(argon2(1, 1024, 1_000_000).contains("1000000 lanes: "));
+    let lanes =
+        "KDF cost exceeds --kdf-limit: argon2id, 1 passes over 1024 KiB, 1000000 lanes, 7813 MiB";
+    let error = argon2(1, 1024, 1_000_000);
+    assert!(error.contains(lanes), "{error}");
 }
 
 #[test]
 fn k04_32_keyslots_at_the_limit_are_not_all_tried() {
     need!(tool "cryptsetup");
-    let image = changed(&formatted(SMALL), |json| {
+    let image = many_keyslots(&formatted(SMALL), 1_000_000, 1_000);
+    let error = refused_in(image, &with_limit(1 << 30, 1)).to_string();
+    let why = "exceeds 4 times --kdf-limit: of the keyslots 0, 1, 2, 3 were tried with this key, \
+               not 4, 5, 6,";
+    assert!(error.contains(why), "{error}");
+}
+
+/// The digest is worked out after each keyslot, and for each key: whoever makes that one dear gains
+/// nothing.
+#[test]
+fn k04_cheap_keyslots_under_a_dear_digest_are_not_all_tried_nor_with_all_keys() {
+    need!(tool "cryptsetup");
+    let image = many_keyslots(&formatted(SMALL), 1_000, 1_000_000);
+    let why = "of the keyslots 0, 1, 2, 3 were tried with this key, not 4, 5, 6,";
+    for keys in [&[&b"a"[..]][..], &[b"a\n", b"b", b"c"]] {
+        let mut context = context(keys);
+        context.options.kdf_limit.seconds = 1;
+        let start = Instant::now();
+        let error = refused_in(image.clone(), &context).to_string();
+        assert!(error.contains(why), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(60));
+    }
+}
+
+/// `image` with the same keyslot 32 times, of so many iterations, as its digest is.
+fn many_keyslots(image: &[u8], iterations: u32, digest: u32) -> Vec<u8> {
+    changed(image, |json| {
         let slot = json["keyslots"]["0"].clone();
         for number in 0..32_u64 {
             let mut slot = slot.clone();
-            slot["kdf"]["iterations"] = 1_200_000.into();
+            slot["kdf"]["iterations"] = iterations.into();
             slot["kdf"]["salt"] = "AAAA".into();
             let offset = 32768 + number * 131_072;
             slot["area"]["offset"] = offset.to_string().into();
@@ -186,11 +218,34 @@ fn k04_32_keyslots_at_the_limit_are_not_all_tried() {
         }
         let numbers: Vec<String> = (0..32).map(|it| it.to_string()).collect();
         json["digests"]["0"]["keyslots"] = numbers.into();
-    });
-    let error = refused_in(image, &with_limit(1 << 30, 1)).to_string();
-    let why =
-        "exceeds 4 times --kdf-limit: keyslots 0, 1, 2, 3 were tried, 4 and the rest were not";
-    assert!(error.contains(why), "{error}");
+        json["digests"]["0"]["iterations"] = digest.into();
+    })
+}
+
+#[test]
+fn a_keyslot_that_is_refused_keeps_no_other_key_from_being_tried() {
+    need!(tool "cryptsetup");
+    for kind in ["--type luks1", SMALL] {
+        let scratch = Scratch::new();
+        let path = scratch.join("image");
+        std::fs::write(&path, formatted(kind)).unwrap();
+        let second = scratch.file("second", 0);
+        std::fs::write(&second, "k1").unwrap();
+        let add = cryptsetup("luksAddKey").words(CHEAP).arg("--key-file");
+        add.arg(key_file(&scratch)).arg(&path).arg(&second).run();
+        let mut image = std::fs::read(&path).unwrap();
+        match kind {
+            SMALL => edit(&mut image, |json| {
+                json["keyslots"]["0"]["kdf"]["iterations"] = u32::MAX.into();
+            }),
+            _ => image[212..216].copy_from_slice(&u32::MAX.to_be_bytes()),
+        }
+        for keys in [&[&b"k1"[..]][..], &[b"k1\n"], &[b"bad", b"k1"]] {
+            plain(&look(image.clone(), &context(keys)));
+        }
+        let error = refused_in(image, &context(&[b"bad"])).to_string();
+        assert!(error.contains("keyslot 0: KDF cost exceeds"), "{error}");
+    }
 }
 
 #[test]
