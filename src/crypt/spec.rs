@@ -74,6 +74,13 @@ impl Spec {
         }
         let iv = match self.iv.as_str() {
             "" => Iv::Null,
+            // dm-crypt multiplies the number, which LUKS counts in 512 bytes, by the sector's size:
+            // of larger ones that is no offset, and there is nobody to compare it with.
+            "eboiv" if sector_size > 512 => {
+                let text =
+                    format!("vectors eboiv with sectors of {sector_size} bytes are not read");
+                return Err(Error::unsupported(text));
+            }
             name => Iv::by_name(name, &self.cipher, key)?,
         };
         let mode = Mode::by_name(&self.cipher, &self.mode, key)?;
@@ -81,12 +88,13 @@ impl Spec {
         Ok(Arc::new(Sectors::new(mode, iv, sector_size, numbers)?))
     }
 
-    /// Fails where [`Spec::sectors`] would for a key of `len` bytes, whatever they are.
+    /// Fails where [`Spec::sectors`] would for a key of `len` bytes, whatever they are, and such
+    /// sectors.
     ///
     /// # Errors
     /// Its own.
-    pub fn check(&self, len: usize) -> Result<()> {
-        self.sectors(&crate::source::zeroed(len)?, 512, 0)
+    pub fn check(&self, len: usize, sector_size: usize) -> Result<()> {
+        self.sectors(&crate::source::zeroed(len)?, sector_size, 0)
             .map(|_| ())
     }
 }

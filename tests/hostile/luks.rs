@@ -273,6 +273,19 @@ fn k05_ciphers_that_encrypt_nothing_or_are_not_known_are_named() {
         let error = refused(segment(name));
         assert!(error.contains(why), "{name}: {error}");
     }
+    let large = changed(&image, |json| {
+        json["segments"]["0"]["encryption"] = "aes-cbc-eboiv".into();
+        json["segments"]["0"]["sector_size"] = 4096.into();
+    });
+    let error = refused(large.clone());
+    let why = "segment 0: vectors eboiv with sectors of 4096 bytes are not read";
+    assert!(error.contains(why), "{error}");
+    plain(&look(
+        changed(&large, |json| {
+            json["segments"]["0"]["sector_size"] = 512.into();
+        }),
+        &context,
+    ));
     let open = changed(&image, |json| {
         json["keyslots"]["0"]["area"]["encryption"] = "cipher_null-ecb".into();
     });

@@ -61,7 +61,7 @@ impl Keyslot {
             let text = format!("its area lies past the end of the {all} bytes");
             return Err(Error::corrupt(text).at(offset));
         }
-        self.area.cipher.check(self.area.key_size)
+        self.area.cipher.check(self.area.key_size, SECTOR)
     }
 
     /// Bytes of all stripes.

@@ -9,6 +9,7 @@ use super::segment::{Kind, Segment};
 use crate::crypt::SectorCipher;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::{Container, Context, Secret};
+use crate::number::to_usize;
 use crate::source::{SharedSource, Source};
 
 /// A header with its key.
@@ -82,10 +83,15 @@ impl Header {
     /// Whether the ciphers of the segments take `key`, before anything is read with it.
     fn check_key(&self, key: &Secret) -> Result<()> {
         for segment in &self.segments {
-            if let Kind::Crypt { cipher, .. } = &segment.kind {
+            if let Kind::Crypt {
+                cipher,
+                sector_size,
+                ..
+            } = &segment.kind
+            {
                 let number = segment.number;
                 cipher
-                    .check(key.bytes().len())
+                    .check(key.bytes().len(), to_usize(u64::from(*sector_size)))
                     .context(|| format!("segment {number}"))?;
             }
         }
