@@ -81,7 +81,7 @@ impl Method {
     /// # Errors
     /// `Corrupt` for one of another length.
     fn split<'k>(&self, key: &'k Key) -> Result<(&'k [u8], &'k [u8])> {
-        let bytes = key.bytes.as_slice();
+        let bytes = key.bytes.bytes();
         let (len, second) = match self.mode {
             Mode::Cbc => (self.key, None),
             Mode::Xts => (self.key.saturating_mul(2), Some(self.key)),

@@ -1,28 +1,23 @@
 //! Keys, and AES-CCM around them: whoever has not the right key knows it.
 
+use super::datum::{self, Datum};
+use super::layout::{self, kind};
+use crate::error::{Error, Result};
+use crate::format::Secret;
 use aes::Aes256;
 use ccm::Ccm;
 use ccm::aead::inout::InOutBuf;
 use ccm::aead::{AeadInOut, KeyInit};
 use ccm::consts::{U12, U16};
-use zeroize::Zeroizing;
-
-use super::datum::{self, Datum};
-use super::layout::{self, kind};
-use crate::error::{Error, Result};
-
-/// Bytes in memory that are overwritten when they are given up.
-pub(super) type Bytes = Zeroizing<Vec<u8>>;
 
 /// Bytes of a key that seals others.
 pub(super) const SEALING: usize = 32;
 
 /// A key, and what it is for.
-#[derive(Clone)]
 pub(super) struct Key {
     /// `FVE_KEY_TYPE`.
     pub(super) kind: u16,
-    pub(super) bytes: Bytes,
+    pub(super) bytes: Secret,
     /// Where it, or what it was sealed in, lies.
     pub(super) at: u64,
 }
@@ -37,7 +32,7 @@ impl Key {
     /// The key that is `datum`.
     ///
     /// # Errors
-    /// `Corrupt` where it is none.
+    /// `Corrupt` where it is none; `Io` where memory is short.
     pub(super) fn parse(datum: &Datum<'_>) -> Result<Self> {
         if datum.kind != kind::KEY {
             let text = format!("a datum of type {} where a key should be", datum.kind);
@@ -46,7 +41,7 @@ impl Key {
         let (head, bytes) = datum.parse::<layout::Key>()?;
         Ok(Self {
             kind: head.KeyType.get(),
-            bytes: Zeroizing::new(bytes.to_vec()),
+            bytes: Secret::new(bytes)?,
             at: datum.at,
         })
     }
@@ -55,10 +50,10 @@ impl Key {
     ///
     /// # Errors
     /// `Corrupt` for one of another length.
-    pub(super) fn sealing(&self) -> Result<Zeroizing<[u8; SEALING]>> {
-        let bytes = <[u8; SEALING]>::try_from(self.bytes.as_slice());
-        bytes.map(Zeroizing::new).map_err(|_| {
-            let (kind, len) = (self.kind, self.bytes.len());
+    pub(super) fn sealing(&self) -> Result<&[u8; SEALING]> {
+        let bytes = self.bytes.bytes();
+        bytes.try_into().map_err(|_| {
+            let (kind, len) = (self.kind, bytes.len());
             Error::corrupt(format!(
                 "a key of type {kind:#06x} has {len} bytes, not {SEALING}"
             ))
@@ -97,8 +92,8 @@ impl Sealed {
     /// `Corrupt` where the right key finds no key in it.
     pub(super) fn open(&self, key: &[u8; SEALING]) -> Result<Option<Key>> {
         let cipher = Ccm::<Aes256, U16, U12>::new(key.into());
-        let mut bytes = Zeroizing::new(self.bytes.clone());
-        let buffer = InOutBuf::from(bytes.as_mut_slice());
+        let mut bytes = Secret::new(&self.bytes)?;
+        let buffer = InOutBuf::from(bytes.bytes_mut());
         let (nonce, mac) = (&self.nonce.into(), &self.mac.into());
         if cipher
             .decrypt_inout_detached(nonce, b"", buffer, mac)
@@ -106,7 +101,7 @@ impl Sealed {
         {
             return Ok(None);
         }
-        let datum = datum::first(&bytes, self.at);
+        let datum = datum::first(bytes.bytes(), self.at);
         let none = || Error::corrupt("what is sealed is no datum").at(self.at);
         Key::parse(&datum.ok_or_else(none)?).map(Some)
     }

@@ -57,10 +57,10 @@ pub(super) fn stretch(hash: &Hash, salt: &[u8; 16]) -> Hash {
     // The end of the message, and its length in bits.
     put(second, 24, &[0x80]);
     put(second, 56, &(88_u64 * 8).to_be_bytes());
-    let mut last = [0; SEALING];
+    let mut last = Hash::new([0; SEALING]);
     for round in 0..ROUNDS {
         let [first, second] = &mut blocks;
-        put(first, 0, &last);
+        put(first, 0, &*last);
         put(second, 16, &round.to_le_bytes());
         let mut state = INITIAL;
         compress256(&mut state, &blocks);
@@ -69,7 +69,7 @@ pub(super) fn stretch(hash: &Hash, salt: &[u8; 16]) -> Hash {
         }
     }
     blocks.iter_mut().for_each(|block| block.zeroize());
-    Zeroizing::new(last)
+    last
 }
 
 fn put(block: &mut Block, at: usize, bytes: &[u8]) {

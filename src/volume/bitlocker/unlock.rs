@@ -141,7 +141,7 @@ impl Vault<'_> {
         let sealing = key.sealing()?;
         let mut refused = Refused::default();
         for (number, protector) in its {
-            let opened = try_on(protector, &sealing).context(|| format!("protector {number}"));
+            let opened = try_on(protector, sealing).context(|| format!("protector {number}"));
             if let Some(key) = refused.keep(opened) {
                 return Ok(Some((number, key)));
             }
@@ -183,10 +183,10 @@ impl Vault<'_> {
         let none = || Error::corrupt("there is no full volume encryption key");
         let sealed = information.dataset.key.as_ref().ok_or_else(none)?;
         let key = sealed
-            .open(&master)
+            .open(master)
             .context(|| "full volume encryption key")?;
         if let Some(seal) = &information.seal {
-            self.check_hash(seal.open(&master)?);
+            self.check_hash(seal.open(master)?);
         }
         let damaged = || {
             let text = "the full volume encryption key is damaged: the master key is right and does not open it";
@@ -199,7 +199,7 @@ impl Vault<'_> {
     fn check_hash(&self, sealed: Option<Key>) {
         use sha2::{Digest, Sha256};
         let found: [u8; SEALING] = Sha256::digest(&self.metadata.information.covered).into();
-        if sealed.is_none_or(|sealed| sealed.bytes.as_slice() != found) {
+        if sealed.is_none_or(|sealed| sealed.bytes.bytes() != found) {
             self.notice("the metadata are not what their sealed hash says: they were changed without the key");
         }
     }
@@ -218,7 +218,7 @@ fn try_clear(protector: &Protector) -> Result<Option<Key>> {
         return Ok(None);
     };
     let wrong = || Error::corrupt("its clear key does not open it").at(key.at);
-    let opened = try_on(protector, &*key.sealing()?)?;
+    let opened = try_on(protector, key.sealing()?)?;
     opened.ok_or_else(wrong).map(Some)
 }
 
