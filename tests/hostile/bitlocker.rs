@@ -10,8 +10,8 @@ use imgmount::stack::{Content, Stack};
 
 use crate::volume::bitlocker::collected::unlocked;
 use crate::volume::bitlocker::made::{
-    BLOCK, COPIES, Made, SIZE, clear, datum, external, file, password, protector, recovery, seal,
-    sealed,
+    BLOCK, COPIES, Made, SIZE, UUID, clear, datum, external, file, password, protector, recovery,
+    seal, sealed,
 };
 use crate::volume::bitlocker::{context, look};
 
@@ -330,8 +330,25 @@ fn k07_passwords_open_what_they_are_for() {
         ..Made::default()
     };
     let disk = made.disk();
-    for key in ["Grüße, 🔑\r\n", digits] {
-        let (read, notices) = open(disk.clone(), &[key.as_bytes()]);
+    let marked = |text: &str| {
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+    };
+    // What Windows saves for its owner.
+    let saved = format!(
+        "Recovery key\r\n\r\nIdentifier:\r\n\r\n\t{UUID}\r\n\r\nKey:\r\n\r\n\t{digits}\r\n\r\nIf\r\n"
+    );
+    let keys = [
+        "Grüße, 🔑\r\n".as_bytes().to_vec(),
+        marked("Grüße, 🔑\r\n"),
+        digits.as_bytes().to_vec(),
+        saved.as_bytes().to_vec(),
+        format!("{saved}\r\n").into_bytes(),
+        marked(&saved),
+    ];
+    for key in keys {
+        let (read, notices) = open(disk.clone(), &[&key]);
+        let key = String::from_utf8_lossy(&key);
         assert_eq!((read, notices), (Ok(SIZE), Vec::new()), "{key}");
     }
     let (read, notices) = open(

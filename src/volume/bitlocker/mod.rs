@@ -18,6 +18,7 @@ mod sealed;
 mod startup;
 mod state;
 mod stretch;
+mod text;
 mod unlock;
 
 use std::sync::Arc;

@@ -32,16 +32,13 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Reads `text`: digits, with `-` or spaces between the groups or nothing. `None` where it does
-/// not look like a recovery password.
+/// Reads `text`: digits, with `-` or spaces between the groups or nothing; or a text in which such
+/// groups stand with `-`, as in the file that Windows writes. `None` where there is no recovery
+/// password.
 pub(super) fn read(text: &str) -> Option<Reading> {
-    let is_digit = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let parts = text.trim().split(['-', ' ']);
-    let parts: Zeroizing<String> = parts.collect::<String>().into();
-    if parts.len() != GROUPS.saturating_mul(DIGITS) || !is_digit(&parts) || !is_grouped(text.trim())
-    {
-        return None;
-    }
+    let mut words = text.split(|it: char| !it.is_ascii_digit() && it != '-');
+    let is_whole = |word: &&str| word.contains('-') && digits(word).is_some();
+    let parts = digits(text.trim()).or_else(|| digits(words.find(is_whole)?))?;
     let mut key = Zeroizing::new([0; 16]);
     let (groups, _) = parts.as_bytes().as_chunks::<DIGITS>();
     for (index, (group, place)) in groups.iter().zip(key.as_chunks_mut::<2>().0).enumerate() {
@@ -51,6 +48,20 @@ pub(super) fn read(text: &str) -> Option<Reading> {
         }
     }
     Some(Reading::Whole(key))
+}
+
+/// The digits of a recovery password, if `text` is one, in memory that is zeroed.
+fn digits(text: &str) -> Option<Zeroizing<String>> {
+    const ALL: usize = GROUPS * DIGITS;
+    // It never moves in memory.
+    let mut digits = Zeroizing::new(String::with_capacity(ALL));
+    for character in text.chars().filter(|it| !matches!(it, '-' | ' ')) {
+        if !character.is_ascii_digit() || digits.len() == ALL {
+            return None;
+        }
+        digits.push(character);
+    }
+    (digits.len() == ALL && is_grouped(text)).then_some(digits)
 }
 
 /// Whether separators, where there are any, stand between groups.
@@ -96,6 +107,23 @@ mod tests {
         assert_eq!(key(&text.replace('-', " ")), key(text));
         assert_eq!(key(&format!("  {text} ")), key(text));
         assert_eq!(key(&["720885"; 8].join("-")), Some([0xff; 16]));
+    }
+
+    #[test]
+    fn it_is_found_in_the_text_around_it() {
+        let digits = "471207-278498-422125-177177-561902-537405-468006-693451";
+        let text =
+            format!("Identifier:\r\n\r\n\tB0B2C2F5-0000\r\n\r\nKey:\r\n\r\n\t{digits}\r\n\r\nIf");
+        assert_eq!(key(&text), key(digits));
+        assert_eq!(mistake(&text.replace("422125", "422126")), Some(3));
+        assert!(key(digits).is_some());
+        for text in [
+            format!("1{digits}"),
+            format!("{digits}-"),
+            format!("Key: {}", digits.replace('-', "")),
+        ] {
+            assert!(read(&text).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::recovery::{self, Reading};
 use super::sealed::{Key, SEALING};
 use super::startup;
 use super::stretch::{self, Hash, stretch};
+use super::text;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::format::{Container, Context, Refused, Secret};
 
@@ -107,11 +108,19 @@ impl Vault<'_> {
         if let Ok(Some(file)) = startup::read(bytes) {
             return self.try_file(file.id, &file.key);
         }
-        // Nobody types a line break: the key is tried without it as well.
-        let text = std::str::from_utf8(bytes).ok();
-        let Some(text) = text.filter(|text| !text.is_empty() && !text.ends_with('\n')) else {
+        // Nobody types a line break: the key is tried without the last one as well.
+        let line = bytes.strip_suffix(b"\n");
+        let line = line.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        if line.is_some_and(|line| !line.ends_with(b"\n")) {
+            return Ok(None);
+        }
+        let Some(text) = text::read(bytes) else {
             return Ok(None);
         };
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Ok(None);
+        }
         let mut refused = Refused::default();
         let recovered = match recovery::read(text) {
             Some(Reading::Whole(key)) => {
