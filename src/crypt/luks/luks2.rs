@@ -22,13 +22,18 @@ pub(super) fn is_here(source: &dyn Source) -> bool {
     start.starts_with(&layout::MAGIC) && start.ends_with(&[0, 2])
 }
 
-/// Where a second header stands, if one does.
+/// Where a second header stands, if one does. Where looking means unpacking all that is before it, only
+/// the near places are looked at, unless the first header began there.
 pub(super) fn second(source: &dyn Source) -> Option<u64> {
+    /// Whoever looks for any format reads that much.
+    const NEAR: u64 = 64 << 10;
+    let everywhere = !source.end_is_far() || is_here(source);
     let is_there = |at: &u64| {
         let start = read_vec(source, *at, 8).unwrap_or_default();
         start.starts_with(&layout::SECOND_MAGIC) && start.ends_with(&[0, 2])
     };
-    SIZES.into_iter().find(is_there)
+    let mut places = SIZES.into_iter().filter(|at| everywhere || *at <= NEAR);
+    places.find(is_there)
 }
 
 /// Reads and checks the header: the newer of two good copies, or the good one of two.
