@@ -184,6 +184,9 @@ const OTHERWISE: &[(&str, &str)] = &[
         "filesystem/squashfs/util-linux-squashfs3.img.zst",
         "squashfs",
     ),
+    // Swap space was made over it. The second header that is left, at 32 KiB, says that it is one of
+    // 16 KiB: nothing can be opened by it.
+    ("negative/util-linux-swap-luks.img.zst", "swap"),
     // Only ext4's own reader can say what a journal device is.
     ("negative/util-linux-jbd.img.zst", "ext4"),
 ];
