@@ -5,6 +5,7 @@
 //! gives the layer's product.
 
 mod digest;
+mod guid;
 mod keys;
 mod layers;
 mod makeup;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use serde::{Deserialize, Serialize};
 
 pub use self::digest::{Algorithm, Digest};
+pub use self::guid::guid;
 pub use self::keys::{Container, Key, Keyring, Keys};
 pub use self::layers::{Later, Layer, Layers};
 pub use self::makeup::{Ground, Makeup, Measured, Stretch, Usage};

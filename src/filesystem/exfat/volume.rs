@@ -105,16 +105,8 @@ fn label(raw: &[u8]) -> Option<Vec<u8>> {
     (!label.is_empty()).then_some(label)
 }
 
-/// The first three fields of a GUID are little-endian.
+/// The GUID of the volume in the entry `raw`.
 fn guid(raw: &[u8]) -> Option<String> {
     let raw = RawGuid::read_from_bytes(raw).ok()?;
-    let [a, b, c, d, e, f, g, h, rest @ ..] = raw.VolumeGuid;
-    let mut text = format!("{d:02x}{c:02x}{b:02x}{a:02x}-{f:02x}{e:02x}-{h:02x}{g:02x}-");
-    for (index, byte) in rest.iter().enumerate() {
-        if index == 2 {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    Some(text)
+    Some(crate::format::guid(&raw.VolumeGuid))
 }

@@ -5,7 +5,7 @@ use zerocopy::FromBytes;
 use super::layout::{GptEntry, LEGACY_BIOS_BOOTABLE};
 use super::types::type_name;
 use crate::error::{Error, Result};
-use crate::format::Partition;
+use crate::format::{Partition, guid};
 
 /// A partition, and its place in logical blocks: the first, and the last, which is its own.
 pub(super) struct Entry {
@@ -59,20 +59,6 @@ impl Entry {
     pub(super) fn is_within(&self, first_usable: u64, last_usable: u64) -> bool {
         self.first >= first_usable && self.last <= last_usable
     }
-}
-
-/// A GUID as UEFI spells it (appendix A): the first three fields little-endian.
-pub(super) fn guid(bytes: &[u8; 16]) -> String {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = *bytes;
-    let [i, j, node @ ..] = rest;
-    let first = u32::from_le_bytes([a, b, c, d]);
-    let second = u16::from_le_bytes([e, f]);
-    let third = u16::from_le_bytes([g, h]);
-    let mut text = format!("{first:08x}-{second:04x}-{third:04x}-{i:02x}{j:02x}-");
-    for byte in node {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }
 
 /// UTF-16 up to its NUL. A surrogate without its other half, which UTF-8 cannot say, stays as

@@ -6,11 +6,11 @@ mod header;
 mod layout;
 mod types;
 
-use self::entry::{Entry, guid};
+use self::entry::Entry;
 use self::header::{Copy, peek};
 use super::{Open, boot_sector, mbr, range};
 use crate::error::{Error, Result};
-use crate::format::{Context, Description, Format, Notices, Set, Volume};
+use crate::format::{Context, Description, Format, Notices, Set, Volume, guid};
 use crate::source::{SharedSource, Source};
 
 pub(super) const FORMAT: Format<Open> = Format {

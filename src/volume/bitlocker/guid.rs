@@ -7,16 +7,8 @@ use std::fmt;
 pub(super) struct Guid(pub(super) [u8; 16]);
 
 impl fmt::Display for Guid {
-    /// The first three fields are little-endian.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
-        for (place, index) in ORDER.iter().enumerate() {
-            if matches!(place, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{:02x}", self.0.get(*index).copied().unwrap_or_default())?;
-        }
-        Ok(())
+        f.write_str(&crate::format::guid(&self.0))
     }
 }
 
