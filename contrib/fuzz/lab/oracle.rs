@@ -1,0 +1,191 @@
+//! What a sound image shows, and whether a broken one shows the same of what was not hit.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use imgmount::error::Result;
+use imgmount::filesystem::{FileSystem, FileType};
+use imgmount::tree::Tree;
+use serde::{Deserialize, Serialize};
+
+use super::cases::Case;
+use super::facts::{self, Facts, PIECE, Part, WHOLE};
+use super::family::Seed;
+use super::limits::request;
+use super::opened;
+use super::record::{Files, Log, Piece, merged, overlap};
+
+/// Files of a seed that are compared, and pieces of each.
+const FILES: usize = 60;
+const PIECES: u64 = 6;
+
+/// The path of a file from the root of the tree, name by name.
+type Path = Vec<Vec<u8>>;
+
+/// What a sound image shows.
+#[derive(Serialize, Deserialize)]
+pub struct Reference {
+    /// What is read to open it.
+    opening: Vec<Piece>,
+    targets: Vec<Target>,
+    /// Each read of what is no file's contents.
+    pub seen: Vec<Piece>,
+}
+
+/// Something that is compared.
+#[derive(Serialize, Deserialize)]
+struct Target {
+    path: Path,
+    part: Part,
+    facts: Facts,
+    /// What is read for it, beyond opening.
+    read: Vec<Piece>,
+}
+
+impl Target {
+    fn name(&self) -> String {
+        let names = self
+            .path
+            .iter()
+            .map(|name| imgmount::error::printable(name));
+        let names: Vec<String> = names.collect();
+        match self.part {
+            Part::Itself => format!("/{}", names.join("/")),
+            Part::Piece(offset) => format!("/{} from byte {offset} on", names.join("/")),
+        }
+    }
+}
+
+/// The files of `seed`, shared.
+pub fn shared(names: &Seed, files: Vec<Vec<u8>>) -> Files {
+    let names = names.files.iter().map(|(name, _)| name.clone());
+    Arc::new(names.zip(files.into_iter().map(Arc::new)).collect())
+}
+
+/// What `seed` shows.
+///
+/// # Errors
+/// What keeps it from being opened.
+pub fn reference(seed: &Seed) -> Result<Reference> {
+    let bytes = seed.files.iter().map(|(_, bytes)| bytes.clone());
+    let files = shared(seed, bytes.collect());
+    let open = || {
+        let log = Arc::<Log>::default();
+        let stack = opened::stack(&files, seed.key.as_deref(), Some(log.clone()))?;
+        Ok((opened::tree(Arc::new(stack))?, log))
+    };
+    let (tree, log) = open()?;
+    let opening = log.take();
+    let (parts, listing) = parts(&tree, &log);
+    let mut targets = Vec::new();
+    for (path, part) in parts {
+        // Nothing that was read for another one helps.
+        let (tree, log) = open()?;
+        log.take();
+        let facts = facts::look(&tree, &path, &part);
+        targets.push(Target {
+            path,
+            part,
+            facts,
+            read: merged(log.take()),
+        });
+    }
+    let seen: BTreeSet<_> = opening.iter().chain(&listing).map(key).collect();
+    let seen = seen
+        .into_iter()
+        .map(|(file, start, end)| (file, start..end));
+    Ok(Reference {
+        seen: seen.filter(|(_, range)| !range.is_empty()).collect(),
+        opening: merged(opening),
+        targets,
+    })
+}
+
+fn key((file, range): &Piece) -> (usize, u64, u64) {
+    (*file, range.start, range.end)
+}
+
+/// Everything there is to compare, and what was read to find it.
+fn parts(tree: &Tree, log: &Log) -> (Vec<(Path, Part)>, Vec<Piece>) {
+    let mut left = vec![(Path::new(), tree.root())];
+    let mut parts = Vec::new();
+    let mut listing = Vec::new();
+    let mut files = 0;
+    while let Some((path, inode)) = left.pop() {
+        files += 1;
+        if files > FILES {
+            break;
+        }
+        parts.push((path.clone(), Part::Itself));
+        let Ok(found) = request("attributes", |on| tree.attributes(on, inode)) else {
+            continue;
+        };
+        if found.kind == FileType::Directory {
+            let mut names = Vec::new();
+            // What cannot be listed is so in every image made of this one.
+            let _ = request("read_dir", |on| {
+                tree.read_dir(on, inode, 0, &mut |entry| {
+                    names.push(entry.name.to_vec());
+                    names.len() < FILES
+                })
+            });
+            for name in names
+                .into_iter()
+                .filter(|name| !matches!(&name[..], b"." | b".."))
+            {
+                let found = request("lookup", |on| tree.lookup(on, inode, &name));
+                if let Ok(Some(child)) = found {
+                    left.push(([&path[..], &[name]].concat(), child));
+                }
+            }
+        } else if found.kind == FileType::Regular && found.size > WHOLE {
+            let last = (found.size - PIECE) / PIECE;
+            let pieces: BTreeSet<u64> = (0..PIECES).map(|nth| last * nth / (PIECES - 1)).collect();
+            parts.extend(
+                pieces
+                    .into_iter()
+                    .map(|piece| (path.clone(), Part::Piece(piece * PIECE))),
+            );
+        }
+        let _ = facts::xattrs(tree, inode);
+        listing.extend(log.take());
+    }
+    (parts, listing)
+}
+
+impl Reference {
+    /// Whether opening an image reads any of the bytes `touched`.
+    pub fn opening_is_hit(&self, touched: &[Piece]) -> bool {
+        overlap(&self.opening, touched)
+    }
+
+    /// How many things are compared.
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// What `tree` shows differently although none of the bytes that it takes to read it were touched.
+    pub fn difference(&self, case: &Case, tree: &Tree) -> Option<String> {
+        if self.opening_is_hit(&case.touched) {
+            return None;
+        }
+        let spared = self.targets.iter();
+        let spared = spared.filter(|target| !overlap(&target.read, &case.touched));
+        spared
+            .filter_map(|target| differs(target, tree, case.is_cut))
+            .next()
+    }
+}
+
+/// How `target` looks now, unless it looks as before. An image that was cut off may be told from its
+/// size by any reader, and be refused; but nothing may look sound and be another.
+fn differs(target: &Target, tree: &Tree, is_cut: bool) -> Option<String> {
+    let now = facts::look(tree, &target.path, &target.part);
+    let is_gone = matches!(&now, Facts::Seen(seen) if seen == facts::NOTHING);
+    let is_same = match (&target.facts, &now) {
+        (Facts::Seen(before), Facts::Seen(now)) => before == now || (is_cut && is_gone),
+        (Facts::Failed(_), Facts::Failed(_)) => true,
+        _ => is_cut,
+    };
+    (!is_same).then(|| format!("{}: was {:?}, is {now:?}", target.name(), target.facts))
+}
