@@ -19,6 +19,7 @@ mod arrows;
 mod cli;
 mod compare;
 mod container;
+mod dependencies;
 mod ext4_journal;
 mod filesystem;
 mod fixtures;
