@@ -56,7 +56,7 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount self-test"
+            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount self-test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -98,6 +98,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -198,7 +205,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cat)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,6 +247,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -336,7 +350,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__check)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -366,6 +380,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -462,7 +483,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__convert)
-            opts="-o -v -h --force --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-o -v -h --force --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -492,6 +513,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -588,7 +616,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__cp)
-            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-p -o -v -h --preserve --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -634,6 +662,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -730,7 +765,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__info)
-            opts="-o -v -h --json --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-o -v -h --json --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -760,6 +795,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -856,7 +898,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__ls)
-            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-l -a -R -p -o -v -h --recursive --json --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -898,6 +940,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -994,7 +1043,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1036,6 +1085,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -1132,7 +1188,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__run)
-            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-p -o -v -h --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1174,6 +1230,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;
@@ -1284,7 +1347,7 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__tar)
-            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-p -o -v -h --zstd --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1326,6 +1389,13 @@ _imgmount() {
                     fi
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --allow-dir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
                     fi
                     return 0
                     ;;

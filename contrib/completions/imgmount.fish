@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= require-sandbox no-sandbox v/verbose completions= manual h/help V/version
+    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= allow-dir= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= require-sandbox no-sandbox v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -32,6 +32,7 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -l format -d 'Take it fo
 complete -c imgmount -n "__fish_imgmount_needs_command" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_needs_command" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_needs_command" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_needs_command" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -80,6 +81,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l format -d 'T
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -108,6 +110,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l format -d 'Ta
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand info" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -139,6 +142,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l format -d 'Take
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand ls" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -174,6 +178,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cat" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -206,6 +211,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l format -d 'Take
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand cp" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -233,6 +239,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l format -d 
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand convert" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -264,6 +271,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand tar" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -292,6 +300,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l format -d 'T
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand check" -l length -d 'How long it is; without it, to the end of the file' -r
@@ -323,6 +332,7 @@ complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l format -d 'Tak
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l snapshot -d 'This internal snapshot instead of what is current, by name or number' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l disk -d 'Only this disk of an image that holds several' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l allow-file -d 'This file may be opened where an image names it: its backing file in another directory' -r -F
+complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l allow-dir -d 'Every regular file in this directory, and beneath it, may be opened where an image names it' -r -f -a "(__fish_complete_directories)"
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l with -d 'Another image whose disks belong to this one\'s: of the same volume group, array or file system' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l offset -d 'Where in the file the disk or volume starts' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand run" -l length -d 'How long it is; without it, to the end of the file' -r

@@ -22,6 +22,7 @@ _imgmount() {
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -73,6 +74,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -110,6 +112,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -147,6 +150,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -190,6 +194,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -229,6 +234,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -264,6 +270,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -302,6 +309,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -338,6 +346,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \
@@ -375,6 +384,7 @@ _arguments "${_arguments_options[@]}" : \
 '--snapshot=[This internal snapshot instead of what is current, by name or number]:NAME|ID:_default' \
 '--disk=[Only this disk of an image that holds several]:NAME:_default' \
 '*--allow-file=[This file may be opened where an image names it\: its backing file in another directory]:PATH:_files' \
+'*--allow-dir=[Every regular file in this directory, and beneath it, may be opened where an image names it]:DIR:_files -/' \
 '*--with=[Another image whose disks belong to this one'\''s\: of the same volume group, array or file system]:IMAGE:_files' \
 '--offset=[Where in the file the disk or volume starts]:SIZE:_default' \
 '--length=[How long it is; without it, to the end of the file]:SIZE:_default' \

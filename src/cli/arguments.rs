@@ -144,6 +144,9 @@ pub struct Opening {
     /// This file may be opened where an image names it: its backing file in another directory
     #[arg(long = "allow-file", value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub allow_files: Vec<PathBuf>,
+    /// Every regular file in this directory, and beneath it, may be opened where an image names it
+    #[arg(long = "allow-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub allow_directories: Vec<PathBuf>,
     /// Another image whose disks belong to this one's: of the same volume group, array or file
     /// system
     #[arg(long, value_name = "IMAGE", value_hint = ValueHint::FilePath)]
@@ -435,6 +438,7 @@ impl Opening {
             length: self.length.or(usual.length),
             cache_size: self.cache_size.unwrap_or(usual.cache_size),
             allow_files: self.allow_files.clone(),
+            allow_directories: self.allow_directories.clone(),
             with: self.with.clone(),
             keys: self.unlocking.options(),
             sandbox: match (self.no_sandbox, self.require_sandbox) {

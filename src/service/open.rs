@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::neighbours::{Beside, Policy};
+use super::neighbours::{Beside, Policy, Words};
 use super::sandbox::Wanted;
 use super::stored::{self, Kept, Store};
 use super::watched::{Tell, Watched};
@@ -38,6 +38,9 @@ pub struct Options {
     /// Files that an image may refer to although they are not beside it.
     #[serde(with = "wire::paths")]
     pub allow_files: Vec<PathBuf>,
+    /// Directories in and beneath which an image may refer to any regular file.
+    #[serde(with = "wire::paths")]
+    pub allow_directories: Vec<PathBuf>,
     /// The other images whose disks join the image's own.
     #[serde(with = "wire::paths")]
     pub with: Vec<PathBuf>,
@@ -68,6 +71,7 @@ impl Default for Options {
             length: None,
             cache_size: 64 << 20,
             allow_files: Vec::new(),
+            allow_directories: Vec::new(),
             with: Vec::new(),
             keys: keys::Options::default(),
             sandbox: Wanted::default(),
@@ -92,7 +96,11 @@ impl Options {
             false => (self.typed.words.clone(), self.typed.before_options),
             true => (vec!["imgmount".into(), path.as_os_str().to_owned()], 1),
         };
-        Policy::new(&self.allow_files, typed)
+        let words = Words {
+            files: &self.allow_files,
+            directories: &self.allow_directories,
+        };
+        Policy::new(words, typed)
     }
 }
 

@@ -56,6 +56,7 @@ const PASSED: &[&str] = &[
 
 /// What is ours.
 const OWN: &[&str] = &[
+    "allow_dir",
     "allow_file",
     "allow_other",
     "cache_size",
@@ -129,6 +130,10 @@ impl Request {
             "no_replay" | "noload" | "norecovery" => self.open.format.no_replay = true,
             "no_index" => self.open.no_index = true,
             "no_raw" => self.tree.raw = false,
+            "allow_dir" => self
+                .open
+                .allow_directories
+                .push(text(option, value)?.into()),
             "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
             "with" => self.open.with.push(text(option, value)?.into()),
             "key" => self.open.keys.files.push(for_volume(option, value)?),
@@ -360,7 +365,9 @@ mod tests {
         assert_eq!(request.open.format.format.as_deref(), Some("raw"));
         assert!(request.open.format.no_replay && request.open.format.ignore_checksums);
         assert!(!request.tree.raw && !request.noexec);
-        let request = set("allow_file=/a b,allow_file=c,no_index,format=gzip:raw").unwrap();
+        let request = set("allow_dir=/d,allow_file=/a b,allow_file=c,no_index,format=gzip:raw");
+        let request = request.unwrap();
+        assert_eq!(request.open.allow_directories, [Path::new("/d")]);
         assert_eq!(
             request.open.allow_files,
             [Path::new("/a b"), Path::new("c")]

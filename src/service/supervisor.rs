@@ -390,6 +390,7 @@ pub(super) fn task(request: &Request, image: &File) -> Task {
         open: open::Options {
             // Those who open files need them; and it may be long.
             allow_files: Vec::new(),
+            allow_directories: Vec::new(),
             with: Vec::new(),
             keys: keys::Options {
                 files: Vec::new(),

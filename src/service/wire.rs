@@ -195,6 +195,7 @@ mod tests {
         for mountpoint in [None, Some(odd.clone())] {
             request.mountpoint = mountpoint;
             request.open.allow_files = vec![odd.clone(), "plain".into()];
+            request.open.allow_directories = vec!["plain".into(), odd.clone()];
             let text = serde_json::to_string(&request).unwrap();
             let arrived: Request = serde_json::from_str(&text).unwrap();
             assert_eq!(format!("{request:?}"), format!("{arrived:?}"));

@@ -125,7 +125,8 @@ fn g07_q11_what_a_guest_wrote_into_a_raw_disk_leads_nowhere() {
         let verb = line.split(' ').next().unwrap();
         let rest = line.strip_prefix(verb).unwrap();
         let command = format!("(imgmount {verb} --allow-file /etc/shadow{rest})");
-        let refusal = "references another file: /etc/shadow; allow with --allow-file PATH";
+        let refusal = "references another file: /etc/shadow; allow with --allow-file PATH, or its \
+                       directory with --allow-dir DIR";
         assert!(said.contains(&format!("{refusal} {command}")), "{said}");
         let trace = std::fs::read_to_string(&log).unwrap();
         let opens = trace
@@ -353,7 +354,7 @@ fn q11_q13_qcow2_images_name_files_and_connections_that_nobody_follows() {
     };
     let json = r#"json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}"#;
     let (followed, never) = (
-        "; allow with --allow-file PATH (imgmount ",
+        "; allow with --allow-file PATH, or its directory with --allow-dir DIR (imgmount ",
         ", which is no file name",
     );
     for (backing, words) in [
@@ -413,10 +414,15 @@ fn nova_and_libvirt_name_backing_files_by_whole_paths() {
     let named = base.join("disk.img");
     let rebase = place.run("qemu-img").words("rebase -u -f qcow2 -F raw -b");
     rebase.arg(&named).arg("instance/disk").run();
-    let run = place
-        .imgmount()
-        .words("run --allow-file _base/disk.img instance/disk");
-    assert_eq!(run.words("-- cat {}/hello").text(), "hello, world\n");
+    for allowed in [
+        "--allow-file _base/disk.img",
+        "--allow-dir _base",
+        "-o allow_dir=_base",
+    ] {
+        let run = place.imgmount().arg("run").words(allowed);
+        let run = run.words("instance/disk -- cat {}/hello");
+        assert_eq!(run.text(), "hello, world\n", "{allowed}");
+    }
     let output = place.imgmount().words("run instance/disk -- true").output();
     assert_eq!(output.status.code(), Some(1));
 }

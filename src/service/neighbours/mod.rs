@@ -1,15 +1,19 @@
 //! Second files for what parses in this process: the policy, and the files that it opens as sources.
 
+mod allowed;
 mod command;
+mod home;
 mod name;
 mod policy;
+mod strict;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) use self::policy::{Home, Policy};
+pub(super) use self::home::Home;
+pub(super) use self::policy::{Policy, Words};
 use super::watched::{Tell, Watched};
 use crate::error::{Result, printable};
 use crate::format::{Identity, Neighbour, Neighbours, Notices};
@@ -59,7 +63,7 @@ impl Neighbours for Beside {
     }
 
     fn names(&self) -> Result<Vec<Vec<u8>>> {
-        self.policy.names(&self.home)
+        self.home.names()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The policy against real directories.
 
+mod beneath;
+
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::fs::symlink;
@@ -35,9 +37,18 @@ impl Tree {
 
     /// What stands in the file that `image` calls `name`, where `allowed` are allowed.
     fn read(&self, image: &str, allowed: &[&str], name: &str) -> Result<String> {
-        let allowed: Vec<PathBuf> = allowed.iter().map(|path| self.at(path)).collect();
+        let files: Vec<PathBuf> = allowed.iter().map(|path| self.at(path)).collect();
+        let words = Words {
+            files: &files,
+            ..Words::default()
+        };
+        self.read_with(image, words, name)
+    }
+
+    /// The same with all that can be allowed.
+    fn read_with(&self, image: &str, words: Words<'_>, name: &str) -> Result<String> {
         let typed = ["imgmount", "ls", "image"].map(OsString::from).to_vec();
-        let policy = Policy::new(&allowed, (typed, 2))?;
+        let policy = Policy::new(words, (typed, 2))?;
         let home = Arc::new(Home::of(&self.at(image)));
         let mut found = policy.open(&home, name.as_bytes())?;
         let mut text = String::new();
@@ -48,6 +59,10 @@ impl Tree {
     fn refusal(&self, name: &str) -> Error {
         self.read("vm/image", &[], name).unwrap_err()
     }
+}
+
+fn nothing_allowed() -> Policy {
+    Policy::new(Words::default(), (Vec::new(), 0)).unwrap()
 }
 
 #[test]
@@ -102,8 +117,8 @@ fn q11_anything_elsewhere_is_refused_with_the_command_that_would_allow_it() {
         assert_eq!(
             error.to_string(),
             format!(
-                "references another file: {name}; allow with --allow-file PATH \
-                 (imgmount ls --allow-file {path} image)"
+                "references another file: {name}; allow with --allow-file PATH, or its directory \
+                 with --allow-dir DIR (imgmount ls --allow-file {path} image)"
             )
         );
     }
@@ -215,7 +230,11 @@ fn what_the_user_allowed_is_opened_whatever_the_image_calls_it() {
 #[test]
 fn an_allowed_file_has_a_directory_of_its_own() {
     let tree = Tree::new();
-    let policy = Policy::new(&[tree.at("other/base")], (Vec::new(), 0)).unwrap();
+    let words = Words {
+        files: &[tree.at("other/base")],
+        ..Words::default()
+    };
+    let policy = Policy::new(words, (Vec::new(), 0)).unwrap();
     let beside = Beside::new(&tree.at("vm/image"), policy, Arc::default());
     let base = beside.open(b"../other/base").unwrap();
     assert_eq!(base.name, b"base");
@@ -234,7 +253,7 @@ fn an_allowed_file_has_a_directory_of_its_own() {
 fn q12_one_file_under_two_names_is_one_file() {
     let tree = Tree::new();
     std::fs::hard_link(tree.at("vm/image"), tree.at("vm/hard")).unwrap();
-    let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
+    let policy = nothing_allowed();
     let beside = Beside::new(&tree.at("vm/image"), policy, Arc::default());
     let image = identity(&std::fs::File::open(tree.at("vm/image")).unwrap());
     assert_eq!(beside.open(b"hard").unwrap().identity, image);
@@ -245,8 +264,7 @@ fn q12_one_file_under_two_names_is_one_file() {
 fn names_are_those_of_regular_files_and_not_without_end() {
     let tree = Tree::new();
     symlink("base", tree.at("vm/link")).unwrap();
-    let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
-    let names = |image| policy.names(&Home::of(&tree.at(image))).unwrap();
+    let names = |image| Home::of(&tree.at(image)).names().unwrap();
     assert_eq!(names("vm/image"), [&b"base"[..], b"image"]);
     for number in 0..10_050 {
         std::fs::write(tree.at(&format!("other/{number}")), "").unwrap();
@@ -258,7 +276,7 @@ fn names_are_those_of_regular_files_and_not_without_end() {
 fn u06_a_second_file_that_changes_is_told_by_its_name() {
     let tree = Tree::new();
     let notices = Arc::new(Notices::default());
-    let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
+    let policy = nothing_allowed();
     let beside = Beside::new(&tree.at("vm/image"), policy, notices.clone());
     let base = beside.open(b"base").unwrap();
     std::fs::write(tree.at("vm/base"), "ba").unwrap();
@@ -283,7 +301,7 @@ fn q11_what_is_swapped_in_while_it_is_opened_is_never_followed() {
     let fifo = rustix::fs::FileType::Fifo;
     rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), fifo, mode, 0).unwrap();
     std::fs::hard_link(at("base"), at("target")).unwrap();
-    let policy = Policy::new(&[], (Vec::new(), 0)).unwrap();
+    let policy = nothing_allowed();
     let home = Arc::new(Home::of(&at("image")));
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
