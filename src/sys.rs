@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -141,23 +141,71 @@ pub fn ignore_signal(number: i32) -> io::Result<()> {
 /// Where [`note_signal`] writes to; -1 until [`catch_signals`] was called.
 static SIGNAL_PIPE: AtomicI32 = AtomicI32::new(-1);
 
-/// From now on each signal of `numbers` only writes its number, one byte, into the pipe whose
-/// reading end this gives. Those that are ignored already stay so, which is how `nohup` works.
+/// Both ends of that pipe, for as long as there is this process: a handler may run at any time.
+static SIGNALS: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
+
+/// Signals that end nothing as long as this lives, and are told one by one instead.
+pub struct Caught {
+    told: OwnedFd,
+    /// What each did before.
+    before: Vec<(i32, libc::sigaction)>,
+}
+
+/// Catches the signals of `numbers`. Those that are ignored already stay so, which is how `nohup`
+/// works. Everybody who catches signals at the same time is told of them from the same list.
 ///
 /// # Errors
 /// The kernel's.
-pub fn catch_signals(numbers: &[i32]) -> io::Result<OwnedFd> {
-    let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
-    let (reader, writer) = rustix::pipe::pipe_with(flags)?;
-    // The writing end stays open for good: a handler may run at any time.
-    SIGNAL_PIPE.store(writer.into_raw_fd(), Ordering::SeqCst);
+pub fn catch_signals(numbers: &[i32]) -> io::Result<Caught> {
+    let (reader, _) = match SIGNALS.get() {
+        Some(pipe) => pipe,
+        None => {
+            let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
+            let pipe = rustix::pipe::pipe_with(flags)?;
+            let pipe = SIGNALS.get_or_init(|| pipe);
+            SIGNAL_PIPE.store(pipe.1.as_raw_fd(), Ordering::SeqCst);
+            pipe
+        }
+    };
+    let mut caught = Caught {
+        told: reader.try_clone()?,
+        before: Vec::new(),
+    };
     for number in numbers {
-        catch_signal(*number)?;
+        let before = catch_signal(*number)?;
+        caught.before.extend(before.map(|before| (*number, before)));
     }
-    Ok(reader)
+    Ok(caught)
 }
 
-fn catch_signal(number: i32) -> io::Result<()> {
+impl Caught {
+    /// The next signal that came, if any did.
+    pub fn take(&mut self) -> Option<i32> {
+        let mut number = [0];
+        match rustix::io::read(&self.told, &mut number) {
+            Ok(1) => number.first().map(|byte| i32::from(*byte)),
+            _ => None,
+        }
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.told.as_fd()
+    }
+}
+
+impl Drop for Caught {
+    fn drop(&mut self) {
+        for (number, before) in &self.before {
+            // SAFETY: it was the signal's action before, and does what it did then.
+            unsafe { libc::sigaction(*number, &raw const *before, std::ptr::null_mut()) };
+        }
+    }
+}
+
+/// What the signal did before; none where it is ignored, and stays so.
+fn catch_signal(number: i32) -> io::Result<Option<libc::sigaction>> {
     // SAFETY: zero is a value of every field; the handler is set below.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: the old action is written to a struct that outlives the call, nothing is changed.
@@ -165,8 +213,9 @@ fn catch_signal(number: i32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     if action.sa_sigaction == libc::SIG_IGN {
-        return Ok(());
+        return Ok(None);
     }
+    let before = action;
     let handler: extern "C" fn(libc::c_int) = note_signal;
     #[allow(clippy::as_conversions)] // How C holds a function's address.
     {
@@ -178,7 +227,7 @@ fn catch_signal(number: i32) -> io::Result<()> {
     if unsafe { libc::sigaction(number, &raw const action, std::ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(())
+    Ok(Some(before))
 }
 
 /// The handler: an atomic load and a write(2), with errno put back.
@@ -198,8 +247,6 @@ extern "C" fn note_signal(number: libc::c_int) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
-    use std::os::fd::AsFd;
 
     #[test]
     fn a_writer_is_seen_by_the_lease_and_gone_with_it() {
@@ -212,18 +259,35 @@ mod tests {
     }
 
     #[test]
-    fn a_caught_signal_comes_out_of_the_pipe() {
-        let mut pipe = std::fs::File::from(catch_signals(&[libc::SIGUSR1]).unwrap());
-        let own = rustix::process::getpid();
-        rustix::process::kill_process(own, rustix::process::Signal::USR1).unwrap();
-        let mut byte = [0];
-        // The handler runs on some thread of this process before long.
-        for _ in 0..1000 {
-            if pipe.read(&mut byte).is_ok() {
-                break;
+    fn a_caught_signal_is_told_and_does_afterwards_what_it_did_before() {
+        let told = |caught: &mut Caught| {
+            // The handler runs on some thread of this process before long.
+            for _ in 0..1000 {
+                if let Some(number) = caught.take() {
+                    return Some(number);
+                }
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        assert_eq!(i32::from(byte[0]), libc::SIGUSR1);
+            None
+        };
+        let raise = || {
+            let own = rustix::process::getpid();
+            rustix::process::kill_process(own, rustix::process::Signal::USR1).unwrap();
+        };
+        let mut outer = catch_signals(&[libc::SIGUSR1]).unwrap();
+        let mut inner = catch_signals(&[libc::SIGUSR1]).unwrap();
+        raise();
+        assert_eq!(told(&mut inner), Some(libc::SIGUSR1));
+        drop(inner);
+        raise();
+        assert_eq!(told(&mut outer), Some(libc::SIGUSR1));
+        drop(outer);
+        // SAFETY: the action is written to a struct that outlives the call, nothing is changed.
+        let action = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGUSR1, std::ptr::null(), &raw mut action);
+            action.sa_sigaction
+        };
+        assert_eq!(action, libc::SIG_DFL);
     }
 }

@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::image_file::{self, ImageFile};
-use super::keys::{Handed, Hidden, Terminal};
+use super::keys::{self, Handed, Line, Terminal};
 use super::mount::Request;
 use super::neighbours::{Home, Policy};
 use super::open;
@@ -31,9 +31,7 @@ pub(super) struct Answers {
     /// The user's keys, likewise, and the terminal.
     keys: Vec<Option<OwnedFd>>,
     terminal: Option<Terminal>,
-    /// The terminal while the worker waits for what is typed there.
-    hidden: Option<Hidden>,
-    /// Ctrl-C was typed there.
+    /// Ctrl-C was typed there, or a signal came while the user was asked.
     interrupted: bool,
     /// How often it was asked for.
     asked: u32,
@@ -82,7 +80,6 @@ impl Answers {
             headers,
             keys: handed.keys.into_iter().map(Some).collect(),
             terminal: handed.terminal,
-            hidden: None,
             interrupted: false,
             asked: 0,
             rooms: 0,
@@ -96,10 +93,9 @@ impl Answers {
     pub(super) fn forget_user(&mut self) {
         self.keys.clear();
         self.terminal = None;
-        self.hidden = None;
     }
 
-    /// Whether the user typed Ctrl-C where a passphrase was wanted.
+    /// Whether the user ended it where a passphrase was wanted.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted
     }
@@ -111,8 +107,13 @@ impl Answers {
         self.store = store.map(|store| store.within(directory));
     }
 
-    /// The answer to `question`, and the descriptor that goes with it.
-    pub(super) fn answer(&mut self, question: Question) -> (Answer, Option<OwnedFd>) {
+    /// The answer to `question`, and the descriptor that goes with it. A user who is asked for it
+    /// is asked until one of those who are `waiting` hangs up.
+    pub(super) fn answer(
+        &mut self,
+        question: Question,
+        waiting: &[BorrowedFd<'_>],
+    ) -> (Answer, Option<OwnedFd>) {
         match question {
             Question::File { home, name } => match self.file(home, &name) {
                 Ok((answer, file)) => (answer, Some(file.into())),
@@ -121,12 +122,7 @@ impl Answers {
             Question::Other { number } => given(self.others.get_mut(number)),
             Question::Header { number } => given(self.headers.get_mut(number)),
             Question::Key { number } => here(self.keys.get_mut(number).and_then(Option::take)),
-            Question::Terminal { question } => here(self.ask(&question)),
-            Question::Typed { interrupted } => {
-                self.hidden = None;
-                self.interrupted |= interrupted;
-                (Answer::Nothing, None)
-            }
+            Question::Passphrase { question } => here(self.ask(&question, waiting)),
             Question::Names { home } => match self.names(home) {
                 Ok(list) => (Answer::Here, Some(list.into())),
                 Err(error) => (Answer::Refused(error), None),
@@ -174,9 +170,8 @@ impl Answers {
         Ok((answer, found.file))
     }
 
-    /// The terminal, for the worker to read what is typed there. Who asks is always said, and nobody
-    /// asks for ever.
-    fn ask(&mut self, question: &str) -> Option<OwnedFd> {
+    /// What the user types. Who asks is always said, and nobody asks for ever.
+    fn ask(&mut self, question: &str, waiting: &[BorrowedFd<'_>]) -> Option<OwnedFd> {
         const MOST: u32 = 100;
         const LONGEST: usize = 200;
         self.asked = self.asked.saturating_add(1);
@@ -185,12 +180,14 @@ impl Answers {
         }
         let question: String = question.chars().take(LONGEST).collect();
         let question = format!("imgmount: {}", printable(question.as_bytes()));
-        // The terminal as it was is what a question before this one found.
-        self.hidden = None;
-        let hidden = self.terminal.as_ref()?.hide(&question)?;
-        let terminal = hidden.terminal().try_clone().ok()?;
-        self.hidden = Some(hidden);
-        Some(terminal.into())
+        match self.terminal.as_ref()?.ask(&question, waiting) {
+            Line::Typed(secret) => keys::piped(&secret).ok(),
+            Line::Nothing => None,
+            Line::Interrupted => {
+                self.interrupted = true;
+                None
+            }
+        }
     }
 
     /// The names in a directory, each with a zero byte behind it: too many for a message.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::channel::Channel;
-use super::keys::{self, Form, Line};
+use super::keys::{self, Form};
 use super::neighbours;
 use super::stored::{self, LayerKey};
 use super::wire::{Answer, Question, Report, Serve};
@@ -178,20 +178,10 @@ impl Keys for Asked {
     }
 
     fn ask(&self, question: &str) -> Option<Secret> {
-        // Nobody else may be answered meanwhile: the supervisor shows one question at a time.
-        let _turn = self.supervisor.turn();
         let question = question.to_owned();
-        let asked = self.supervisor.exchange(Question::Terminal { question });
-        let (_, terminal) = asked.ok()?;
-        let typed = keys::line(&terminal?.into());
-        let interrupted = matches!(typed, Line::Interrupted);
-        self.supervisor
-            .exchange(Question::Typed { interrupted })
-            .ok()?;
-        match typed {
-            Line::Typed(secret) => Some(secret),
-            Line::Nothing | Line::Interrupted => None,
-        }
+        let asked = self.supervisor.ask(Question::Passphrase { question });
+        let (_, typed) = asked.ok()?;
+        keys::passphrase(typed?).ok()
     }
 }
 

@@ -116,6 +116,7 @@ fn in_background(request: &Request) -> Result<Mounted, Failure> {
         }
         None => {
             let status = child.wait().ok();
+            handed.restore_terminal();
             let error = process::death(status.as_ref()).context(shown(&request.image));
             Err(Failure::host(Error::new(Kind::Io, error.to_string())))
         }

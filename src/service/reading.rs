@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Signal, getpid, kill_process};
 
 use super::answers::Answers;
 use super::failure::Failure;
@@ -181,14 +180,11 @@ impl Attendant {
             self.worker.kill();
             return Err(Error::corrupt("the process that reads the image is astray"));
         };
-        let (answer, descriptor) = self.answers.answer(question);
+        let waiting = [self.worker.channel().as_fd()];
+        let (answer, descriptor) = self.answers.answer(question, &waiting);
         let descriptor = descriptor.as_ref().map(AsFd::as_fd);
         if self.worker.channel().send_now(&answer, descriptor).is_err() {
             self.worker.kill(); // It does not listen, or has ended already.
-        }
-        if self.answers.is_interrupted() {
-            // This process ends here, as it would have without the question.
-            let _ = kill_process(getpid(), Signal::INT);
         }
         Ok(())
     }

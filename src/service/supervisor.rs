@@ -6,8 +6,7 @@
 mod ending;
 
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
@@ -41,7 +40,7 @@ pub(super) struct Supervisor {
     said: Option<Result<Report, Error>>,
     /// What it has tried, where that was asked for.
     tried: Option<Vec<Attempt>>,
-    signals: File,
+    signals: sys::Caught,
     mounted: Mounted,
 }
 
@@ -60,11 +59,9 @@ pub(super) struct Happened {
 ///
 /// # Errors
 /// `Host`.
-pub(super) fn catch() -> Result<File, Failure> {
+pub(super) fn catch() -> Result<sys::Caught, Failure> {
     let caught = sys::ignore_signal(libc::SIGXFSZ).and_then(|()| sys::catch_signals(&ENDING));
-    caught
-        .map(File::from)
-        .map_err(|error| Failure::host(Error::io("signals", &error)))
+    caught.map_err(|error| Failure::host(Error::io("signals", &error)))
 }
 
 impl Supervisor {
@@ -224,11 +221,14 @@ impl Supervisor {
         }
     }
 
-    /// Hears the worker: a question is answered at once.
-    fn hear(&mut self) -> Result<(), Error> {
+    /// Hears the worker: a question is answered at once, unless `other` hangs up while the user is
+    /// asked.
+    fn hear(&mut self, other: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         match self.worker.report() {
             Ok(Report::Asks(question)) => {
-                let (answer, descriptor) = self.answers.answer(question);
+                let waiting = std::iter::once(self.worker.channel().as_fd()).chain(other);
+                let waiting: Vec<_> = waiting.collect();
+                let (answer, descriptor) = self.answers.answer(question, &waiting);
                 let descriptor = descriptor.as_ref().map(AsFd::as_fd);
                 self.worker.channel().send_now(&answer, descriptor)?;
                 match self.answers.is_interrupted() {
@@ -256,6 +256,7 @@ impl Supervisor {
     ) -> Result<Happened, Error> {
         let mut happened = Happened::default();
         let speaks;
+        let asked_for = other.clone();
         let logged = {
             let channel = self.worker.channel();
             let mut watched = vec![
@@ -275,7 +276,7 @@ impl Supervisor {
         };
         if speaks
             && self.said.is_none()
-            && let Err(error) = self.hear()
+            && let Err(error) = self.hear(asked_for.as_ref().map(AsFd::as_fd))
         {
             self.worker.kill();
             self.said = Some(Err(error));
@@ -284,10 +285,7 @@ impl Supervisor {
         if logged {
             self.worker.pass_log(log);
         }
-        let mut number = [0];
-        if self.signals.read(&mut number).is_ok_and(|count| count == 1) {
-            happened.signal = number.first().map(|byte| i32::from(*byte));
-        }
+        happened.signal = self.signals.take();
         Ok(happened)
     }
 

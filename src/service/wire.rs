@@ -71,10 +71,8 @@ pub(super) enum Question {
     Header { number: usize },
     /// The user's key number `number`, from 0.
     Key { number: usize },
-    /// The terminal, which shows `question` and then nothing of what is typed.
-    Terminal { question: String },
-    /// The terminal as it was; `interrupted` by the user.
-    Typed { interrupted: bool },
+    /// What the user types when `question` is asked at the terminal.
+    Passphrase { question: String },
     /// The names of the files in a directory.
     Names { home: usize },
     /// What is kept for a layer.

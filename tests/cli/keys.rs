@@ -9,7 +9,7 @@ use crate::volume::luks::headers::{SMALL, edit, formatted};
 use crate::volume::luks::made::key_file;
 
 /// A LUKS2 of zeros that cryptsetup made, which the passphrase `open sesame` opens.
-fn luks(scratch: &Scratch) -> PathBuf {
+pub fn luks(scratch: &Scratch) -> PathBuf {
     let image = scratch.file("disk.luks", 20 << 20);
     std::fs::write(scratch.join("key"), "open sesame").unwrap();
     std::fs::write(scratch.join("wrong"), "open barley").unwrap();

@@ -1,6 +1,7 @@
 //! The command line from outside: what a user types, and what comes back.
 
 mod apart;
+mod asking;
 mod check;
 mod copy;
 mod documentation;

@@ -31,7 +31,7 @@ fn asked_with<T>(
     let (ours, theirs) = Channel::pair().unwrap();
     let answering = std::thread::spawn(move || {
         while let Some((Report::Asks(question), _)) = ours.receive().unwrap() {
-            let (answer, descriptor) = answers.answer(question);
+            let (answer, descriptor) = answers.answer(question, &[]);
             let descriptor = descriptor.as_ref().map(AsFd::as_fd);
             ours.send_now(&answer, descriptor).unwrap();
         }

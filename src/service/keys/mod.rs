@@ -1,24 +1,30 @@
 //! The user's keys: which there are, who opens them, and how they reach the process that uses them.
 //!
 //! The command that the user started opens them: only it has the user's descriptors and terminal.
-//! What was opened is handed on as descriptors, so the bytes are read by the worker alone.
+//! What was opened is handed on as descriptors, so the bytes of a key file are read by the worker
+//! alone. Where more than the key comes out of one, a terminal say, the worker never has it: what
+//! is wanted of it is read outside, and handed on in a pipe.
 
 mod terminal;
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::terminal::{Hidden, Line, Terminal, line};
+pub(super) use self::terminal::{Line, Terminal};
 use super::channel::Channel;
 use super::failure::Failure;
 use super::{shown, wire};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Kind, Result, ResultExt};
 use crate::format::{Key, Keys, Secret};
+use crate::number::to_u64;
 use crate::sys;
 
 /// The longest key that is read: as cryptsetup's longest key file.
@@ -86,8 +92,7 @@ pub(super) struct Form {
     name: String,
     /// See [`ForVolume::subject`].
     subject: Option<String>,
-    /// It is one line; else a file, of which `offset` and `size` choose a part.
-    is_line: bool,
+    /// The part of it that is the key.
     offset: u64,
     size: Option<u64>,
 }
@@ -98,14 +103,12 @@ impl Options {
         let file = |file: &ForVolume| Form {
             name: shown(&file.path),
             subject: file.subject.clone(),
-            is_line: false,
             offset: self.offset,
             size: self.size,
         };
         let line = |number: &i32| Form {
             name: format!("descriptor {number}"),
             subject: None,
-            is_line: true,
             offset: 0,
             size: None,
         };
@@ -120,14 +123,11 @@ impl Form {
     /// # Errors
     /// `Io`, naming it; `Invalid` where it is empty or too long.
     pub(super) fn read(&self, mut file: File) -> Result<Key> {
-        let secret = match self.is_line {
-            true => Secret::read(&mut file, LONGEST_LINE, true),
-            false => self.skip(&mut file).and_then(|()| {
-                let size = self.size.unwrap_or(u64::MAX);
-                Secret::read(&mut file.take(size), LONGEST.saturating_add(1), false)
-            }),
-        };
-        let secret = secret.map_err(|error| Error::io("the key cannot be read", &error));
+        let skipped = self.skip(&mut file);
+        let skipped = skipped.map_err(|error| Error::io("the key cannot be read", &error));
+        let size = self.size.unwrap_or(u64::MAX);
+        let most = LONGEST.saturating_add(1);
+        let secret = skipped.and_then(|()| read(&mut file.take(size), most, false));
         let checked = secret.and_then(|secret| self.check(&secret).map(|()| secret));
         Ok(Key {
             subject: self.subject.clone(),
@@ -145,7 +145,7 @@ impl Form {
     }
 
     fn check(&self, secret: &Secret) -> Result<()> {
-        let len = crate::number::to_u64(secret.bytes().len());
+        let len = to_u64(secret.bytes().len());
         if len == 0 {
             return Err(Error::invalid("the key is empty"));
         }
@@ -185,12 +185,15 @@ impl Handed {
     /// `Usage` for a descriptor that is none; `NotFound`, `Denied` for a key file.
     pub(super) fn open(options: &Options) -> std::result::Result<Self, Failure> {
         let mut keys = Vec::new();
-        for file in &options.files {
-            keys.push(open_key(&file.path).context(|| shown(&file.path))?.into());
+        for ForVolume { path, .. } in &options.files {
+            let key = open_key(path).and_then(|file| options.key_alone(file));
+            keys.push(key.context(|| shown(path))?);
         }
         for number in &options.descriptors {
             let name = || Error::invalid(format!("--passphrase-fd {number} is no open descriptor"));
-            keys.push(sys::duplicate(*number).map_err(|_| Failure::usage(name()))?);
+            let lines = sys::duplicate(*number).map_err(|_| Failure::usage(name()))?;
+            let line = line_alone(lines);
+            keys.push(line.context(|| format!("descriptor {number}"))?);
         }
         Ok(Self {
             keys,
@@ -209,6 +212,13 @@ impl Handed {
         }
     }
 
+    /// Makes the terminal as it was, after the end of the process that it was handed to.
+    pub(super) fn restore_terminal(&self) {
+        if let Some(terminal) = &self.terminal {
+            terminal.restore();
+        }
+    }
+
     /// What the other end handed on.
     pub(super) fn receive(channel: &Channel) -> Result<Self> {
         let mut handed = Self::default();
@@ -221,6 +231,66 @@ impl Handed {
                 (Hand { is_terminal: false }, key) => handed.keys.extend(key),
             }
         }
+    }
+}
+
+impl Options {
+    /// `file`, or what is wanted of it where it is a device: nobody else is to read what else comes
+    /// out of that.
+    fn key_alone(&self, file: File) -> Result<OwnedFd> {
+        let is_device = file.metadata();
+        let is_device = is_device.is_ok_and(|found| found.file_type().is_char_device());
+        if !is_device {
+            return Ok(file.into());
+        }
+        let size = self.size.unwrap_or(to_u64(LONGEST).saturating_add(1));
+        let mut part = file.take(self.offset.saturating_add(size));
+        piped(&read(&mut part, LONGEST.saturating_add(1), false)?)
+    }
+}
+
+/// The next line of `lines`, alone.
+fn line_alone(lines: OwnedFd) -> Result<OwnedFd> {
+    if !rustix::termios::isatty(&lines) {
+        return piped(&read(&mut File::from(lines), LONGEST_LINE, true)?);
+    }
+    match Terminal::of(lines).ask("imgmount: passphrase: ", &[]) {
+        Line::Typed(secret) => piped(&secret),
+        Line::Nothing => Err(Error::invalid("the key is empty")),
+        Line::Interrupted => Err(Error::new(Kind::Io, "interrupted")),
+    }
+}
+
+fn read(from: &mut dyn Read, most: usize, line: bool) -> Result<Secret> {
+    let secret = Secret::read(from, most, line);
+    secret.map_err(|error| Error::io("the key cannot be read", &error))
+}
+
+/// A pipe that has `secret` in it, and nothing else ever. Unlike a file in memory it is never
+/// swapped out.
+///
+/// # Errors
+/// `Io` where it does not fit.
+pub(super) fn piped(secret: &Secret) -> Result<OwnedFd> {
+    let failed = |error: Errno| Error::io("hand on the key", &error.into());
+    let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+    let (reader, writer) = pipe_with(flags).map_err(failed)?;
+    let mut left = secret.bytes();
+    // As much as it has by itself is enough for all but a few.
+    let _ = fcntl_setpipe_size(&writer, left.len());
+    while !left.is_empty() {
+        let count = rustix::io::write(&writer, left).map_err(failed)?;
+        left = left.get(count..).unwrap_or_default();
+    }
+    Ok(reader)
+}
+
+/// The passphrase in a pipe; an error where there is none in it.
+pub(super) fn passphrase(pipe: OwnedFd) -> Result<Secret> {
+    let secret = read(&mut File::from(pipe), LONGEST_LINE, false)?;
+    match secret.bytes().is_empty() {
+        true => Err(Error::invalid("the passphrase is empty")),
+        false => Ok(secret),
     }
 }
 
@@ -269,19 +339,9 @@ impl Keys for Own {
     }
 
     fn ask(&self, question: &str) -> Option<Secret> {
-        let handed = self.handed();
-        let hidden = handed.terminal.as_ref()?.hide(question)?;
-        let typed = line(hidden.terminal());
-        drop(hidden);
-        match typed {
+        match self.handed().terminal.as_ref()?.ask(question, &[]) {
             Line::Typed(secret) => Some(secret),
-            Line::Nothing => None,
-            Line::Interrupted => {
-                let own = rustix::process::getpid();
-                // It ends here, as it would have without the question.
-                let _ = rustix::process::kill_process(own, rustix::process::Signal::INT);
-                None
-            }
+            Line::Nothing | Line::Interrupted => None,
         }
     }
 }
@@ -310,37 +370,35 @@ mod tests {
         }
     }
 
-    fn form(is_line: bool, offset: u64, size: Option<u64>) -> Form {
+    fn form(offset: u64, size: Option<u64>) -> Form {
         Form {
             name: "k".to_owned(),
             subject: None,
-            is_line,
             offset,
             size,
         }
     }
 
     #[test]
-    fn a_part_of_a_file_or_of_a_pipe_or_a_line_is_read() {
+    fn a_part_of_a_file_or_of_a_pipe_is_read() {
         let read = |form: &Form, bytes: &[u8]| {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(bytes).unwrap();
             file.rewind().unwrap();
             form.read(file).map(|key| key.secret.bytes().to_vec())
         };
-        assert_eq!(read(&form(false, 0, None), b"abc\n").unwrap(), b"abc\n");
-        assert_eq!(read(&form(false, 1, Some(2)), b"abcd").unwrap(), b"bc");
-        assert_eq!(read(&form(true, 0, None), b"abc\nde").unwrap(), b"abc");
+        assert_eq!(read(&form(0, None), b"abc\n").unwrap(), b"abc\n");
+        assert_eq!(read(&form(1, Some(2)), b"abcd").unwrap(), b"bc");
         let text = |form: &Form, bytes: &[u8]| read(form, bytes).unwrap_err().to_string();
-        assert_eq!(text(&form(false, 0, None), b""), "k: the key is empty");
+        assert_eq!(text(&form(0, None), b""), "k: the key is empty");
         let short = "k: the key has 3 bytes, and --keyfile-size is 4";
-        assert_eq!(text(&form(false, 1, Some(4)), b"abcd"), short);
+        assert_eq!(text(&form(1, Some(4)), b"abcd"), short);
         let long = vec![1; LONGEST + 1];
-        assert!(text(&form(false, 0, None), &long).contains("longer than 8 MiB"));
+        assert!(text(&form(0, None), &long).contains("longer than 8 MiB"));
         let (reader, mut writer) = std::io::pipe().unwrap();
         writer.write_all(b"abcdef").unwrap();
         drop(writer);
-        let piped = form(false, 2, Some(3)).read(File::from(OwnedFd::from(reader)));
+        let piped = form(2, Some(3)).read(File::from(OwnedFd::from(reader)));
         assert_eq!(piped.unwrap().secret.bytes(), b"cde");
     }
 
@@ -350,7 +408,9 @@ mod tests {
         let path = folder.path().join("key");
         std::fs::write(&path, "from a file").unwrap();
         let (reader, mut writer) = std::io::pipe().unwrap();
-        writer.write_all(b"from a pipe\n").unwrap();
+        writer
+            .write_all(b"from a pipe\nand what is not asked for")
+            .unwrap();
         let options = Options {
             files: vec![ForVolume {
                 subject: Some("p1".to_owned()),
@@ -370,6 +430,28 @@ mod tests {
         assert_eq!(keys[0].secret.bytes(), b"from a file");
         assert_eq!(keys[0].subject.as_deref(), Some("p1"));
         assert_eq!(keys[1].secret.bytes(), b"from a pipe");
+    }
+
+    #[test]
+    fn of_a_device_nothing_is_handed_on_but_the_key() {
+        let options = Options {
+            files: vec![ForVolume::parse(OsStr::new("/dev/zero"))],
+            offset: 3,
+            size: Some(5),
+            ..Options::default()
+        };
+        let key = Handed::open(&options).unwrap().keys.remove(0);
+        let found = rustix::fs::fstat(&key).unwrap();
+        let kind = rustix::fs::FileType::from_raw_mode(found.st_mode);
+        assert_eq!(kind, rustix::fs::FileType::Fifo);
+        let key = options.forms()[0].read(key.into()).unwrap();
+        assert_eq!(key.secret.bytes(), [0; 5]);
+    }
+
+    #[test]
+    fn a_key_that_no_pipe_holds_is_an_error_and_waits_for_nobody() {
+        assert!(piped(&Secret::zeros(64 << 10).unwrap()).is_ok());
+        assert!(piped(&Secret::zeros(LONGEST).unwrap()).is_err());
     }
 
     #[test]
