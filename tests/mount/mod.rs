@@ -6,6 +6,7 @@ mod kept;
 mod life;
 mod limits;
 mod load;
+mod naming;
 mod options;
 mod refused;
 mod sandbox;

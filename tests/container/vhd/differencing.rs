@@ -18,7 +18,7 @@ const SIZE: u64 = 9 * 1024 * 1024 + 5 * 512;
 
 /// A child called `name` of `parent`: its own disk is `raw`, of which the sectors that `Random(seed)`
 /// chooses are in it. Its paths of the parent are `relative` and `absolute`.
-fn child(parent: &Path, name: &str, raw: &Path, seed: u64, paths: [&str; 2]) -> PathBuf {
+pub fn child(parent: &Path, name: &str, raw: &Path, seed: u64, paths: [&str; 2]) -> PathBuf {
     let scratch = Scratch::new();
     let own = convert(raw, "own.vhd", "force_size=on", &scratch);
     let mut vhd = Vhd::of(&own);

@@ -1,7 +1,7 @@
 //! VHD: what qemu-img writes, chains as libvhdi reads them, and what must come of damaged ones.
 
 mod damaged;
-mod differencing;
+pub mod differencing;
 mod written;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ const RATIO: usize = 4096;
 
 /// A child called `name` of `parent`: its own disk is `raw`. Of the blocks that are in it, one in
 /// three is there whole; of the others the sectors that `Random(seed)` chooses.
-fn child(parent: &Path, name: &str, raw: &Path, seed: u64, paths: [&str; 2]) -> PathBuf {
+pub fn child(parent: &Path, name: &str, raw: &Path, seed: u64, paths: [&str; 2]) -> PathBuf {
     let scratch = Scratch::new();
     let own = convert(raw, "own.vhdx", "block_size=1M", &scratch);
     let mut vhdx = Vhdx::of(&own);

@@ -2,7 +2,7 @@
 //! must come of damaged ones.
 
 mod damaged;
-mod differencing;
+pub mod differencing;
 mod log;
 mod written;
 
