@@ -34,6 +34,7 @@ pub use self::secret::Secret;
 pub use self::stored::Stored;
 use crate::cache::Cache;
 use crate::error::Result;
+use crate::lock::lock;
 use crate::source::{SharedSource, Source};
 
 /// One format of one layer. `Open` is the layer's own function type.
@@ -372,11 +373,4 @@ impl Notices {
     pub fn all(&self) -> Vec<String> {
         lock(&self.order).clone()
     }
-}
-
-/// A lock whose holder panicked still guards a set of strings that is whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -8,6 +8,7 @@
 //! source    image    partition     volume     filesystem   tree                  fuse / cli
 //! ```
 
+pub mod lock;
 pub mod number;
 pub mod sys;
 

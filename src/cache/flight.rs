@@ -1,9 +1,10 @@
 //! One reader per block: who reads it, who waits, and what they are told.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
-use super::{Block, Cache, Key, Visit, lock};
+use super::{Block, Cache, Key, Visit};
 use crate::error::{Error, Result};
+use crate::lock::{lock, wait};
 
 /// A block that is being read.
 #[derive(Default)]
@@ -104,11 +105,7 @@ impl Waiter {
                 State::Abandoned => return None,
                 State::Running => {}
             }
-            state = self
-                .0
-                .ended
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = wait(&self.0.ended, state);
         }
     }
 }

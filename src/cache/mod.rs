@@ -15,11 +15,12 @@ mod shard;
 mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 pub use flight::{Ticket, Waiter};
 
 use crate::error::Result;
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 use flight::Flight;
 use shard::Shard;
@@ -221,10 +222,4 @@ impl Cache {
             .and_then(|index| self.shards.get(to_usize(index)))
             .expect("there is at least one shard, and the index is a remainder by their number")
     }
-}
-
-/// A panic while the lock was held leaves lists whose counts may be off by one block: better than
-/// a cache that fails for good.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

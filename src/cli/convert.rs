@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::arguments::{Convert, Showing};
 use super::exit::{Failure, Outcome};
@@ -12,6 +12,7 @@ use super::open;
 use super::progress::Progress;
 use super::remote::Volume;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 use crate::source::{ExtentKind, Source};
 use crate::sys;
@@ -201,11 +202,6 @@ impl Work<'_> {
         }
         Ok(None)
     }
-}
-
-/// A lock whose holder panicked still guards a number.
-fn lock(next: &Mutex<u64>) -> std::sync::MutexGuard<'_, u64> {
-    next.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes what is not zero.

@@ -97,17 +97,14 @@ pub(crate) struct Captured(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 impl Captured {
     /// Everything that was written.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.0.lock().expect("no writer panicked").clone()
+        crate::lock::lock(&self.0).clone()
     }
 }
 
 #[cfg(test)]
 impl Write for Captured {
     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no writer panicked")
-            .extend_from_slice(buf);
+        crate::lock::lock(&self.0).extend_from_slice(buf);
         Ok(buf.len())
     }
 

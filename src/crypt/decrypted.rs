@@ -1,10 +1,11 @@
 //! A source that decrypts what it reads.
 
 use std::num::NonZeroU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::SectorCipher;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 use crate::source::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to};
 
@@ -143,8 +144,4 @@ impl Source for Decrypted {
 /// The next of what several threads take in turn.
 fn next<I: Iterator>(shared: &Mutex<I>) -> Option<I::Item> {
     lock(shared).next()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use super::{Context, Nobody, Refused, Secret, lock};
+use super::{Context, Nobody, Refused, Secret};
 use crate::error::{Error, Result, printable};
+use crate::lock::lock;
 
 /// How often a passphrase is asked for, for one container.
 const TRIES: usize = 3;

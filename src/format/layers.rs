@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use super::{Description, Digest};
+use crate::lock::lock;
 
 /// What an image says of itself, read when somebody asks for it: to count what is allocated, tables
 /// are read that a mount does not need.
@@ -53,7 +54,7 @@ const MOST: usize = 1000;
 impl Layers {
     /// Adds one.
     pub fn add(&self, layer: Layer) {
-        let mut layers = super::lock(&self.images);
+        let mut layers = lock(&self.images);
         if layers.len() < MOST {
             layers.push(layer);
         }
@@ -62,12 +63,12 @@ impl Layers {
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<Layer> {
-        super::lock(&self.images).clone()
+        lock(&self.images).clone()
     }
 
     /// Adds what a manifest says of one file.
     pub fn add_digest(&self, digest: Digest) {
-        let mut digests = super::lock(&self.digests);
+        let mut digests = lock(&self.digests);
         if digests.len() < MOST {
             digests.push(digest);
         }
@@ -76,6 +77,6 @@ impl Layers {
     /// All that manifests say.
     #[must_use]
     pub fn digests(&self) -> Vec<Digest> {
-        super::lock(&self.digests).clone()
+        lock(&self.digests).clone()
     }
 }

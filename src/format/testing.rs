@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::{Context, Disk, Identity, Images, Neighbour, Neighbours, Stored, lock};
+use super::{Context, Disk, Identity, Images, Neighbour, Neighbours, Stored};
 use crate::error::{Error, Result, printable};
+use crate::lock::lock;
 use crate::source::{Memory, SharedSource};
 
 /// Named files in memory.

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use fuser::Errno;
 
 use crate::error::{Error, Kind};
+use crate::lock::lock;
 
 /// The error number that the kernel's own readers give in such a case.
 pub(super) fn of(error: &Error) -> Errno {
@@ -49,7 +50,7 @@ impl Reported {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         // A set of numbers is whole whatever happened to whoever held it.
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.0);
         let new = seen.len() < MOST && seen.insert(hasher.finish());
         if new {
             log::error!("{text}");

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::channel::Channel;
 use super::keys::{self, Form};
@@ -13,6 +13,7 @@ use super::stored::{self, LayerKey};
 use super::wire::{Answer, Question, Report, Serve};
 use crate::error::{Error, Kind, Result, ResultExt, printable};
 use crate::format::{Key, Keys, Neighbour, Neighbours, Notices, Secret, Stored};
+use crate::lock::lock;
 use crate::number::to_u64;
 
 /// The longest name that is asked about: none can be longer.
@@ -62,7 +63,7 @@ impl Supervisor {
     }
 
     fn turn(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.turn)
     }
 }
 

@@ -5,7 +5,9 @@
 //! first decodes it.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::lock::lock;
 
 /// More threads than this wait for memory.
 const MOST_THREADS: usize = 8;
@@ -57,7 +59,7 @@ fn start() -> Option<Pool> {
 /// is answered.
 fn work(jobs: &Mutex<Receiver<Job>>) {
     loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(jobs).recv();
         match next {
             Ok(job) => job(),
             Err(_) => return,

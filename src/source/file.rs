@@ -6,13 +6,14 @@
 use std::fs::File as Handle;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use rustix::fs::{FileType, SeekFrom, fstat, seek};
 use rustix::io::Errno;
 
 use super::{Extent, ExtentKind, Source, check_range, extent_to};
 use crate::error::{Error, Kind, Result};
+use crate::lock::lock;
 
 /// An open file. Its size is what it was when it was wrapped.
 pub struct File {
@@ -93,7 +94,7 @@ impl File {
     }
 
     fn remembered(&self, offset: u64) -> Option<Extent> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.known);
         let (start, extent) = (*known)?;
         let inside = offset.checked_sub(start)? < extent.len.get();
         let end = start.checked_add(extent.len.get())?;
@@ -101,7 +102,7 @@ impl File {
     }
 
     fn remember(&self, offset: u64, extent: Extent) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         *known = Some((offset, extent));
     }
 

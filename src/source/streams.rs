@@ -1,8 +1,9 @@
 //! Tells sequential readers from random ones, several at a time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::cache::{Cache, Visit};
+use crate::lock::lock;
 use crate::number::to_u64;
 
 /// Readers that are told apart at once.
@@ -96,7 +97,7 @@ impl Streams {
     }
 
     fn lock(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

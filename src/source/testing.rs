@@ -3,10 +3,11 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::{Extent, ExtentKind, Source, check_range, extent_to};
 use crate::error::{Error, Kind, Result};
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 
 /// Bytes in memory that keep a record of what is read of them.
@@ -46,7 +47,7 @@ impl Spy {
 
     /// The ranges that were asked for since the last call, in order.
     pub(super) fn take_reads(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.reads.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.reads))
     }
 }
 
@@ -58,7 +59,7 @@ impl Source for Spy {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         check_range(self, offset, buf.len())?;
         let range = offset..offset + to_u64(buf.len());
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reads = lock(&self.reads);
         reads.push(range.clone());
         let hit = |bad: &&Range<u64>| bad.start < range.end && range.start < bad.end;
         if let Some(bad) = self.bad.iter().find(hit) {

@@ -14,10 +14,11 @@
 //! | 2^63 + 2^62 + a hash         | a handle that does not fit: in the table                       |
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::filesystem::Inode;
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 
 /// Bits of a handle beside a volume's number.
@@ -217,7 +218,7 @@ impl Numbers {
 
     /// A holder that panicked left both maps whole: each change is two inserts or two removals.
     fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

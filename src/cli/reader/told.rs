@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::super::remote::protocol::Said;
 use crate::error::Result;
 use crate::format::{Nobody, Progress};
+use crate::lock::lock;
 use crate::service::frames::FrameWriter;
 use crate::source::streamed::Work;
 
@@ -45,9 +46,7 @@ impl Told {
     }
 
     fn say_with(&self, said: &Said, bytes: &[u8]) -> Result<()> {
-        let lane = self.lane.lock();
-        lane.unwrap_or_else(PoisonError::into_inner)
-            .send(said, bytes)
+        lock(&self.lane).send(said, bytes)
     }
 
     /// Work of the verb's own.

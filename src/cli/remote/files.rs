@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,7 @@ use super::protocol::{
 use super::{Begun, Gone, Link, begin, nonsense};
 use crate::error::{Error, Result, tame};
 use crate::filesystem::{Attributes, Entry, FileSystem, Inode, Request, Usage};
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 use crate::service::frames::Frames;
 use crate::service::mount;
@@ -91,7 +92,7 @@ impl Remote {
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 
     fn ask<T: DeserializeOwned>(&self, ask: &Ask) -> Result<T> {

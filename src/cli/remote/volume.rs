@@ -1,6 +1,6 @@
 //! A volume that another process reads, from several threads at once.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex};
 
 use serde::de::DeserializeOwned;
 
@@ -8,6 +8,7 @@ use super::super::exit::Failure;
 use super::protocol::{Ask, End, PIECE, Verb};
 use super::{Begun, Link, begin, nonsense};
 use crate::error::{Error, Kind, Result};
+use crate::lock::{lock, wait};
 use crate::number::{to_u64, to_usize};
 use crate::service::frames::Frames;
 use crate::service::mount::Request;
@@ -68,8 +69,7 @@ impl Volume {
             match lanes.pop() {
                 Some(lane) => break lane,
                 None => {
-                    let waited = self.returned.wait(lanes);
-                    lanes = waited.unwrap_or_else(PoisonError::into_inner);
+                    lanes = wait(&self.returned, lanes);
                 }
             }
         };
@@ -137,8 +137,4 @@ impl Drop for Volume {
         // The streams end first: that is how the process knows.
         lock(&self.lanes).clear();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

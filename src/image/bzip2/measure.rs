@@ -5,12 +5,13 @@
 //! shows afterwards, when they are followed from the first: each says where it ends.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::block::Running;
 use super::{bits, walk};
 use crate::error::{Error, Kind, Result};
+use crate::lock::lock;
 use crate::number::to_u64;
 use crate::source::streamed::{Listener, Point, Survey, Work};
 use crate::source::{SharedSource, zeroed};
@@ -159,8 +160,4 @@ fn add(survey: &mut Survey, start: u64) {
 fn damaged(survey: Survey, error: Error) -> Survey {
     let damage = Some(error);
     Survey { damage, ..survey }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

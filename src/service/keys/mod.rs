@@ -24,6 +24,7 @@ use super::failure::Failure;
 use super::{shown, wire};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::format::{Key, Keys, Secret};
+use crate::lock::lock;
 use crate::number::to_u64;
 use crate::sys;
 
@@ -326,8 +327,7 @@ impl Own {
     }
 
     fn handed(&self) -> std::sync::MutexGuard<'_, Handed> {
-        let handed = self.handed.lock();
-        handed.unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.handed)
     }
 }
 

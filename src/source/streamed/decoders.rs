@@ -1,12 +1,13 @@
 //! Who decodes what: the decoders at work, those that stand still, and what they passed.
 
 use std::collections::VecDeque;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 use super::index::{self, Index, Kept};
 use super::run::Run;
 use super::{Decoder, Point, SPAN, Streamed};
 use crate::error::{Error, Kind, Result};
+use crate::lock::wait;
 use crate::number::to_u64;
 
 /// Decoders that stand still and are kept for who reads on.
@@ -239,8 +240,7 @@ impl Streamed {
                     }
                 }
                 Step::Wait => {
-                    let woken = self.moved.wait(decoders);
-                    decoders = woken.unwrap_or_else(PoisonError::into_inner);
+                    decoders = wait(&self.moved, decoders);
                 }
             }
         }

@@ -22,13 +22,14 @@ mod tests;
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 pub use cursor::Cursor;
 
 use self::decoders::{Decoders, Found};
 use super::mapped::{Map, Place, Run};
 use crate::error::{Error, Result};
+use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 
 /// A place in a compressed stream from which it can be decoded.
@@ -395,7 +396,7 @@ impl Streamed {
 
     fn lock(&self) -> MutexGuard<'_, Decoders> {
         // What a panic leaves behind are points and decoders that are whole each by itself.
-        self.decoders.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.decoders)
     }
 }
 

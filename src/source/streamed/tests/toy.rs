@@ -27,7 +27,7 @@ pub(super) struct Spy {
 
 impl Spy {
     pub(super) fn saved(&self) -> Vec<u8> {
-        self.saved.lock().unwrap().clone().unwrap()
+        lock(&self.saved).clone().unwrap()
     }
 }
 
@@ -143,7 +143,7 @@ impl Work for Nothing {
 
 impl Listener for Ear {
     fn notice(&self, text: String) {
-        self.0.notices.lock().unwrap().push(text);
+        lock(&self.0.notices).push(text);
     }
 
     fn begin(&self, _total: Option<u64>) -> Box<dyn Work> {
@@ -152,7 +152,7 @@ impl Listener for Ear {
     }
 
     fn save(&self, index: &[u8]) {
-        *self.0.saved.lock().unwrap() = Some(index.to_vec());
+        *lock(&self.0.saved) = Some(index.to_vec());
     }
 }
 

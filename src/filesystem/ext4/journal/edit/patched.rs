@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use crate::error::{Error, Result};
 use crate::filesystem::Budget;
+use crate::lock::{alone, shared};
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
 use crate::source::{Extent, SharedSource, Source, check_range, read_vec};
@@ -68,7 +69,7 @@ impl Patched {
     pub(super) fn set_block(&self, number: u64, bytes: Vec<u8>) -> Result<()> {
         let offset = number.saturating_mul(to_u64(self.block_size));
         check_range(&*self.volume, offset, self.block_size)?;
-        let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = alone(&self.blocks);
         let most = MOST_BYTES.checked_div(self.block_size).unwrap_or(0);
         if blocks.len() >= most && !blocks.contains_key(&number) {
             return Err(Error::corrupt(format!(
@@ -111,7 +112,7 @@ impl Patched {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<u64, Box<[u8]>>> {
-        self.blocks.read().unwrap_or_else(PoisonError::into_inner)
+        shared(&self.blocks)
     }
 }
 
