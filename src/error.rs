@@ -3,8 +3,11 @@
 //! It prints as one line, outermost context first:
 //! `disk.raw: partition 2: ext4: group descriptor 7: bad checksum at byte 0x8040 (hint)`.
 
+mod caught;
+
 use std::fmt;
 
+pub use caught::caught;
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, as far as a caller has to tell cases apart.
@@ -30,6 +33,8 @@ pub enum Kind {
     IsADirectory,
     /// The request itself makes no sense: an offset past the end, an unknown option.
     Invalid,
+    /// A panic: a bug of this program's own.
+    Bug,
 }
 
 /// An error: its kind, what was being looked at (outermost first), what is wrong, where, and what

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, ResultExt};
-use crate::filesystem::FileSystem;
+use crate::filesystem::{Counts, FileSystem, Guarded};
 use crate::format::{Context, Description, Digest, Format, Layer, Partition};
 use crate::source::SharedSource;
 
@@ -319,6 +319,29 @@ impl Stack {
     #[must_use]
     pub fn image_format(&self) -> &'static str {
         self.layers.first().map_or("raw", |layer| layer.format)
+    }
+
+    /// Makes a bug of a file system's reader cost no more than the one call that meets it, and
+    /// `counts` hear of each.
+    pub fn guard(&mut self, counts: &Counts) {
+        let disks = self.disks.iter_mut().map(|disk| &mut disk.content);
+        let sets = self.sets.iter_mut().map(|set| &mut set.content);
+        let mut waiting: Vec<&mut Content> = disks.chain(sets).collect();
+        while let Some(content) = waiting.pop() {
+            let children = match content {
+                Content::FileSystem {
+                    filesystem, extra, ..
+                } => {
+                    let guarded = Guarded::new(filesystem.clone(), counts.clone());
+                    *filesystem = Arc::new(guarded);
+                    extra
+                }
+                Content::Member { extra, .. } => extra,
+                Content::Table { children, .. } => children,
+                _ => continue,
+            };
+            waiting.extend(children.iter_mut().map(|node| &mut node.content));
+        }
     }
 
     /// Every node: disks, partitions and volumes, each before what is in it, then those of the sets.

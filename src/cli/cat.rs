@@ -41,8 +41,8 @@ fn all<'a>(
         match one(filesystem, path, output) {
             Ok(()) => {}
             Err(Failure::Image(error)) if is_damage(&error) => {
+                outcome = outcome.with(&error);
                 complain(&error.context(image));
-                outcome = Outcome::PartlyDamaged;
             }
             Err(Failure::Image(error)) => {
                 let error = error.context(image);
@@ -61,7 +61,10 @@ fn all<'a>(
 
 /// Whether an error is the image's, and not that of a path that the user mistyped.
 fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Io | Kind::Corrupt | Kind::Unsupported)
+    matches!(
+        error.kind(),
+        Kind::Io | Kind::Corrupt | Kind::Unsupported | Kind::Bug
+    )
 }
 
 fn one(filesystem: &dyn Files, path: &[u8], output: &mut Output) -> Result<(), Failure> {

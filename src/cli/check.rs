@@ -36,6 +36,7 @@ pub(crate) fn page(
         output,
         json,
         bad: 0,
+        outcome: Outcome::Done,
         failed: Ok(()),
     };
     // Whoever is given the image needs these too; or, where it is refused, they are why.
@@ -63,6 +64,7 @@ struct Page {
     json: bool,
     /// Findings that are damage or disagreement.
     bad: u64,
+    outcome: Outcome,
     /// The first failure to write.
     failed: Result<(), Failure>,
 }
@@ -72,6 +74,7 @@ impl Page {
         let word = judgement(finding.judgement);
         if finding.judgement != Judgement::Explained {
             self.bad = self.bad.saturating_add(1);
+            self.outcome = self.outcome.with(&finding.error);
         }
         if self.json {
             let mut object = Object::new();
@@ -134,11 +137,6 @@ impl Page {
     }
 
     fn total(mut self) -> Result<Outcome, Failure> {
-        let outcome = if self.bad == 0 {
-            Outcome::Done
-        } else {
-            Outcome::PartlyDamaged
-        };
         if self.json {
             let schema = json::SCHEMA;
             let bad = self.bad;
@@ -152,7 +150,7 @@ impl Page {
         }
         self.failed?;
         self.output.finish()?;
-        Ok(outcome)
+        Ok(self.outcome)
     }
 
     /// Writes a line, unless writing failed before.

@@ -1,8 +1,10 @@
 //! What the verbs walk over, and the entries of one directory, collected and sorted, for those that
 //! show or copy them.
 
+use std::ops::Deref;
+
 use crate::error::Error;
-use crate::filesystem::{FileSystem, Inode, Request};
+use crate::filesystem::{FileSystem, Guarded, Inode, Request};
 use crate::tree::Tree;
 
 /// What the verbs walk over: the tree of an image.
@@ -28,6 +30,21 @@ impl Files for Tree {
             each(entry.name, entry.inode);
             true
         })
+    }
+}
+
+impl<P> Files for Guarded<P>
+where
+    P: Deref + Send + Sync,
+    P::Target: Files,
+{
+    fn volume_root(&self, inode: Inode) -> Inode {
+        let root = self.caught(|it| Ok(it.volume_root(inode)));
+        root.unwrap_or_else(|_| self.root())
+    }
+
+    fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error> {
+        self.caught(|it| it.names(dir, each))
     }
 }
 

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind};
 use crate::service::failure::{self, Cause};
 
+/// The exit code for a bug of this program.
+const BUG: u8 = 6;
+
 /// How a verb that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
@@ -16,16 +19,27 @@ pub(crate) enum Outcome {
     Done,
     /// Some of it was damaged, and has been reported: 4.
     PartlyDamaged,
+    /// Some of it failed by bugs of this program, and has been reported: 6.
+    Bug,
     /// What a command that was run for the user returned.
     Command(u8),
 }
 
 impl Outcome {
+    /// What it is where also `error` has been reported.
+    pub(crate) fn with(self, error: &Error) -> Self {
+        match (self, error.kind()) {
+            (Self::Bug, _) | (_, Kind::Bug) => Self::Bug,
+            _ => Self::PartlyDamaged,
+        }
+    }
+
     /// The process's exit code.
     pub(crate) fn code(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::PartlyDamaged => ExitCode::from(4),
+            Self::Bug => ExitCode::from(BUG),
             Self::Command(code) => ExitCode::from(code),
         }
     }
@@ -34,7 +48,8 @@ impl Outcome {
 /// Why a verb failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Failure {
-    /// The image, or what was asked of it: 1, or 3 where it is locked or denied.
+    /// The image, or what was asked of it: 1, or 3 where it is locked or denied, 6 where a bug of
+    /// this program is why.
     Image(Error),
     /// The command line: 2.
     Usage(Error),
@@ -93,6 +108,7 @@ impl Failure {
         match self {
             Self::Image(error) | Self::Reported(error) => match error.kind() {
                 Kind::Locked | Kind::Denied => 3,
+                Kind::Bug => BUG,
                 _ => 1,
             },
             Self::Usage(_) => 2,
@@ -128,6 +144,7 @@ mod tests {
         assert_eq!(number(Error::not_found("x").into()), 1);
         assert_eq!(number(Error::locked("x").into()), 3);
         assert_eq!(number(Error::new(Kind::Denied, "x").into()), 3);
+        assert_eq!(number(Error::new(Kind::Bug, "x").into()), 6);
         assert_eq!(number(Failure::Usage(Error::invalid("x"))), 2);
         assert_eq!(number(Failure::Host(Error::invalid("x"))), 5);
         let closed = std::io::Error::from(std::io::ErrorKind::BrokenPipe);

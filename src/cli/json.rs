@@ -59,6 +59,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::NotADirectory => "not-a-directory",
         Kind::IsADirectory => "is-a-directory",
         Kind::Invalid => "invalid",
+        Kind::Bug => "bug",
     }
 }
 

@@ -280,7 +280,7 @@ impl<'a> Listing<'a> {
 
     fn trouble(&mut self, path: &[u8], error: &Error) {
         complain(&error.clone().context(printable(path)).context(self.image));
-        self.outcome = Outcome::PartlyDamaged;
+        self.outcome = self.outcome.with(error);
     }
 }
 

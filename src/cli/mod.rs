@@ -32,12 +32,19 @@ use std::process::ExitCode;
 use arguments::{Arguments, Verb};
 use exit::{Failure, Outcome};
 
+use crate::stack::Registries;
+
 /// Runs the program with the process's own arguments; gives its exit code.
 pub fn main() -> ExitCode {
+    main_with(Registries::BUILT_IN)
+}
+
+/// As [`main`], for a program that has other formats.
+pub fn main_with(registries: Registries) -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let role = arguments
         .get(1)
-        .and_then(|first| crate::service::role(first, reader::work));
+        .and_then(|first| crate::service::role(first, registries, reader::work));
     if let Some(code) = role {
         return code;
     }

@@ -4,10 +4,11 @@ use std::io::IsTerminal;
 
 use super::arguments::{Mount, Run, Umount};
 use super::exit::{Failure, Outcome};
-use super::messages::say;
+use super::messages::{complain, say};
 use super::open::{name_of, wanted};
 use super::output::Output;
 use crate::error::Error;
+use crate::service::failure;
 use crate::service::mount::{self as service, Mounted, Request};
 
 /// Mounts. Without a mount point of the user's, says where.
@@ -44,14 +45,26 @@ pub(crate) fn run(arguments: &Run) -> Result<Outcome, Failure> {
         opening,
     } = arguments;
     let request = wanted(image, showing, opening)?;
-    let code = service::run(&request, command, &mut |mounted| notices(&request, mounted))?;
-    Ok(Outcome::Command(code))
+    let ran = service::run(&request, command, &mut |mounted| notices(&request, mounted))?;
+    match bugs(&name_of(&request.image), ran.faults) {
+        Outcome::Bug if ran.code == 0 => Ok(Outcome::Bug),
+        _ => Ok(Outcome::Command(ran.code)),
+    }
 }
 
 /// Unmounts.
 pub(crate) fn umount(arguments: &Umount) -> Result<Outcome, Failure> {
-    service::unmount(&arguments.mountpoint, arguments.lazy)?;
-    Ok(Outcome::Done)
+    let faults = service::unmount(&arguments.mountpoint, arguments.lazy)?;
+    Ok(bugs(&name_of(&arguments.mountpoint), faults))
+}
+
+/// Says that `faults` requests to the mount that `name` names failed by bugs.
+fn bugs(name: &str, faults: u64) -> Outcome {
+    if faults == 0 {
+        return Outcome::Done;
+    }
+    complain(&failure::bugs(faults).context(name));
+    Outcome::Bug
 }
 
 fn notices(request: &Request, mounted: &Mounted) {

@@ -6,6 +6,7 @@ mod erofs;
 mod exfat;
 mod ext4;
 mod fat;
+mod guarded;
 mod index;
 mod iso9660;
 mod names;
@@ -16,6 +17,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub use guarded::{Counts, Guarded};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

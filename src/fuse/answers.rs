@@ -1,14 +1,12 @@
 //! What the kernel's requests are answered, in fuser's types but without its replies.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::{Errno, FileAttr};
 
 use super::errno::{self, Reported};
 use super::{Options, attributes};
-use crate::error::{Error, Result as Outcome};
+use crate::error::{Error, Result as Outcome, caught};
 use crate::filesystem::{Entry, FileSystem, FileType, Inode, Request, Usage};
 use crate::number::{to_u64, to_usize};
 use crate::source::ExtentKind;
@@ -22,14 +20,20 @@ pub(super) struct Answers {
     tree: Tree,
     options: Options,
     reported: Reported,
-    panics: AtomicU64,
-    /// What is done at the first request.
-    begin: Begin,
     begun: Once,
+    events: Events,
 }
 
-/// Something to be done when the first request comes, once every thread is at its place.
-pub(super) type Begin = Box<dyn Fn() + Send + Sync>;
+/// Something to be done.
+pub(super) type Event = Box<dyn Fn() + Send + Sync>;
+
+/// What is done when something happens.
+pub(super) struct Events {
+    /// The first request has come: every thread is at its place.
+    pub(super) begins: Event,
+    /// A panic has cost a request.
+    pub(super) fails: Event,
+}
 
 /// Where lseek(2) goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +49,14 @@ pub(super) enum Seek {
 pub(super) type Take<'a> = dyn FnMut(&FileAttr, &[u8], u64) -> bool + 'a;
 
 impl Answers {
-    pub(super) fn new(tree: Tree, options: Options, begin: Begin) -> Self {
+    pub(super) fn new(tree: Tree, options: Options, events: Events) -> Self {
         Self {
             tree,
             options,
             reported: Reported::default(),
-            panics: AtomicU64::new(0),
-            begin,
             begun: Once::new(),
+            events,
         }
-    }
-
-    /// How many requests a panic has cost.
-    pub(super) fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
     }
 
     /// Whether other users may use the mount.
@@ -69,12 +67,11 @@ impl Answers {
     /// Runs `work` for the user `uid`. A panic, which is a bug of ours that an image has found,
     /// costs this one request.
     pub(super) fn guard<T>(&self, uid: u32, work: impl FnOnce(&Request) -> Answer<T>) -> Answer<T> {
-        self.begun.call_once(|| (self.begin)());
+        self.begun.call_once(|| (self.events.begins)());
         let request = Request::new(uid);
-        // Whatever the panic left half done is behind locks that are whole or caches that refill.
-        catch_unwind(AssertUnwindSafe(|| work(&request))).unwrap_or_else(|_| {
-            self.panics.fetch_add(1, Ordering::Relaxed);
-            Err(Errno::EIO)
+        caught(|| Ok(work(&request))).unwrap_or_else(|bug| {
+            (self.events.fails)();
+            Err(errno::of(&bug))
         })
     }
 

@@ -13,7 +13,7 @@ use crate::lock::lock;
 /// The error number that the kernel's own readers give in such a case.
 pub(super) fn of(error: &Error) -> Errno {
     match error.kind() {
-        Kind::Io => Errno::EIO,
+        Kind::Io | Kind::Bug => Errno::EIO,
         Kind::Corrupt => Errno::from_i32(libc::EUCLEAN),
         Kind::Unsupported => Errno::from_i32(libc::EOPNOTSUPP),
         Kind::Locked => Errno::from_i32(libc::ENOKEY),

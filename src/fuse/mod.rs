@@ -46,8 +46,9 @@ pub struct Threads {
 }
 
 /// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, until it is unmounted.
-/// Calls `ready` when the kernel and this program have agreed on the protocol, and `begin` when the
-/// first request comes: nothing more is opened by then.
+/// Calls `ready` when the kernel and this program have agreed on the protocol, `begins` when the
+/// first request comes: nothing more is opened by then; and `fails` for each request that a panic
+/// has cost.
 ///
 /// # Errors
 /// `Io` where the kernel ends the connection in another way than by an unmount.
@@ -57,16 +58,17 @@ pub fn serve(
     options: &Options,
     threads: Threads,
     ready: impl FnOnce() -> Result<()>,
-    begin: impl Fn() + Send + Sync + 'static,
+    begins: impl Fn() + Send + Sync + 'static,
+    fails: impl Fn() + Send + Sync + 'static,
 ) -> Result<()> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads.count.max(1));
     config.clone_fd = threads.own_descriptors;
-    let shell = shell::Shell::new(answers::Answers::new(
-        tree,
-        options.clone(),
-        Box::new(begin),
-    ));
+    let events = answers::Events {
+        begins: Box::new(begins),
+        fails: Box::new(fails),
+    };
+    let shell = shell::Shell::new(answers::Answers::new(tree, options.clone(), events));
     // The kernel enforces who may use the mount. fuser's own check would compare with the user of
     // this process, which need not be the one who mounts.
     let session = fuser::Session::from_fd(shell, device, fuser::SessionACL::All, config)

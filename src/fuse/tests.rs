@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fuser::Errno;
 
 use super::Options;
-use super::answers::{Answer, Answers, Seek};
+use super::answers::{Answer, Answers, Events, Seek};
 use crate::error::{Error, Result};
 use crate::filesystem::{
     Attributes, Entry, FileSystem, FileType, Inode, Request, Timestamp, Usage,
@@ -146,6 +146,11 @@ impl FileSystem for Fake {
 }
 
 fn answers() -> (Answers, Arc<AtomicU64>) {
+    answers_and(|| ())
+}
+
+/// The same, which calls `fails` for a request that a panic has cost.
+fn answers_and(fails: impl Fn() + Send + Sync + 'static) -> (Answers, Arc<AtomicU64>) {
     let fake = Fake::default();
     let reads = fake.reads.clone();
     let disk = Node {
@@ -168,10 +173,11 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
         sets: Vec::new(),
     };
     let tree = Tree::compose(Arc::new(stack), &tree::Options::default()).unwrap();
-    (
-        Answers::new(tree, Options::default(), Box::new(|| ())),
-        reads,
-    )
+    let events = Events {
+        begins: Box::new(|| ()),
+        fails: Box::new(fails),
+    };
+    (Answers::new(tree, Options::default(), events), reads)
 }
 
 fn number<T>(answer: Answer<T>) -> i32 {
@@ -180,7 +186,11 @@ fn number<T>(answer: Answer<T>) -> i32 {
 
 #[test]
 fn a_panic_costs_one_request() {
-    let (answers, _) = answers();
+    let failed = Arc::new(AtomicU64::new(0));
+    let counter = failed.clone();
+    let (answers, _) = answers_and(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
     let read = |file| {
         answers.guard(0, |request| {
             answers.read(request, Inode(file), 0, 4096, false)
@@ -189,7 +199,9 @@ fn a_panic_costs_one_request() {
     assert_eq!(number(read(PANICS)), libc::EIO);
     assert_eq!(read(GOOD).unwrap(), vec![7; PAGE]);
     assert_eq!(number(read(PANICS)), libc::EIO);
-    assert_eq!(answers.panics(), 2);
+    let flags = answers.guard(0, |request| answers.flags(request, Inode(GOOD)));
+    assert_eq!(flags.unwrap().1, 7);
+    assert_eq!(failed.load(Ordering::Relaxed), 2);
 }
 
 #[test]

@@ -37,6 +37,13 @@ pub(super) struct Attached {
     source: OsString,
 }
 
+impl Attached {
+    /// `st_dev` of its files, `major:minor`.
+    pub(super) fn device(&self) -> &str {
+        &self.device
+    }
+}
+
 /// What became of an attempt to unmount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detached {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// Who is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,13 @@ impl Failure {
             error,
         }
     }
+}
+
+/// What is said of `count` requests that failed by bugs of this program.
+#[must_use]
+pub fn bugs(count: u64) -> Error {
+    let text = format!("{count} requests failed by bugs in imgmount");
+    Error::new(Kind::Bug, text).hint("the log says where; please report them")
 }
 
 impl From<Error> for Failure {

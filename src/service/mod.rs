@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::error;
+use crate::stack::Registries;
 
 mod answers;
 mod asking;
@@ -26,6 +27,7 @@ pub mod failure;
 pub mod frames;
 mod image_file;
 pub mod keys;
+mod last_words;
 mod memory;
 pub mod mount;
 mod mount_point;
@@ -47,14 +49,16 @@ mod wire;
 mod worker;
 
 /// Lives as the process of this program that it started itself with `first_argument`, where that
-/// says such a role. `read` is the life of one that reads an image for a verb.
+/// says such a role. It opens images by the formats of `registries`. `read` is the life of one that
+/// reads an image for a verb.
 pub fn role(
     first_argument: &OsStr,
+    registries: Registries,
     read: impl FnOnce(reader::Reader) -> error::Result<()>,
 ) -> Option<ExitCode> {
     match first_argument.to_str() {
-        Some(process::WORKER) => Some(alone(worker::work)),
-        Some(process::READER) => Some(alone(|| reader::Reader::receive().and_then(read))),
+        Some(process::WORKER) => Some(alone(|| worker::work(registries))),
+        Some(process::READER) => Some(alone(|| reader::Reader::receive(registries).and_then(read))),
         Some(process::SUPERVISOR) => Some(alone(supervisor::supervise)),
         _ => None,
     }

@@ -189,7 +189,7 @@ pub fn open_seen(path: &Path, options: &Options, seen: &Seen) -> Result<Image> {
         seen: seen.clone(),
         tell,
     };
-    let image = stack_of(found.file, &options, around).context(name)?;
+    let image = stack_of(Registries::BUILT_IN, found.file, &options, around).context(name)?;
     for notice in found.notices {
         image.notices.add(notice);
     }
@@ -243,12 +243,17 @@ pub(super) struct Around {
     pub(super) tell: Tell,
 }
 
-/// Everything in the open file `handle`.
+/// Everything in the open file `handle`, by the formats of `registries`.
 ///
 /// # Errors
 /// What the image layer refuses; `Locked` where something stays locked that must not, or although
 /// the user gave a key that opens nothing.
-pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around) -> Result<Image> {
+pub(super) fn stack_of(
+    registries: Registries,
+    handle: std::fs::File,
+    options: &Options,
+    around: Around,
+) -> Result<Image> {
     let cache = Cache::new(options.cache_size);
     let identity = neighbours::identity(&handle);
     let file: SharedSource = Arc::new(Watched::new(File::new(handle)?, around.tell));
@@ -292,7 +297,7 @@ pub(super) fn stack_of(handle: std::fs::File, options: &Options, around: Around)
         headers: Arc::new(headers.collect()),
         ..context.clone()
     };
-    let stack = Stack::open_with(Registries::BUILT_IN, source, others, &context)?;
+    let stack = Stack::open_with(registries, source, others, &context)?;
     match stack.locked() {
         Some(error) if options.keys.strict || keyring.has_useless() => Err(error),
         _ => Ok(Image {

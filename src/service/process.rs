@@ -152,13 +152,18 @@ impl Worker {
         match log {
             // A log that is full or closed loses lines.
             Log::Show => drop(rustix::io::write(rustix::stdio::stderr(), &text)),
-            Log::System if text.is_empty() => {}
-            Log::System => {
-                let open = || SystemLog::open(self.about.clone());
-                if let Some(log) = self.system.get_or_insert_with(open) {
-                    log.lines(&text);
-                }
-            }
+            Log::System => self.note(&text),
+        }
+    }
+
+    /// Puts `text` into the system's log, each line by itself.
+    pub(super) fn note(&mut self, text: &[u8]) {
+        if text.is_empty() {
+            return;
+        }
+        let open = || SystemLog::open(self.about.clone());
+        if let Some(log) = self.system.get_or_insert_with(open) {
+            log.lines(text);
         }
     }
 

@@ -1,12 +1,16 @@
 //! The process that reads an image for a verb, as the verb's code in it sees it.
 
+use std::sync::Arc;
+
 use rustix::event::{PollFd, PollFlags};
 
 use super::frames::Frames;
 use super::open::{Image, Seen};
 use super::sandbox::{self, Wanted};
 use super::worker::{self, Given};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
+use crate::filesystem::Counts;
+use crate::stack::Registries;
 use crate::tree;
 
 /// What the process was given: an image that is open, and streams to the verb.
@@ -17,12 +21,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Takes what the verb's process gives. This process ends with that one.
+    /// Takes what the verb's process gives, an image to be opened by `registries`. This process ends with that one.
     ///
     /// # Errors
     /// Nothing sensible was given.
-    pub(super) fn receive() -> Result<Self> {
-        let mut given = Given::receive()?;
+    pub(super) fn receive(registries: Registries) -> Result<Self> {
+        let mut given = Given::receive(registries)?;
         let lanes = std::mem::take(&mut given.lanes);
         let supervisor = given.supervisor.clone();
         std::thread::spawn(move || {
@@ -36,14 +40,17 @@ impl Reader {
         })
     }
 
-    /// Everything in the image. What is found and what is odd goes to `seen`.
+    /// Everything in the image, its file systems guarded. What is found and what is odd goes to
+    /// `seen`.
     ///
     /// # Errors
     /// What the image layer refuses.
     pub fn open(&self, seen: &Seen) -> Result<Image> {
         let notices = seen.notices.clone();
         let tell = Box::new(move |text: &str| notices.add(text));
-        let opened = self.given.open(seen.clone(), tell);
+        // A bug is the error of the file that it was met at, and nobody counts it.
+        let counts: Counts = Arc::new(|| ());
+        let opened = caught(|| self.given.open(seen.clone(), tell, &counts));
         // No FUSE device is needed, and no limit is set any more.
         let wanted = self.given.task.open.sandbox;
         match sandbox::narrow(wanted) {

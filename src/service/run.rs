@@ -22,9 +22,17 @@ use super::shown;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
 
+/// What became of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code, 128 + n where signal n ended it.
+    pub code: u8,
+    /// How many of its requests to the mount failed by bugs of this program.
+    pub faults: u64,
+}
+
 /// Mounts at a fresh private directory, runs `command` with `$IMGMOUNT` set to it and every `{}`
-/// replaced by it, and unmounts. `ready` is called before the command runs. Gives the command's
-/// exit code, 128 + n where signal n ended it.
+/// replaced by it, and unmounts. `ready` is called before the command runs.
 ///
 /// # Errors
 /// As [`super::mount::mount`]; `Usage` where the command cannot be run.
@@ -32,7 +40,7 @@ pub fn run(
     request: &Request,
     command: &[OsString],
     ready: &mut dyn FnMut(&Mounted),
-) -> Result<u8, Failure> {
+) -> Result<Ran, Failure> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage(Error::invalid("no command to run")));
     };
@@ -51,8 +59,11 @@ pub fn run(
         Ok(child) => attend(&mut supervisor, child),
         Err(error) => Err(Failure::usage(Error::io(shown(Path::new(program)), &error))),
     };
-    supervisor.end()?;
-    Ok(exit_code(status?))
+    let faults = supervisor.end()?;
+    Ok(Ran {
+        code: exit_code(status?),
+        faults,
+    })
 }
 
 /// Mounts an image of zeros, whose worker tries what it must not be able to do once it serves.

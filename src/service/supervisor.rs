@@ -16,8 +16,9 @@ use self::ending::{Ending, Mount, PATIENCE};
 use super::answers::Answers;
 use super::attach::{self, How};
 use super::channel::Channel;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::keys::{self, Handed};
+use super::last_words::LastWords;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::{self, Log, Worker};
@@ -40,6 +41,9 @@ pub(super) struct Supervisor {
     said: Option<Result<Report, Error>>,
     /// What it has tried, where that was asked for.
     tried: Option<Vec<Attempt>>,
+    /// Requests that failed by bugs of this program, and who is told at the end.
+    faults: u64,
+    last_words: Option<LastWords>,
     signals: sys::Caught,
     mounted: Mounted,
 }
@@ -105,6 +109,8 @@ impl Supervisor {
             answers,
             said: None,
             tried: None,
+            faults: 0,
+            last_words: None,
             signals,
         };
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
@@ -127,6 +133,7 @@ impl Supervisor {
         self.mount.point.prepare()?;
         let (attached, device) = attach::attach(self.mount.point.path(), &how)
             .inspect_err(|_| self.mount.point.remove())?;
+        self.last_words = LastWords::of(attached.device());
         self.mount.attached = Some(attached);
         // One that does not listen would leave whoever looks at the mount waiting.
         self.worker
@@ -236,6 +243,10 @@ impl Supervisor {
                     false => Ok(()),
                 }
             }
+            Ok(Report::Failed) => {
+                self.faults = self.faults.saturating_add(1);
+                Ok(())
+            }
             Ok(Report::Tried(attempts)) => {
                 self.tried = Some(attempts);
                 Ok(())
@@ -308,14 +319,22 @@ impl Supervisor {
                 }
             }
         }
-        self.finish(ending)
+        self.finish(ending, log)
     }
 
-    fn finish(mut self, ending: Ending) -> Result<(), Failure> {
+    fn finish(mut self, ending: Ending, log: Log) -> Result<(), Failure> {
         // It has ended, or says what it has no reason to say any more.
         self.worker.kill();
         let status = self.worker.wait();
         self.mount.clear();
+        let faults = self.faults();
+        if faults > 0 {
+            let bugs = failure::bugs(faults);
+            if log == Log::System {
+                self.worker.note(bugs.to_string().as_bytes());
+            }
+            return Err(bugs.into());
+        }
         let well = status.is_some_and(|status| status.success());
         if well || ending == Ending::Killed {
             return Ok(());
@@ -323,8 +342,16 @@ impl Supervisor {
         Err(Failure::host(process::death(status.as_ref())))
     }
 
-    /// Unmounts; after a while also what is in use.
-    pub(super) fn end(mut self) -> Result<(), Failure> {
+    /// How many requests failed by bugs of this program, which whoever asked is told now.
+    fn faults(&self) -> u64 {
+        if let Some(last_words) = &self.last_words {
+            last_words.say(self.faults);
+        }
+        self.faults
+    }
+
+    /// Unmounts; after a while also what is in use. Gives how many requests failed by bugs.
+    pub(super) fn end(mut self) -> Result<u64, Failure> {
         let mut ending = Ending::NotAsked.hurried();
         let last = Instant::now().checked_add(PATIENCE.saturating_mul(2));
         loop {
@@ -333,7 +360,7 @@ impl Supervisor {
             let late = last.is_none_or(|last| Instant::now() >= last);
             // What it has to keep is kept by then.
             if happened.worker || (ending == Ending::Detached && late) {
-                return Ok(());
+                return Ok(self.faults());
             }
         }
     }

@@ -5,16 +5,18 @@ use std::path::Path;
 
 use super::attach::{self, Detached};
 use super::failure::Failure;
+use super::last_words::Listening;
 use super::mount_point::{absolute, wait_for_end};
 use super::mountinfo::{self, TYPE};
 use super::shown;
 use crate::error::{Error, Kind, printable};
 
-/// Unmounts what imgmount mounted at `mountpoint`; `lazy` also where files on it are in use.
+/// Unmounts what imgmount mounted at `mountpoint`; `lazy` also where files on it are in use. Gives
+/// how many requests to it failed by bugs of this program, as far as its supervisor can say.
 ///
 /// # Errors
 /// `Host` where nothing, or something else's mount, is there, or files on it are in use.
-pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), Failure> {
+pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<u64, Failure> {
     let path = absolute(mountpoint)?;
     let refused = |text: String| Error::new(Kind::Denied, text);
     match mountinfo::at(&path)? {
@@ -28,17 +30,20 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<(), Failure> {
             let hint = format!("umount {}", shown(&path));
             Err(Failure::host(refused(text).hint(hint)))
         }
-        Some(_) => match attach::detach(&path, lazy)? {
-            Detached::Done => {
-                wait_for_end(&path);
-                Ok(())
+        Some(entry) => {
+            let listening = Listening::to(&entry.device);
+            match attach::detach(&path, lazy)? {
+                Detached::Done => {
+                    wait_for_end(&path);
+                    Ok(listening.map_or(0, Listening::hear))
+                }
+                Detached::Busy => {
+                    let text = format!("{} is in use{}", shown(&path), users(&path));
+                    let hint = format!("fusermount3 -u -z {} detaches it", shown(&path));
+                    Err(Failure::host(refused(text).hint(hint)))
+                }
             }
-            Detached::Busy => {
-                let text = format!("{} is in use{}", shown(&path), users(&path));
-                let hint = format!("fusermount3 -u -z {} detaches it", shown(&path));
-                Err(Failure::host(refused(text).hint(hint)))
-            }
-        },
+        }
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) enum Report {
     Serving,
     /// What it has tried.
     Tried(Vec<Attempt>),
+    /// A bug has cost a request.
+    Failed,
     /// It waits for an [`Answer`], at any time.
     Asks(Question),
 }

@@ -14,7 +14,9 @@ use super::sandbox::{self, Attempt, Wanted};
 use super::watched::Tell;
 use super::wire::{Lane, Report, Task};
 use super::{memory, open};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
+use crate::filesystem::Counts;
+use crate::stack::Registries;
 use crate::tree::Tree;
 use crate::{fuse, sys};
 
@@ -31,20 +33,25 @@ pub(super) struct Given {
     /// The streams to the verb, of which a worker that serves a mount has none.
     pub(super) lanes: Vec<OwnedFd>,
     image: OwnedFd,
+    registries: Registries,
 }
 
-/// The worker's whole life.
+/// The worker's whole life. It opens the image by `registries`.
 ///
 /// # Errors
 /// What it has reported to the supervisor already.
-pub(super) fn work() -> Result<()> {
+pub(super) fn work(registries: Registries) -> Result<()> {
     let parent = rustix::process::getppid();
     let parent = parent.map_or(1, |it| it.as_raw_nonzero().get());
-    let given = Given::receive()?;
+    let given = Given::receive(registries)?;
     let Given {
         task, supervisor, ..
     } = &given;
-    let (tree, notices) = match given.parse() {
+    let teller = supervisor.clone();
+    let counts: Counts = Arc::new(move || {
+        let _ = teller.tell(&Report::Failed); // Nobody wants to know any more.
+    });
+    let (tree, notices) = match caught(|| given.parse(&counts)) {
         Ok(parsed) => parsed,
         Err(error) => {
             supervisor.tell(&Report::Refused(shortened(&error)))?;
@@ -75,13 +82,14 @@ pub(super) fn work() -> Result<()> {
             let _ = teller.tell(&Report::Tried(Attempt::all(parent)));
         }
     };
-    let served = fuse::serve(tree, device, &task.fuse, threads, ready, begin);
+    let fails = move || counts();
+    let served = fuse::serve(tree, device, &task.fuse, threads, ready, begin, fails);
     served.inspect_err(|error| log::error!("{error}"))
 }
 
 impl Given {
     /// Takes what the supervisor gives, and gives up everything else.
-    pub(super) fn receive() -> Result<Self> {
+    pub(super) fn receive(registries: Registries) -> Result<Self> {
         renounce()?;
         // The heaps of glibc take addresses, of which there are only so many.
         sys::share_heaps(if memory::is_address_space_limited() {
@@ -109,18 +117,24 @@ impl Given {
             supervisor,
             lanes,
             image,
+            registries,
         })
     }
 
-    /// Everything in the image. What is found and what is odd goes to `seen`, and `tell` is called
-    /// when the file changes.
+    /// Everything in the image. What is found and what is odd goes to `seen`, `tell` is called when
+    /// the file changes, and `counts` for each bug that a reader of a file system meets from now on.
     ///
     /// # Errors
     /// As [`open::stack_of`].
-    pub(super) fn open(&self, seen: Seen, tell: Tell) -> Result<Image> {
+    pub(super) fn open(&self, seen: Seen, tell: Tell, counts: &Counts) -> Result<Image> {
         let image = self.image.try_clone();
         let image = image.map_err(|error| Error::io("use the image", &error))?;
-        let image = open(&self.task, image, &self.supervisor, seen, tell)?;
+        let registries = self.registries;
+        let mut image = open(&self.task, registries, image, &self.supervisor, seen, tell)?;
+        // Nobody else has it yet.
+        if let Some(stack) = Arc::get_mut(&mut image.stack) {
+            stack.guard(counts);
+        }
         if self.task.open.sandbox != Wanted::Off {
             // No key is made any more.
             let _ = sandbox::limit_memory(MEMORY.saturating_add(self.task.open.cache_size));
@@ -128,10 +142,10 @@ impl Given {
         Ok(image)
     }
 
-    fn parse(&self) -> Result<(Tree, Vec<String>)> {
+    fn parse(&self, counts: &Counts) -> Result<(Tree, Vec<String>)> {
         // As the log's own errors: what is read from now on cannot be trusted.
         let tell = Box::new(|text: &str| log::error!("{text}"));
-        let image = self.open(Seen::default(), tell)?;
+        let image = self.open(Seen::default(), tell, counts)?;
         let tree = Tree::compose(image.stack, &self.task.tree)?;
         Ok((tree, few(image.notices.all())))
     }
@@ -193,6 +207,7 @@ fn start_log(filters: &str) {
 
 fn open(
     task: &Task,
+    registries: Registries,
     image: OwnedFd,
     supervisor: &Arc<Supervisor>,
     seen: Seen,
@@ -212,7 +227,7 @@ fn open(
         seen,
         tell,
     };
-    open::stack_of(image.into(), &task.open, around)
+    open::stack_of(registries, image.into(), &task.open, around)
 }
 
 /// As many notices as fit into a message.

@@ -172,7 +172,7 @@ impl Served {
         let device = OwnedFd::from(device);
         let serve = move || {
             let options = fuse::Options::default();
-            fuse::serve(tree, device, &options, threads, || Ok(()), || ())
+            fuse::serve(tree, device, &options, threads, || Ok(()), || (), || ())
         };
         let thread = Some(std::thread::spawn(serve));
         Self { point, thread }

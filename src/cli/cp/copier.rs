@@ -277,11 +277,9 @@ impl<'a> Copier<'a> {
     }
 
     fn complain(&mut self, path: &[u8], error: Error) {
-        self.progress.say(&format!(
-            "imgmount: {}",
-            error.context(shown(path)).context(self.image)
-        ));
-        self.outcome = Outcome::PartlyDamaged;
+        self.outcome = self.outcome.with(&error);
+        let error = error.context(shown(path)).context(self.image);
+        self.progress.say(&format!("imgmount: {error}"));
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::entries::{self, Files};
 use super::super::remote::protocol::{
     About, Ahead, Ask, CONTENTS, Entries, Found, MOST_FILES, Piece, SMALL,
 };
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, caught};
 use crate::filesystem::{FileType, Inode, Request};
 use crate::format::Notices;
 use crate::number::{to_u64, to_usize};
@@ -43,11 +43,11 @@ impl Asked<'_> {
                 }
                 (Ask::VolumeRead { offset, length }, Of::Volume(volume)) => {
                     buf.resize(to_usize(length.into()), 0);
-                    let read = volume.read_exact_at(&mut buf, offset);
+                    let read = caught(|| volume.read_exact_at(&mut buf, offset));
                     reply(lane, read, &buf)?;
                 }
                 (Ask::VolumeExtent { offset }, Of::Volume(volume)) => {
-                    reply(lane, volume.extent_at(offset), &[])?;
+                    reply(lane, caught(|| volume.extent_at(offset)), &[])?;
                 }
                 (ask, Of::Tree(files)) => answer(*files, self.uid, &ask, &mut buf, lane)?,
                 _ => return Err(Error::invalid("this cannot be asked about a volume")),

@@ -13,7 +13,8 @@ use super::exit::{Failure, Outcome};
 use super::output::Output;
 use super::remote::protocol::{End, Job, Said, Verb};
 use super::{check, info};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result, ResultExt, caught};
+use crate::filesystem::{Counts, Guarded};
 use crate::format::Progress;
 use crate::service::open::{Image, Seen};
 use crate::service::reader::Reader;
@@ -48,13 +49,13 @@ pub(crate) fn work(mut reader: Reader) -> Result<()> {
                 width: *width,
                 output: lines(&told),
             };
-            over(&told, page.write(opened, &seen))
+            over(&told, guarded(|| page.write(opened, &seen)))
         }
         Verb::Check { json } => {
             told.close();
             let progress = told.begin_anyway(None);
             let advance = &mut |bytes| progress.advance(bytes);
-            let outcome = check::page(opened, &seen, *json, lines(&told), advance);
+            let outcome = guarded(|| check::page(opened, &seen, *json, lines(&told), advance));
             drop(progress);
             over(&told, outcome)
         }
@@ -68,6 +69,18 @@ fn open(reader: &Reader, job: &Job, seen: &Seen) -> std::result::Result<Image, F
         image.notices.add(notice.clone());
     }
     Ok(image)
+}
+
+/// Nobody counts bugs here: the verb sees each as the error of a file.
+fn nobody() -> Counts {
+    Arc::new(|| ())
+}
+
+/// Runs all of a verb; a bug ends it with that error.
+fn guarded(
+    verb: impl FnOnce() -> std::result::Result<Outcome, Failure>,
+) -> std::result::Result<Outcome, Failure> {
+    caught(|| Ok(verb())).unwrap_or_else(|bug| Err(bug.into()))
 }
 
 fn lines(told: &Arc<Told>) -> Output {
@@ -87,7 +100,8 @@ fn walk(
     told.close();
     let composed = opened.and_then(|image| {
         let notices = image.notices.clone();
-        let tree = Tree::compose(image.stack, reader.tree()).context(|| job.name.as_str());
+        let tree =
+            caught(|| Tree::compose(image.stack, reader.tree())).context(|| job.name.as_str());
         let tree = tree.map_err(|error| Failure::Image(Reader::shortened(&error)))?;
         Ok((tree, notices))
     });
@@ -101,7 +115,7 @@ fn walk(
     };
     told.say(&Said::Over(Ok(end)))?;
     let asked = Asked {
-        of: Of::Tree(&tree),
+        of: Of::Tree(&Guarded::new(&tree, nobody())),
         uid: job.uid,
         notices: &notices,
     };

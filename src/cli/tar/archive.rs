@@ -323,6 +323,6 @@ impl<'a, W: Write> Archive<'a, W> {
     fn complain(&mut self, path: &[u8], error: Error) {
         let error = error.context(shown(path)).context(self.image);
         self.progress.say(&format!("imgmount: {error}"));
-        self.outcome = Outcome::PartlyDamaged;
+        self.outcome = self.outcome.with(&error);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rustix::io::Errno;
 
 use super::home::{Beside, Found, Home, Place, failed};
 use super::strict;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 use crate::service::{image_file, shown};
 
 /// A file that `--allow-file` names.
@@ -124,7 +125,7 @@ impl Directory {
 
     /// The directory at `way`, opened once.
     fn home(&self, way: &Path) -> rustix::io::Result<Arc<Home>> {
-        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut homes = lock(&self.homes);
         if let Some((_, home)) = homes.iter().find(|(known, _)| known == way) {
             return Ok(home.clone());
         }

@@ -1,0 +1,111 @@
+//! What a mount came to, for whoever unmounts it.
+//!
+//! `imgmount umount` is no relative of the supervisor, and what it unmounts may have nobody behind
+//! it who still answers. So the supervisor listens on an abstract socket that is named by the
+//! mount's device number, which no other mount has as long as it lives. Whoever is about to
+//! unmount connects; the supervisor tells all who have when it ends. Nothing happens in between:
+//! a connection waits by itself.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use rustix::io::Result;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// How long the end of a mount may take that is unmounted already.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Connections that may wait.
+const BACKLOG: i32 = 16;
+
+/// The supervisor's side.
+pub(super) struct LastWords(UnixListener);
+
+impl LastWords {
+    /// For the mount with the number `device`. `None` where somebody else has taken the name, or
+    /// there are no such sockets: nobody is told then.
+    pub(super) fn of(device: &str) -> Option<Self> {
+        let listen = || {
+            let (socket, address) = socket(device)?;
+            rustix::net::bind(&socket, &address)?;
+            rustix::net::listen(&socket, BACKLOG)?;
+            Result::Ok(socket)
+        };
+        listen().ok().map(|socket| Self(socket.into()))
+    }
+
+    /// Tells all who have connected how many requests failed by bugs of this program.
+    pub(super) fn say(&self, faults: u64) {
+        while let Ok((mut stream, _)) = self.0.accept() {
+            // Whoever has gone does not want to know.
+            let _ = stream.write_all(&faults.to_le_bytes());
+        }
+    }
+}
+
+/// The side of whoever unmounts.
+pub(super) struct Listening(UnixStream);
+
+impl Listening {
+    /// To the supervisor of the mount with the number `device`, where it lives.
+    pub(super) fn to(device: &str) -> Option<Self> {
+        let connect = || {
+            let (socket, address) = socket(device)?;
+            rustix::net::connect(&socket, &address)?;
+            let other = rustix::net::sockopt::socket_peercred(&socket)?;
+            Result::Ok((socket, other.uid))
+        };
+        let (socket, uid) = connect().ok()?;
+        let own = rustix::process::geteuid();
+        // Anybody may have taken the name.
+        let is_believed = own.is_root() || uid == own || uid.is_root();
+        is_believed.then(|| Self(socket.into()))
+    }
+
+    /// How many requests failed by bugs of this program, as far as is said in time.
+    pub(super) fn hear(mut self) -> u64 {
+        let mut faults = [0; 8];
+        let waits = self.0.set_nonblocking(false);
+        let waits = waits.and_then(|()| self.0.set_read_timeout(Some(PATIENCE)));
+        let heard = waits.and_then(|()| self.0.read_exact(&mut faults));
+        heard.map_or(0, |()| u64::from_le_bytes(faults))
+    }
+}
+
+/// A socket that never waits, and the name that the mount's has.
+fn socket(device: &str) -> Result<(OwnedFd, SocketAddrUnix)> {
+    let address = SocketAddrUnix::new_abstract_name(format!("imgmount/{device}").as_bytes())?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok((socket, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_connected_is_told_and_a_name_is_taken_once() {
+        let device = format!("test {}", std::process::id());
+        assert!(Listening::to(&device).is_none());
+        let words = LastWords::of(&device).unwrap();
+        assert!(LastWords::of(&device).is_none());
+        let listeners: Vec<_> = (0..3).filter_map(|_| Listening::to(&device)).collect();
+        assert_eq!(listeners.len(), 3);
+        words.say(7);
+        drop(words);
+        assert!(listeners.into_iter().all(|it| it.hear() == 7));
+        assert!(Listening::to(&device).is_none());
+    }
+
+    #[test]
+    fn a_supervisor_that_ends_without_a_word_counts_nothing() {
+        let device = format!("test silent {}", std::process::id());
+        let words = LastWords::of(&device).unwrap();
+        let listening = Listening::to(&device).unwrap();
+        drop(words);
+        assert_eq!(listening.hear(), 0);
+    }
+}
