@@ -105,6 +105,21 @@ fn stale_bytes_of_unwritten_extents_are_explained_and_only_they() {
     );
 }
 
+/// The kernel takes the upper half of the size for that of regular files alone; the second reader
+/// took it for a link's too, and memory for all of it.
+#[test]
+fn e18_link_of_a_tebibyte() {
+    need!(tool "mke2fs", tool "debugfs");
+    let scratch = Scratch::new();
+    let size = (256_u64 << 32) + 11;
+    let image = image(&scratch, &[&format!("sif link size {size}")]);
+    let out = imgmount().arg("check").arg(&image).output();
+    assert_eq!(out.status.code(), Some(1), "{out:?}");
+    let text = String::from_utf8(out.stdout).unwrap();
+    let line = format!("link: the size is 11, or by the second reader {size}");
+    assert!(text.contains(&line), "{text}");
+}
+
 #[test]
 fn refused_times_are_explained_by_the_time_itself() {
     need!(tool "mke2fs", tool "debugfs");

@@ -6,7 +6,7 @@ use ext4_view::{Ext4, File, ReadDir};
 
 use super::super::volume::{join, request, shown};
 use super::super::{Finding, Judgement, Second};
-use super::inode::{Difference, differences};
+use super::inode::{Difference, differences, their_kind};
 use super::raw::Raw;
 use super::{causes, guarded};
 use crate::error::{Error, Result, printable};
@@ -20,6 +20,10 @@ const CHUNK: usize = 128 * 1024;
 /// Bytes of holes compared in one file. The second reader walks them block by block, and a file may
 /// claim 2^63 of them.
 const MOST_HOLES: u64 = 1 << 30;
+
+/// Bytes of a link's target that are compared: one that is longer is no path. The second reader
+/// takes as much memory as the inode says.
+const LONGEST_TARGET: u64 = 4096;
 
 /// Two readers over the same bytes.
 pub(super) struct Comparison<'a> {
@@ -149,9 +153,14 @@ impl<'a> Comparison<'a> {
             let cause = extra.and_then(|end| causes::of_nanoseconds(attributes, &self.raw, end));
             self.report(path, Error::corrupt(text), cause);
         }
+        if their_kind(&theirs) != attributes.kind {
+            // What is said of the rest would be of another file.
+            return false;
+        }
         match attributes.kind {
             FileType::Regular => self.content(path, inode, attributes),
-            FileType::Symlink => self.target(path, inode),
+            // Where it is longer, the size differs, which is reported.
+            FileType::Symlink if theirs.len() <= LONGEST_TARGET => self.target(path, inode),
             _ => {}
         }
         true

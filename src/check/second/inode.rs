@@ -55,7 +55,8 @@ fn their_time(time: Theirs) -> String {
     format!("{}.{:09}", time.seconds(), time.nanoseconds())
 }
 
-fn their_kind(metadata: &Metadata) -> FileType {
+/// The type that the second reader sees.
+pub(super) fn their_kind(metadata: &Metadata) -> FileType {
     let kind = metadata.file_type();
     match () {
         () if kind.is_regular_file() => FileType::Regular,
