@@ -31,3 +31,8 @@ pub fn put(bytes: &mut [u8], at: u64, what: &[u8]) {
         into.copy_from_slice(what);
     }
 }
+
+/// Continues the CRC-32C `sum` over `bytes`, with no bits turned over before or behind.
+pub fn crc32c(sum: u32, bytes: &[u8]) -> u32 {
+    !crc32c::crc32c_append(!sum, bytes)
+}

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::cases::Prepared;
-use super::family::Family;
+use super::family::{Family, Seed, Structure};
 use super::limits::HANGS;
 use super::oracle;
 use super::report::{Fault, Finding, Report};
@@ -42,22 +42,41 @@ pub fn prepare(family: &dyn Family, images: Option<&Path>) -> Vec<Prepared> {
     let mut prepared = Vec::new();
     for seed in family.seeds(images) {
         let structures = family.structures(&seed);
+        let what = format!("{}: {}", family.name(), seed.name);
+        if let Some(wrong) = wrongly_sealed(family, &seed, &structures) {
+            skip(
+                &what,
+                &format!("the checksum of {wrong} is not that of its seal"),
+            );
+            continue;
+        }
         match oracle::reference(&seed) {
             Ok(reference) => prepared.push(Prepared {
                 seed,
                 structures,
                 reference,
             }),
-            Err(error) => skip(
-                &format!("{}: {}", family.name(), seed.name),
-                &error.to_string(),
-            ),
+            Err(error) => skip(&what, &error.to_string()),
         }
     }
     if prepared.is_empty() {
         skip(family.name(), "no seed: nothing of this family is tried");
     }
     prepared
+}
+
+/// The first of the `structures` whose seal changes the sound image: it would hide what is behind it.
+fn wrongly_sealed(family: &dyn Family, seed: &Seed, structures: &[Structure]) -> Option<String> {
+    let sound = seed.files.iter().map(|(_, bytes)| bytes.clone());
+    let mut files: Vec<Vec<u8>> = sound.collect();
+    let wrong = structures.iter().find(|found| {
+        family.seal(&mut files, structures, (found.file, found.range.clone()));
+        files
+            .iter()
+            .zip(&seed.files)
+            .any(|(file, (_, sound))| file != sound)
+    });
+    wrong.map(|found| found.name.clone())
 }
 
 /// The file in `folder` with what is known of the seeds of `family`.
