@@ -36,6 +36,7 @@ mod neighbours;
 pub mod open;
 pub mod options;
 mod process;
+mod readahead;
 pub mod reader;
 pub mod reading;
 mod run;

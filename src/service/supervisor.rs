@@ -24,7 +24,7 @@ use super::mount_point::MountPoint;
 use super::process::{self, Log, Worker};
 use super::sandbox::Attempt;
 use super::wire::{Outcome, Report, Serve, Task};
-use super::{image_file, mountinfo, open, shown};
+use super::{image_file, mountinfo, open, readahead, shown};
 use crate::error::{Error, Kind, ResultExt};
 use crate::filesystem::Timestamp;
 use crate::sys;
@@ -142,7 +142,9 @@ impl Supervisor {
         // With the last descriptor outside the worker, its end is the end of the connection.
         drop(device);
         self.next_report(client).map_err(Failure::host)?;
-        self.use_mount()
+        self.use_mount()?;
+        readahead::raise(self.mount.point.path());
+        Ok(())
     }
 
     /// Looks at the mount as others will. On a thread of its own, since the worker may have

@@ -491,3 +491,17 @@ fn a_damaged_inode_is_listed_and_only_it_is_unusable() {
     assert_eq!(about.len(), 1, "{log}");
     assert!(about[0].contains("checksum"), "{log}");
 }
+
+#[test]
+fn a_mount_by_root_is_read_ahead_by_a_mebibyte_at_once() {
+    need!(root, fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let device = place.mount().metadata().unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let path = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    if rustix::fs::access(&path, rustix::fs::Access::WRITE_OK).is_err() {
+        return crate::support::skip::skip(module_path!(), "needs a writable /sys");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap().trim(), "1024");
+    unmount(&place);
+}
