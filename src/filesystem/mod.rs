@@ -303,20 +303,30 @@ impl Default for Budget {
     }
 }
 
-/// Says that nobody waits any more.
+/// Says that nobody waits any more. The default never does, and costs nothing.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Option<Arc<AtomicBool>>);
 
 impl Cancel {
+    /// One that can be set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Some(Arc::default()))
+    }
+
     /// Sets it, for all clones.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        if let Some(set) = &self.0 {
+            set.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Whether it is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0
+            .as_ref()
+            .is_some_and(|set| set.load(Ordering::Relaxed))
     }
 }
 
@@ -328,4 +338,24 @@ pub fn length_to(offset: u64, end: u64) -> Result<NonZeroU64> {
     end.checked_sub(offset)
         .and_then(NonZeroU64::new)
         .ok_or_else(|| Error::invalid(format!("offset {offset} is past the end")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_cancelled_does_no_more() {
+        let cancel = Cancel::new();
+        let request = Request {
+            cancel: cancel.clone(),
+            ..Request::new(0)
+        };
+        assert!(request.spend(1).is_ok());
+        cancel.set();
+        assert!(request.spend(1).is_err());
+        let other = Request::new(0);
+        other.cancel.set();
+        assert!(other.spend(1).is_ok(), "the default is nobody's to set");
+    }
 }

@@ -137,24 +137,26 @@ impl Answers {
     /// answer for the end. One unreadable byte makes all of it an error; the kernel then asks page
     /// by page, so that only its page is missing. It doesn't for O_DIRECT (`direct`), where a
     /// short answer is just that, and ends before the first page that cannot be read.
+    ///
+    /// They are put into `buf`, in place of what it holds, so that its memory serves many requests.
     pub(super) fn read(
         &self,
         request: &Request,
         file: Inode,
-        offset: u64,
-        size: u32,
+        (offset, size): (u64, u32),
         direct: bool,
-    ) -> Answer<Vec<u8>> {
+        buf: &mut Vec<u8>,
+    ) -> Answer<()> {
         let size = to_usize(u64::from(size));
-        let mut buf = Vec::new();
+        buf.clear();
         if buf.try_reserve_exact(size).is_err() {
             return Err(Errno::from_i32(libc::ENOMEM));
         }
         buf.resize(size, 0);
-        let whole = self.tree.read(request, file, &mut buf, offset);
+        let whole = self.tree.read(request, file, buf, offset);
         let len = match whole {
             Err(error) if direct => {
-                let before = self.readable_pages(request, file, offset, &mut buf);
+                let before = self.readable_pages(request, file, offset, buf);
                 match before {
                     0 => return Err(self.refuse(&error)),
                     len => len,
@@ -163,7 +165,7 @@ impl Answers {
             whole => self.known(whole)?,
         };
         buf.truncate(len);
-        Ok(buf)
+        Ok(())
     }
 
     /// Fills `buf` page by page up to the first that cannot be read; gives the bytes filled.

@@ -1,5 +1,6 @@
 //! The answers as fuser's replies: every method is a `match`.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -19,6 +20,11 @@ use crate::number::to_u64;
 
 /// How long the kernel may keep what it was told: for good, since an image does not change.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+thread_local! {
+    /// What the thread last answered to a read: as much as the kernel asks for at once, 1 MiB.
+    static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// What fuser calls.
 pub(super) struct Shell {
@@ -123,14 +129,17 @@ impl Filesystem for Shell {
         reply: ReplyData,
     ) {
         let direct = flags.0 & libc::O_DIRECT != 0;
-        let bytes = self.answers.guard(request.uid(), |request| {
+        let mut bytes = BYTES.take();
+        let done = self.answers.guard(request.uid(), |request| {
+            let range = (offset, size);
             self.answers
-                .read(request, Inode(file.0), offset, size, direct)
+                .read(request, Inode(file.0), range, direct, &mut bytes)
         });
-        match bytes {
-            Ok(bytes) => reply.data(&bytes),
+        match done {
+            Ok(()) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
         }
+        BYTES.set(bytes);
     }
 
     fn readdir(

@@ -184,6 +184,19 @@ fn number<T>(answer: Answer<T>) -> i32 {
     answer.err().map_or(0, i32::from)
 }
 
+/// What a read of `file` is answered.
+fn bytes_of(
+    answers: &Answers,
+    request: &Request,
+    file: u64,
+    range: (u64, u32),
+    direct: bool,
+) -> Answer<Vec<u8>> {
+    let mut bytes = vec![1; 3];
+    let done = answers.read(request, Inode(file), range, direct, &mut bytes);
+    done.map(|()| bytes)
+}
+
 #[test]
 fn a_panic_costs_one_request() {
     let failed = Arc::new(AtomicU64::new(0));
@@ -193,7 +206,7 @@ fn a_panic_costs_one_request() {
     });
     let read = |file| {
         answers.guard(0, |request| {
-            answers.read(request, Inode(file), 0, 4096, false)
+            bytes_of(&answers, request, file, (0, 4096), false)
         })
     };
     assert_eq!(number(read(PANICS)), libc::EIO);
@@ -238,7 +251,7 @@ fn the_root_has_the_number_of_the_file_system_and_a_missing_name_is_no_error() {
 fn one_bad_page_fails_a_read_that_touches_it_and_no_other() {
     let (answers, reads) = answers();
     let request = Request::new(0);
-    let read = |offset, size, direct| answers.read(&request, Inode(GOOD), offset, size, direct);
+    let read = |offset, size, direct| bytes_of(&answers, &request, GOOD, (offset, size), direct);
     assert_eq!(number(read(0, 8 * 4096, false)), libc::EUCLEAN);
     assert_eq!(reads.load(Ordering::Relaxed), 1, "the kernel asks by page");
     assert_eq!(read(0, 3 * 4096, false).unwrap().len(), 3 * PAGE);

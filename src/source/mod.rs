@@ -6,6 +6,7 @@ pub mod decoded;
 pub mod file;
 pub mod joined;
 pub mod mapped;
+mod scratch;
 pub mod streamed;
 mod streams;
 #[cfg(test)]
@@ -16,6 +17,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub use scratch::{Scratch, read_scratch};
 
 use crate::error::{Error, Kind, Result};
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::backup;
 use super::inode::InodeRecord;
 use super::superblock::{self, Superblock};
+use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::filesystem::Request;
 use crate::format::{Context, Notices, Options};
-use crate::source::{SharedSource, read_vec};
+use crate::source::{Scratch, SharedSource, read_scratch};
 
 /// An open file system.
 pub(super) struct Core {
@@ -20,6 +21,8 @@ pub(super) struct Core {
     pub(super) source: SharedSource,
     /// The superblock.
     pub(super) superblock: Superblock,
+    /// Where the inode tables are.
+    pub(super) tables: Tables,
     /// The user's choices.
     pub(super) options: Options,
     /// Where to say what is odd but no error.
@@ -35,6 +38,7 @@ impl Core {
         let superblock = backup::find(&*source, context)?;
         Ok(Self {
             source,
+            tables: Tables::new(&superblock)?,
             superblock,
             options: context.options.clone(),
             notices: context.notices.clone(),
@@ -45,10 +49,10 @@ impl Core {
     ///
     /// # Errors
     /// `Corrupt` past the end of the file system; as [`crate::source::Source::read_exact_at`].
-    pub(super) fn read_block(&self, request: &Request, number: u64) -> Result<Vec<u8>> {
+    pub(super) fn read_block(&self, request: &Request, number: u64) -> Result<Scratch> {
         request.spend(1)?;
         let offset = self.superblock.block_offset(number)?;
-        read_vec(&*self.source, offset, self.superblock.block_size())
+        read_scratch(&*self.source, offset, self.superblock.block_size())
     }
 
     /// Inode `number`, for one step of the request's budget.

@@ -1,12 +1,12 @@
 //! Inodes: found by number in their group's table, their checksum verified, their fields put
 //! together from the halves that the years have spread over the structure.
 
+use smallvec::SmallVec;
 use zerocopy::FromBytes;
 
 use super::checksum;
 use super::core::Core;
 use super::features;
-use super::group::Group;
 use super::layout::{RawInode, RawInodeExtra};
 use super::time::timestamp;
 use crate::error::{Error, Result};
@@ -37,6 +37,9 @@ pub(super) const ROOT: u32 = 2;
 /// The inode as every version of the format has it.
 const BASE: usize = size_of::<RawInode>();
 
+/// The bytes of an inode; those of the usual sizes need no memory of their own.
+pub(super) type Bytes = SmallVec<[u8; 256]>;
+
 /// One inode.
 pub(super) struct InodeRecord {
     /// Its number.
@@ -44,7 +47,7 @@ pub(super) struct InodeRecord {
     /// The byte it lies at.
     pub(super) offset: u64,
     /// All `s_inode_size` bytes, as on disk.
-    pub(super) bytes: Box<[u8]>,
+    pub(super) bytes: Bytes,
     /// The first 128 bytes.
     pub(super) raw: RawInode,
     /// What follows; zeros where the inode has no room for it.
@@ -83,14 +86,14 @@ impl InodeRecord {
         Self::parse(core, number, bytes, offset).map_err(|error| context(error.at(offset)))
     }
 
-    fn bytes(core: &Core, number: u32) -> Result<(Box<[u8]>, u64)> {
+    fn bytes(core: &Core, number: u32) -> Result<(Bytes, u64)> {
         let offset = place(core, number)?;
-        let mut bytes = vec![0; usize::from(core.superblock.inode_size)].into_boxed_slice();
+        let mut bytes = Bytes::from_elem(0, core.superblock.inode_size.into());
         core.source.read_exact_at(&mut bytes, offset)?;
         Ok((bytes, offset))
     }
 
-    fn parse(core: &Core, number: u32, bytes: Box<[u8]>, offset: u64) -> Result<Self> {
+    fn parse(core: &Core, number: u32, bytes: Bytes, offset: u64) -> Result<Self> {
         let cut = || Error::corrupt("the inode is cut off");
         let (raw, rest) = RawInode::read_from_prefix(&bytes).map_err(|_| cut())?;
         let extra = extra(rest)?;
@@ -308,7 +311,7 @@ pub(super) fn place(core: &Core, number: u32) -> Result<u64> {
         index / superblock.inodes_per_group,
         index % superblock.inodes_per_group,
     );
-    let table = superblock.block_offset(Group::read(core, group)?.inode_table)?;
+    let table = superblock.block_offset(core.tables.of(core, group)?)?;
     let inside = u64::from(index).saturating_mul(superblock.inode_size.into());
     Ok(table.saturating_add(inside))
 }

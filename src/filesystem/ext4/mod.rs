@@ -22,6 +22,7 @@ mod layout;
 mod link;
 mod orphan;
 mod superblock;
+mod tables;
 mod time;
 mod usage;
 mod verify;

@@ -195,7 +195,9 @@ fn journal_blocks(core: &Core) -> u64 {
     let Ok(BlockPlace::At(block)) = run.map(|run| run.place) else {
         return 0;
     };
-    let block = core.read_block(&request, block).unwrap_or_default();
+    let Ok(block) = core.read_block(&request, block) else {
+        return 0;
+    };
     let length = block.get(16..20).and_then(|bytes| bytes.first_chunk::<4>());
     length.map_or(0, |bytes| u32::from_be_bytes(*bytes)).into()
 }

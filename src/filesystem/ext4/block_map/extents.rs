@@ -8,6 +8,7 @@ use super::{BlockMap, BlockPlace, BlockRun};
 use crate::error::{Error, Result};
 use crate::filesystem::ext4::checksum;
 use crate::filesystem::ext4::layout::{RawExtent, RawExtentHeader, RawExtentIndex};
+use crate::source::Scratch;
 
 /// `eh_magic`.
 const MAGIC: u16 = 0xf30a;
@@ -24,11 +25,21 @@ const ENTRY: usize = 12;
 /// Logical blocks are numbers of 32 bits: behind them is nothing.
 const END: u64 = 1 << 32;
 
-/// A leaf that was read: its extents, and the logical blocks that it is alone responsible for.
+/// A leaf that was read and checked, and the logical blocks that it is alone responsible for.
 pub(super) struct Leaf {
     first: u64,
     end: u64,
-    extents: Vec<RawExtent>,
+    node: Node,
+}
+
+/// The bytes of a node.
+enum Node {
+    /// None: no extents.
+    Empty,
+    /// `i_block`.
+    Root([u8; 60]),
+    /// A block of the file system.
+    Block(Scratch),
 }
 
 /// A node's level and the range of logical blocks that it is responsible for.
@@ -75,9 +86,11 @@ impl BlockMap<'_> {
         };
         let step = self.visit(root, &mut scope, logical, None);
         let mut next = step.map_err(in_root)?;
+        let mut node = Node::Root(*root);
         loop {
             let block = match next {
-                Step::Leaf(leaf) => return Ok(leaf),
+                Step::Leaf => return Ok(scope.leaf(node)),
+                Step::Gap(end) => return Ok(Scope { end, ..scope }.leaf(Node::Empty)),
                 Step::Down(block) => block,
             };
             let offset = self.core.superblock.block_offset(block)?;
@@ -88,6 +101,7 @@ impl BlockMap<'_> {
             });
             next =
                 step.map_err(|error| error.at(offset).context(format!("extent block {block}")))?;
+            node = Node::Block(bytes);
         }
     }
 
@@ -110,11 +124,7 @@ impl BlockMap<'_> {
         if scope.depth == 0 {
             let extents = entries::<RawExtent>(node, header)?;
             self.check_extents(extents, start)?;
-            return Ok(Step::Leaf(Leaf {
-                first: scope.first,
-                end: scope.end,
-                extents: extents.to_vec(),
-            }));
+            return Ok(Step::Leaf);
         }
         let children = entries::<RawExtentIndex>(node, header)?;
         check_children(children, start)?;
@@ -133,11 +143,7 @@ impl BlockMap<'_> {
         let next = children.get(after).map_or(scope.end, key);
         let Some(child) = before else {
             // In front of the first child there is a hole, as an empty leaf says.
-            return Ok(Step::Leaf(Leaf {
-                first: scope.first,
-                end: next,
-                extents: Vec::new(),
-            }));
+            return Ok(Step::Gap(next));
         };
         let block = u64::from(child.ei_leaf_hi.get()) << 32 | u64::from(child.ei_leaf_lo.get());
         if !self.core.holds(block, 1) {
@@ -205,20 +211,43 @@ impl BlockMap<'_> {
 }
 
 enum Step {
+    /// The child is this block.
     Down(u64),
-    Leaf(Leaf),
+    /// The node is the leaf.
+    Leaf,
+    /// There is no child up to this logical block.
+    Gap(u64),
+}
+
+impl Scope {
+    fn leaf(self, node: Node) -> Leaf {
+        Leaf {
+            first: self.first,
+            end: self.end,
+            node,
+        }
+    }
 }
 
 impl Leaf {
+    /// The extents, which were checked when the node was visited.
+    fn extents(&self) -> &[RawExtent] {
+        let node = match &self.node {
+            Node::Empty => return &[],
+            Node::Root(bytes) => &bytes[..],
+            Node::Block(bytes) => bytes,
+        };
+        header(node)
+            .and_then(|header| entries(node, header))
+            .unwrap_or(&[])
+    }
+
     fn run_at(&self, logical: u64) -> BlockRun {
         let key = |extent: &RawExtent| u64::from(extent.ee_block.get());
-        let after = self
-            .extents
-            .partition_point(|extent| key(extent) <= logical);
-        let next = self.extents.get(after).map_or(self.end, key);
-        let extent = after
-            .checked_sub(1)
-            .and_then(|index| self.extents.get(index));
+        let extents = self.extents();
+        let after = extents.partition_point(|extent| key(extent) <= logical);
+        let next = extents.get(after).map_or(self.end, key);
+        let extent = after.checked_sub(1).and_then(|index| extents.get(index));
         let inside = extent.and_then(|extent| extent.run_from(logical.saturating_sub(key(extent))));
         let run = inside.unwrap_or(hole(u64::MAX));
         let most = next.min(self.end).saturating_sub(logical);

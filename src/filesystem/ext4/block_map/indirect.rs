@@ -5,6 +5,7 @@
 use super::{BlockMap, BlockPlace, BlockRun};
 use crate::error::{Error, Result};
 use crate::number::to_usize;
+use crate::source::Scratch;
 
 /// Direct pointers in the inode.
 const DIRECT: u64 = 12;
@@ -26,8 +27,8 @@ impl BlockMap<'_> {
             return Ok(hole(u64::MAX.saturating_sub(logical)));
         };
         if route.levels == 0 {
-            let pointers: Vec<u8> = self.inode.raw.i_block.get(..48).unwrap_or(&[]).to_vec();
-            return self.run_in(&pointers, route.slot, None);
+            let pointers = self.inode.raw.i_block.get(..48).unwrap_or(&[]);
+            return self.run_in(pointers, route.slot, None);
         }
         let mut block = self.inode.pointer(route.slot);
         let mut holder = None;
@@ -51,7 +52,7 @@ impl BlockMap<'_> {
 
     /// The block of pointers `block`, which `holder` names, from memory where it was the last one
     /// read.
-    fn pointers(&mut self, block: u32, holder: Option<u64>) -> Result<Vec<u8>> {
+    fn pointers(&mut self, block: u32, holder: Option<u64>) -> Result<Scratch> {
         let block = u64::from(block);
         if let Some((_, pointers)) = self.pointers.take_if(|(number, _)| *number == block) {
             return Ok(pointers);

@@ -7,6 +7,7 @@ use super::core::Core;
 use super::inode::{self, InodeRecord};
 use crate::error::{Result, ResultExt};
 use crate::filesystem::Request;
+use crate::source::Scratch;
 
 /// What a run of a file's blocks is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) struct BlockMap<'a> {
     request: &'a Request,
     inode: &'a InodeRecord,
     leaf: Option<extents::Leaf>,
-    pointers: Option<(u64, Vec<u8>)>,
+    pointers: Option<(u64, Scratch)>,
 }
 
 impl<'a> BlockMap<'a> {

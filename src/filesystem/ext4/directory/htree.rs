@@ -3,6 +3,7 @@
 //! hash go on. Whatever is wrong with the tree makes it unusable, not the directory: the caller
 //! goes through the entries one by one.
 
+use smallvec::SmallVec;
 use zerocopy::FromBytes;
 
 use super::checksum;
@@ -16,6 +17,7 @@ use crate::filesystem::ext4::core::Core;
 use crate::filesystem::ext4::features;
 use crate::filesystem::ext4::inode::InodeRecord;
 use crate::filesystem::ext4::layout::{RawHashEntry, RawHashRoot};
+use crate::source::Scratch;
 
 /// Where `dx_root_info` is: behind `.` and `..`, 12 bytes each.
 const INFO_AT: usize = 24;
@@ -27,9 +29,20 @@ const NODE_ENTRIES: usize = 8;
 /// Bytes of an entry, and of the tail that holds the checksum.
 const ENTRY: usize = 8;
 
+/// Nodes on the way to a block of entries: the root, and at most two below it.
+type Frames = SmallVec<[Frame; 3]>;
+
+/// A node that was checked.
+struct Node {
+    block: Scratch,
+    /// Where its entries start, and how many there are.
+    at: usize,
+    count: usize,
+}
+
 /// A node, and the entry in it that was taken.
 struct Frame {
-    entries: Vec<RawHashEntry>,
+    node: Node,
     taken: usize,
 }
 
@@ -92,8 +105,8 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// The entries of the root, and the name's hash.
-    fn root(&mut self, wanted: &Wanted<'_>) -> Result<(Vec<RawHashEntry>, u32)> {
+    /// The root, and the name's hash.
+    fn root(&mut self, wanted: &Wanted<'_>) -> Result<(Node, u32)> {
         let block = self.block(0)?;
         let info = info(&block)?;
         let most = if self.core.superblock.features.has(features::LARGEDIR) {
@@ -117,12 +130,13 @@ impl Tree<'_> {
             }
         };
         self.levels = info.indirect_levels;
-        Ok((self.entries(&block, ROOT_ENTRIES)?, hash))
+        Ok((self.node(block, ROOT_ENTRIES)?, hash))
     }
 
     /// Goes down from `root` by `hash` to the entry that leads to a block of entries.
-    fn descend(&mut self, root: Vec<RawHashEntry>, hash: u32) -> Result<Vec<Frame>> {
-        let mut frames = vec![Frame::at(root, hash)];
+    fn descend(&mut self, root: Node, hash: u32) -> Result<Frames> {
+        let mut frames = Frames::new();
+        frames.push(Frame::at(root, hash));
         for _ in 0..self.levels {
             let node = self.child(&frames)?;
             frames.push(Frame::at(node, hash));
@@ -132,11 +146,11 @@ impl Tree<'_> {
 
     /// Moves on to the next block of entries, if names of `hash` go on there: its hash is the same
     /// with the lowest bit set.
-    fn advance(&mut self, frames: &mut Vec<Frame>, hash: u32) -> Result<bool> {
+    fn advance(&mut self, frames: &mut Frames, hash: u32) -> Result<bool> {
         let levels = frames.len();
         while let Some(frame) = frames.last_mut() {
             frame.taken = frame.taken.saturating_add(1);
-            let Some(next) = frame.entries.get(frame.taken) else {
+            let Some(next) = frame.node.entries().get(frame.taken) else {
                 frames.pop();
                 continue;
             };
@@ -144,8 +158,8 @@ impl Tree<'_> {
                 return Ok(false);
             }
             while frames.len() < levels {
-                let entries = self.child(frames)?;
-                frames.push(Frame { entries, taken: 0 });
+                let node = self.child(frames)?;
+                frames.push(Frame { node, taken: 0 });
             }
             return Ok(true);
         }
@@ -153,7 +167,7 @@ impl Tree<'_> {
     }
 
     /// The node that the last frame's entry leads to.
-    fn child(&mut self, frames: &[Frame]) -> Result<Vec<RawHashEntry>> {
+    fn child(&mut self, frames: &[Frame]) -> Result<Node> {
         let Some(number) = frames.last().and_then(Frame::block) else {
             return Err(Error::corrupt("hash tree node without entries"));
         };
@@ -163,11 +177,11 @@ impl Tree<'_> {
                 "directory block {number} is no node of the hash tree"
             )));
         }
-        self.entries(&block, NODE_ENTRIES)
+        self.node(block, NODE_ENTRIES)
     }
 
-    /// The entries of a node, whose limit is what the block has room for and whose hashes ascend.
-    fn entries(&self, block: &[u8], at: usize) -> Result<Vec<RawHashEntry>> {
+    /// A node, whose limit is what the block has room for and whose hashes ascend.
+    fn node(&self, block: Scratch, at: usize) -> Result<Node> {
         let tail = if self.core.superblock.has_checksums() {
             ENTRY
         } else {
@@ -181,13 +195,13 @@ impl Tree<'_> {
                 "hash tree node: count {count} of limit {limit}, where there is room for {room}"
             )));
         }
-        let (entries, _) = <[RawHashEntry]>::ref_from_prefix_with_elems(rest, count)
-            .map_err(|_| Error::corrupt("hash tree node is cut off"))?;
-        let behind = entries.get(1..).unwrap_or(&[]);
+        let node = Node { block, at, count };
+        let behind = node.entries().get(1..);
+        let behind = behind.ok_or_else(|| Error::corrupt("hash tree node is cut off"))?;
         if !behind.is_sorted_by_key(|entry| entry.hash.get()) {
             return Err(Error::corrupt("hash tree node: hashes are out of order"));
         }
-        Ok(entries.to_vec())
+        Ok(node)
     }
 
     /// Looks through the block of entries `number`.
@@ -207,7 +221,7 @@ impl Tree<'_> {
         Ok(None)
     }
 
-    fn block(&mut self, number: u64) -> Result<Vec<u8>> {
+    fn block(&mut self, number: u64) -> Result<Scratch> {
         let inside = self.dir.size.wrapping_shr(self.core.superblock.block_bits);
         let run = if number < inside {
             Some(self.map.run_at(number)?)
@@ -225,17 +239,25 @@ impl Tree<'_> {
     }
 }
 
+impl Node {
+    fn entries(&self) -> &[RawHashEntry] {
+        let rest = self.block.get(self.at..).unwrap_or(&[]);
+        let entries = <[RawHashEntry]>::ref_from_prefix_with_elems(rest, self.count);
+        entries.map_or(&[], |(entries, _)| entries)
+    }
+}
+
 impl Frame {
     /// The last entry whose hash is not above `hash`; the first stands for everything below.
-    fn at(entries: Vec<RawHashEntry>, hash: u32) -> Self {
-        let behind = entries.get(1..).unwrap_or(&[]);
+    fn at(node: Node, hash: u32) -> Self {
+        let behind = node.entries().get(1..).unwrap_or(&[]);
         let taken = behind.partition_point(|entry| entry.hash.get() <= hash);
-        Self { entries, taken }
+        Self { node, taken }
     }
 
     /// The block of the directory that the taken entry leads to: 28 bits.
     fn block(&self) -> Option<u64> {
-        let entry = self.entries.get(self.taken)?;
+        let entry = self.node.entries().get(self.taken)?;
         Some(u64::from(entry.block.get() & 0x0fff_ffff))
     }
 }

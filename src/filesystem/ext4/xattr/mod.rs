@@ -17,6 +17,7 @@ use super::inode::{EA_INODE, InodeRecord};
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::filesystem::{FileType, Request};
 use crate::number::to_usize;
+use crate::source::Scratch;
 
 /// What stands before the names of each index. The kernel shows no other: `system.data` and the
 /// context of an encrypted file are its own.
@@ -159,7 +160,7 @@ fn stored(
 struct Block {
     number: u64,
     offset: u64,
-    bytes: Vec<u8>,
+    bytes: Scratch,
 }
 
 impl Block {
