@@ -69,7 +69,8 @@ pub struct Structure {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Seed {
     pub name: String,
-    /// The first is opened, the others lie beside it.
+    /// The first is opened, the others lie beside it; one whose name begins with `+` is opened with it,
+    /// as by `--with`.
     pub files: Vec<(String, Vec<u8>)>,
     /// What unlocks it.
     pub key: Option<Vec<u8>>,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use imgmount::cache::Cache;
 use imgmount::error::Result;
-use imgmount::format::{Context, KdfLimit, Key, Keyring, Keys, Origin, Secret};
-use imgmount::stack::Stack;
+use imgmount::format::{Context, KdfLimit, Key, Keyring, Keys, Neighbour, Nobody, Origin, Secret};
+use imgmount::stack::{Registries, Stack};
 use imgmount::tree::{self, Layout, Tree};
 
 use super::record::{Beside, Files, Log, Recorded, identity};
+
+/// How the name of a file begins whose disks join those of the first.
+const ADDED: char = '+';
 
 /// The one key of a seed.
 struct One(Option<Vec<u8>>);
@@ -44,7 +47,19 @@ pub fn stack(files: &Files, key: Option<&[u8]>, log: Option<Arc<Log>>) -> Result
         memory: 64 << 20,
         seconds: 1,
     };
-    Stack::open(Recorded::new(files, 0, log), &context)
+    let others = files.iter().enumerate();
+    let others = others.filter(|(_, (name, _))| name.starts_with(ADDED));
+    let others = others.map(|(number, (name, _))| {
+        context.other(Neighbour {
+            source: Recorded::new(files, number, log.clone()),
+            name: name.as_bytes().to_vec(),
+            identity: Some(identity(number)),
+            neighbours: Arc::new(Nobody),
+        })
+    });
+    let others = others.collect();
+    let first = Recorded::new(files, 0, log.clone());
+    Stack::open_with(Registries::BUILT_IN, first, others, &context)
 }
 
 /// Everything in it as one tree: a directory and a raw file for each volume.

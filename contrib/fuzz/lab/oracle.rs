@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use imgmount::error::Result;
 use imgmount::filesystem::{FileSystem, FileType};
+use imgmount::signature;
+use imgmount::source::Source;
+use imgmount::stack::Stack;
 use imgmount::tree::Tree;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,7 @@ use super::facts::{self, Facts, PIECE, Part, WHOLE};
 use super::family::Seed;
 use super::limits::request;
 use super::opened;
-use super::record::{Files, Log, Piece, merged, overlap};
+use super::record::{Files, Log, Piece, Recorded, merged, overlap};
 
 /// Files of a seed that are compared, and pieces of each.
 const FILES: usize = 60;
@@ -25,8 +28,10 @@ type Path = Vec<Vec<u8>>;
 /// What a sound image shows.
 #[derive(Serialize, Deserialize)]
 pub struct Reference {
-    /// What is read to open it.
+    /// What is read to open it, but for what is read to find magic numbers.
     opening: Vec<Piece>,
+    /// The formats whose magic numbers are in it.
+    magics: String,
     targets: Vec<Target>,
     /// Each read of what is no file's contents.
     pub seen: Vec<Piece>,
@@ -72,15 +77,19 @@ pub fn reference(seed: &Seed) -> Result<Reference> {
     let open = || {
         let log = Arc::<Log>::default();
         let stack = opened::stack(&files, seed.key.as_deref(), Some(log.clone()))?;
-        Ok((opened::tree(Arc::new(stack))?, log))
+        let stack = Arc::new(stack);
+        Ok((stack.clone(), opened::tree(stack)?, log))
     };
-    let (tree, log) = open()?;
-    let opening = log.take();
+    let (stack, tree, log) = open()?;
+    let mut opening = log.take();
+    let image = Recorded::new(&files, 0, Some(log.clone()));
+    let magics = magics(&*image, Some(&stack));
+    without(&mut opening, log.take());
     let (parts, listing) = parts(&tree, &log);
     let mut targets = Vec::new();
     for (path, part) in parts {
         // Nothing that was read for another one helps.
-        let (tree, log) = open()?;
+        let (_, tree, log) = open()?;
         log.take();
         let facts = facts::look(&tree, &path, &part);
         targets.push(Target {
@@ -97,8 +106,34 @@ pub fn reference(seed: &Seed) -> Result<Reference> {
     Ok(Reference {
         seen: seen.filter(|(_, range)| !range.is_empty()).collect(),
         opening: merged(opening),
+        magics,
         targets,
     })
+}
+
+/// The formats whose magic numbers are in `image` and in each volume of it.
+pub fn magics(image: &dyn Source, stack: Option<&Stack>) -> String {
+    let names = |source: &dyn Source| {
+        let found = signature::find(source);
+        found
+            .iter()
+            .fold(String::new(), |names, found| names + " " + found.name)
+    };
+    let mut all = format!("image:{}", names(image));
+    for node in stack.iter().flat_map(|stack| stack.nodes()) {
+        if let Ok(source) = &node.source {
+            all += &format!(" {}:{}", node.name, names(&**source));
+        }
+    }
+    all
+}
+
+/// Takes `probes` out of `opening`, each as often as it is there.
+fn without(opening: &mut Vec<Piece>, mut probes: Vec<Piece>) {
+    opening.retain(|piece| {
+        let found = probes.iter().position(|probe| probe == piece);
+        found.map(|place| probes.swap_remove(place)).is_none()
+    });
 }
 
 fn key((file, range): &Piece) -> (usize, u64, u64) {
@@ -164,16 +199,29 @@ impl Reference {
         self.targets.len()
     }
 
-    /// What `tree` shows differently although none of the bytes that it takes to read it were touched.
-    pub fn difference(&self, case: &Case, tree: &Tree) -> Option<String> {
+    /// Whether the bytes `touched` put other formats into `image`, or took one out, by their magic.
+    pub fn has_other_magics(&self, image: &dyn Source, stack: Option<&Stack>) -> bool {
+        let now = magics(image, stack);
+        match stack {
+            Some(_) => now != self.magics,
+            None => !self.magics.starts_with(&format!("{now} ")),
+        }
+    }
+
+    /// Compares what none of the bytes were touched of that it takes to read it: how many things
+    /// these are, and what `tree` shows differently.
+    pub fn compare(&self, case: &Case, tree: &Tree) -> (u64, Option<String>) {
         if self.opening_is_hit(&case.touched) {
-            return None;
+            return (0, None);
         }
         let spared = self.targets.iter();
         let spared = spared.filter(|target| !overlap(&target.read, &case.touched));
-        spared
-            .filter_map(|target| differs(target, tree, case.is_cut))
-            .next()
+        let (mut compared, mut first) = (0, None);
+        for target in spared {
+            compared += 1;
+            first = first.or(differs(target, tree, case.is_cut));
+        }
+        (compared, first)
     }
 }
 

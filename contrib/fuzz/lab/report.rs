@@ -45,6 +45,8 @@ pub struct Row {
     pub images: u64,
     outcomes: [u64; 3],
     faults: [u64; 4],
+    /// Comparisons with sound images.
+    compared: u64,
 }
 
 /// What was found so far.
@@ -55,9 +57,10 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn add(&mut self, family: &'static str, outcome: Outcome) {
+    pub fn add(&mut self, family: &'static str, outcome: Outcome, compared: u64) {
         let row = self.rows.entry(family).or_default();
         row.images += 1;
+        row.compared += compared;
         row.outcomes[Outcome::ALL
             .iter()
             .position(|it| *it == outcome)
@@ -80,12 +83,14 @@ impl Report {
         let mut head = vec!["family".to_owned(), "seeds".to_owned(), "images".to_owned()];
         head.extend(Outcome::ALL.iter().map(|it| it.word().to_owned()));
         head.extend(Fault::ALL.iter().map(|it| it.word().to_owned()));
+        head.push("compared".to_owned());
         let mut lines = vec![head];
         let mut all = Row::default();
         for (family, row) in &self.rows {
             lines.push(cells(family, row));
             all.seeds += row.seeds;
             all.images += row.images;
+            all.compared += row.compared;
             (0..3).for_each(|at| all.outcomes[at] += row.outcomes[at]);
             (0..4).for_each(|at| all.faults[at] += row.faults[at]);
         }
@@ -150,6 +155,7 @@ fn cells(family: &str, row: &Row) -> Vec<String> {
         row.seeds.to_string(),
         row.images.to_string(),
     ];
-    cells.extend(row.outcomes.iter().chain(&row.faults).map(u64::to_string));
+    let numbers = row.outcomes.iter().chain(&row.faults);
+    cells.extend(numbers.chain([&row.compared]).map(u64::to_string));
     cells
 }

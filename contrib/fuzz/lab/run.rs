@@ -224,10 +224,11 @@ fn worker(
                 let outcome = Outcome::ALL
                     .into_iter()
                     .find(|it| rest.starts_with(it.word()));
-                locked(report).add(
-                    family,
-                    outcome.ok_or_else(|| format!("a worker said {line:?}"))?,
-                );
+                let compared = rest.rsplit(' ').next().and_then(|word| word.parse().ok());
+                let (Some(outcome), Some(compared)) = (outcome, compared) else {
+                    return Err(format!("a worker said {line:?}"));
+                };
+                locked(report).add(family, outcome, compared);
                 at = None;
             }
         }

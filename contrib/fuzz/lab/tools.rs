@@ -173,3 +173,14 @@ pub fn inner_files() -> Vec<(&'static str, Vec<u8>)> {
         ("folder/deeper/d.bin", noise(70_000, 0x85eb_ca6b)),
     ]
 }
+
+/// The [`inner`] file system in an image that qemu-img makes of it.
+pub fn converted(what: &str, format: &str, options: &str) -> Option<Vec<u8>> {
+    let inner = inner(what, 256 << 10)?;
+    let workshop = Workshop::new(what)?;
+    workshop.write("raw", &inner)?;
+    workshop.run(&format!(
+        "qemu-img convert -f raw -O {format} {options} raw image"
+    ))?;
+    workshop.read("image")
+}

@@ -13,6 +13,7 @@ use super::family::Family;
 use super::limits::{self, within};
 use super::opened;
 use super::oracle::shared;
+use super::record::Recorded;
 
 /// How the process ends whose case had more memory than it may.
 pub const OVER_MEMORY: i32 = 71;
@@ -62,7 +63,11 @@ pub fn run(
         let case = cases::make(family, &seeds, seed, number).ok_or("there are no seeds")?;
         say(&format!("start {number} {}", case.what));
         let before = limits::forget_peak();
-        let (outcome, differs) = judge(&seeds[case.seed], case);
+        let Judged {
+            outcome,
+            compared,
+            differs,
+        } = judge(&seeds[case.seed], case);
         let peak = limits::peak().saturating_sub(before);
         if let Some(differs) = differs {
             say(&format!("differs {number} {}", differs.replace('\n', " ")));
@@ -71,7 +76,7 @@ pub fn run(
             eprintln!("over memory: {} MiB", peak >> 20);
             std::process::exit(OVER_MEMORY);
         }
-        say(&format!("end {number} {} {}", outcome.word(), peak >> 20));
+        say(&format!("end {number} {} {compared}", outcome.word()));
     }
     Ok(())
 }
@@ -84,11 +89,20 @@ fn say(line: &str) {
     }
 }
 
-/// What becomes of `case`, and what it shows differently without having been hit there.
-fn judge(prepared: &Prepared, mut case: Case) -> (Outcome, Option<String>) {
+/// What became of a case.
+struct Judged {
+    outcome: Outcome,
+    /// How many things were compared with the reference.
+    compared: u64,
+    /// What it shows differently without having been hit there.
+    differs: Option<String>,
+}
+
+fn judge(prepared: &Prepared, mut case: Case) -> Judged {
     let files = shared(&prepared.seed, std::mem::take(&mut case.files));
     let key = prepared.seed.key.as_deref();
     let reference = &prepared.reference;
+    let image = Recorded::new(&files, 0, None);
     let opened = within("open", limits::FOR_OPENING, || {
         opened::stack(&files, key, None)
     });
@@ -96,8 +110,13 @@ fn judge(prepared: &Prepared, mut case: Case) -> (Outcome, Option<String>) {
         Ok(stack) => Arc::new(stack),
         Err(error) => {
             let is_spared = !case.is_cut && !reference.opening_is_hit(&case.touched);
-            let differs = is_spared.then(|| format!("refused: {error}"));
-            return (Outcome::Refused, differs);
+            let differs = is_spared && !reference.has_other_magics(&*image, None);
+            let differs = differs.then(|| format!("refused: {error}"));
+            return Judged {
+                outcome: Outcome::Refused,
+                compared: u64::from(is_spared),
+                differs,
+            };
         }
     };
     let nodes = stack.nodes();
@@ -110,11 +129,11 @@ fn judge(prepared: &Prepared, mut case: Case) -> (Outcome, Option<String>) {
     let composed = within("compose", limits::FOR_REQUEST, || {
         opened::tree(stack.clone())
     });
-    let Ok(tree) = composed else {
-        return (Outcome::Refused, None);
-    };
+    let tree = composed.expect("no volume was asked for that could be missing");
     let met = explore::explore(&tree);
-    let differs = reference.difference(&case, &tree);
+    let (compared, differs) = reference.compare(&case, &tree);
+    // A magic number at another format's place makes it that format, or both.
+    let differs = differs.filter(|_| !reference.has_other_magics(&*image, Some(&stack)));
     let mut findings = 0;
     if met.claimed <= JUDGED && !met.is_more {
         within("check", limits::FOR_CHECK, || {
@@ -126,7 +145,11 @@ fn judge(prepared: &Prepared, mut case: Case) -> (Outcome, Option<String>) {
         (false, 0) => Outcome::Opened,
         (false, _) => Outcome::Damaged,
     };
-    (outcome, differs)
+    Judged {
+        outcome,
+        compared,
+        differs,
+    }
 }
 
 fn is_refused(content: &Content) -> bool {

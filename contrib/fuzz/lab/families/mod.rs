@@ -1,5 +1,7 @@
 //! The families.
 
+mod bitlocker;
+mod cd;
 mod erofs;
 mod exfat;
 mod ext;
@@ -7,21 +9,49 @@ mod fat;
 mod files;
 mod gpt;
 mod iso9660;
+mod ldm;
+mod luks;
+mod lvm;
+mod mbr;
+mod md;
+mod ova;
+mod qcow2;
+mod small;
 mod squashfs;
+mod streams;
+mod tables;
 mod udf;
+mod vdi;
 mod vhd;
+mod vhdx;
+mod vmdk;
 
 use super::family::Family;
 
 /// All of them.
 pub const ALL: &[&dyn Family] = &[
+    &bitlocker::BitLocker,
+    &cd::Cd,
     &erofs::Erofs,
     &exfat::Exfat,
     &ext::Ext,
     &fat::Fat,
-    &iso9660::Iso,
-    &squashfs::Squashfs,
-    &udf::Udf,
     &gpt::Gpt,
+    &iso9660::Iso,
+    &ldm::Ldm,
+    &luks::Luks,
+    &lvm::Lvm,
+    &mbr::Mbr,
+    &md::Md,
+    &ova::Ova,
+    &qcow2::Qcow2,
+    &small::Small,
+    &squashfs::Squashfs,
+    &streams::Streams,
+    &tables::Tables,
+    &udf::Udf,
+    &vdi::Vdi,
     &vhd::Vhd,
+    &vhdx::Vhdx,
+    &vmdk::Vmdk,
 ];
