@@ -298,7 +298,10 @@ impl Supervisor {
         if logged {
             self.worker.pass_log(log);
         }
-        happened.signal = self.signals.take();
+        // It waits where the caller has something else to see to first.
+        if !happened.worker && !happened.other {
+            happened.signal = self.signals.take();
+        }
         Ok(happened)
     }
 
