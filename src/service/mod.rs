@@ -48,6 +48,7 @@ mod unmount;
 mod watched;
 mod wire;
 mod worker;
+mod worker_log;
 
 /// Lives as the process of this program that it started itself with `first_argument`, where that
 /// says such a role. It opens images by the formats of `registries`. `read` is the life of one that

@@ -1,9 +1,7 @@
 //! The worker as the supervisor sees it: a child, a socket, and a pipe for what it logs.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,8 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use serde::Serialize;
 
 use super::channel::Channel;
-use super::system_log::SystemLog;
 use super::wire::{Report, Task};
+pub(super) use super::worker_log::Log;
+use super::worker_log::WorkerLog;
 use crate::error::{Error, Kind, Result, printable, tame};
 
 /// The first argument of a worker, and of a supervisor in the background.
@@ -30,23 +29,11 @@ pub(super) fn same_program(role: &str, about: &[OsString]) -> Command {
     command
 }
 
-/// What to do with what the worker logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Log {
-    /// It goes to this process's standard error.
-    Show,
-    /// It goes to the system's log.
-    System,
-}
-
 /// A worker. Ends with this value.
 pub(super) struct Worker {
     child: Child,
     channel: Channel,
-    log: File,
-    /// The system's log, once it was needed and if there is one.
-    system: Option<Option<SystemLog>>,
-    about: String,
+    log: WorkerLog,
 }
 
 impl Worker {
@@ -76,9 +63,7 @@ impl Worker {
         let mut worker = Self {
             child,
             channel,
-            log: log.into(),
-            system: None,
-            about: shown,
+            log: WorkerLog::new(log, shown),
         };
         worker.give(task, Some(image))?;
         Ok(worker)
@@ -109,7 +94,7 @@ impl Worker {
 
     /// The pipe.
     pub(super) fn log(&self) -> BorrowedFd<'_> {
-        self.log.as_fd()
+        self.log.pipe()
     }
 
     /// The next report, a question perhaps.
@@ -132,39 +117,14 @@ impl Worker {
         }
     }
 
-    /// Takes some of what it has logged, and passes it on to standard error. A terminal obeys none of it.
+    /// Takes some of what it has logged, and passes it on.
     pub(super) fn pass_log(&mut self, log: Log) {
-        /// The rest is there the next time; there are signals and questions to see to.
-        const MOST: usize = 64 << 10;
-        let mut bytes = [0; 4096];
-        let mut text = Vec::new();
-        while text.len() < MOST {
-            match self.log.read(&mut bytes) {
-                Ok(0) => break,
-                Ok(count) => text.extend_from_slice(bytes.get(..count).unwrap_or(&[])),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-        let said = String::from_utf8_lossy(&text);
-        let lines: Vec<String> = said.split('\n').map(tame).collect();
-        let text = lines.join("\n").into_bytes();
-        match log {
-            // A log that is full or closed loses lines.
-            Log::Show => drop(rustix::io::write(rustix::stdio::stderr(), &text)),
-            Log::System => self.note(&text),
-        }
+        self.log.pass(log);
     }
 
     /// Puts `text` into the system's log, each line by itself.
     pub(super) fn note(&mut self, text: &[u8]) {
-        if text.is_empty() {
-            return;
-        }
-        let open = || SystemLog::open(self.about.clone());
-        if let Some(log) = self.system.get_or_insert_with(open) {
-            log.lines(text);
-        }
+        self.log.note(text);
     }
 
     /// Waits for its end.

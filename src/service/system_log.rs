@@ -36,22 +36,25 @@ impl SystemLog {
         })
     }
 
-    /// Logs each line of `text`, printable bytes.
-    pub(super) fn lines(&mut self, text: &[u8]) {
+    /// Logs each line of `text`, printable bytes, as long as there are not too many; gives how many
+    /// were left out.
+    pub(super) fn lines(&mut self, text: &[u8]) -> u64 {
+        let mut left_out = 0_u64;
         let lines = text.split(|byte| *byte == b'\n');
         for line in lines.filter(|line| !line.is_empty()) {
-            let Some(left) = self.left.checked_sub(1) else {
-                return;
-            };
-            self.left = left;
-            self.send(line);
-            if left == 0 {
-                self.send(b"more is not logged");
+            match self.left.checked_sub(1) {
+                Some(left) => {
+                    self.left = left;
+                    self.send(line);
+                }
+                None => left_out = left_out.saturating_add(1),
             }
         }
+        left_out
     }
 
-    fn send(&self, line: &[u8]) {
+    /// Logs one line, however many there were.
+    pub(super) fn send(&self, line: &[u8]) {
         /// Of a program of a user's, a warning (RFC 3164, 4.1.1: facility 1, severity 4).
         const PRIORITY: u8 = 8 + 4;
         let process = std::process::id();
@@ -87,11 +90,15 @@ mod tests {
         assert_eq!(received(), line("two"));
         assert_eq!(received(), None);
         let mut last = None;
-        for _ in 0..MOST_LINES {
-            log.lines(b"again\n");
+        for _ in 2..MOST_LINES {
+            assert_eq!(log.lines(b"again\n"), 0);
             last = std::iter::from_fn(received).last().or(last);
         }
-        assert_eq!(last, line("more is not logged"));
+        assert_eq!(last, line("again"));
         assert_eq!(log.left, 0);
+        assert_eq!(log.lines(b"again\nand again\n"), 2);
+        assert_eq!(received(), None);
+        log.send(b"2 more lines left out");
+        assert_eq!(received(), line("2 more lines left out"));
     }
 }
