@@ -16,14 +16,37 @@ mod locked;
 /// that `main` does: nothing in this process owns a descriptor then.
 ///
 /// # Errors
-/// The kernel's: `ENOSYS` before Linux 5.9.
+/// The kernel's, where it neither knows `close_range` nor lists what is open.
 pub fn close_from(first: u32) -> io::Result<()> {
     // SAFETY: what is closed was left open by another program, and nothing here owns it yet.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-    if done == 0 {
-        return Ok(());
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } {
+        0 => Ok(()),
+        // The kernel is older than 5.9, or the filter of a container is.
+        _ => close_listed(first),
     }
-    Err(io::Error::last_os_error())
+}
+
+fn close_listed(first: u32) -> io::Result<()> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok());
+        numbers.extend(number.filter(|number| *number >= first));
+    }
+    for number in numbers.into_iter().filter_map(|it| i32::try_from(it).ok()) {
+        // SAFETY: as above; the one that listed them is closed already, which is an error here.
+        unsafe { libc::close(number) };
+    }
+    Ok(())
+}
+
+/// The highest number below `end` that is an open descriptor of this process.
+#[must_use]
+pub fn highest_descriptor(end: i32) -> Option<i32> {
+    (0..end).rev().find(|number| {
+        // SAFETY: F_GETFD takes any number and tells by an error that it is no descriptor.
+        unsafe { libc::fcntl(*number, libc::F_GETFD) >= 0 }
+    })
 }
 
 /// The descriptor `number` that the process was started with, once more.

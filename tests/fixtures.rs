@@ -132,6 +132,15 @@ pub fn fixture(name: &str, scratch: &Scratch) -> Option<PathBuf> {
     }
 }
 
+/// What opens the fixture of the format `name`, where that is encrypted.
+pub fn key(name: &str, scratch: &Scratch) -> Vec<PathBuf> {
+    let key = || crate::volume::luks::made::key_file(scratch);
+    match name {
+        "crypto_LUKS" => vec!["--key".into(), key()],
+        _ => Vec::new(),
+    }
+}
+
 /// The `files` of `scratch` in an archive called `name`.
 fn archived(name: &str, files: &[&str], scratch: &Scratch) -> PathBuf {
     let archive = scratch.join(name);

@@ -15,6 +15,10 @@ use crate::service::mount::Request;
 use crate::service::sandbox::Wanted;
 use crate::tree;
 
+/// What is said each time.
+pub(crate) const WITHOUT_SANDBOX: &str =
+    "imgmount: the image is parsed without the sandbox: --no-sandbox";
+
 /// The tree of an image, and the image's name for messages.
 pub(crate) struct Opened {
     pub(crate) tree: Remote,
@@ -35,7 +39,7 @@ pub(crate) fn wanted(
         request.set_options(options)?;
     }
     if request.open.sandbox == Wanted::Off {
-        say("imgmount: the image is parsed without the sandbox: --no-sandbox");
+        say(WITHOUT_SANDBOX);
     }
     Ok(request)
 }

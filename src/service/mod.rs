@@ -41,6 +41,7 @@ pub mod reader;
 pub mod reading;
 mod run;
 pub mod sandbox;
+pub mod self_test;
 mod stored;
 mod supervisor;
 mod system_log;
@@ -59,18 +60,17 @@ pub fn role(
     read: impl FnOnce(reader::Reader) -> error::Result<()>,
 ) -> Option<ExitCode> {
     match first_argument.to_str() {
-        Some(process::WORKER) => Some(alone(|| worker::work(registries))),
-        Some(process::READER) => Some(alone(|| reader::Reader::receive(registries).and_then(read))),
-        Some(process::SUPERVISOR) => Some(alone(supervisor::supervise)),
+        Some(process::WORKER) => Some(alone(|closed| worker::work(closed, registries))),
+        Some(process::READER) => Some(alone(|closed| reader::work(closed, registries, read))),
+        Some(process::SUPERVISOR) => Some(alone(|_| supervisor::supervise())),
         _ => None,
     }
 }
 
-/// Runs `life` with no descriptor but the standard ones; what went wrong was reported already.
-fn alone<E>(life: impl FnOnce() -> std::result::Result<(), E>) -> ExitCode {
-    // A kernel too old for it leaves open what the user's shell left open.
-    let _ = crate::sys::close_from(3);
-    match life() {
+/// Runs `life` with no descriptor but the standard ones, as far as what it is given says so; what
+/// went wrong was reported already.
+fn alone<E>(life: impl FnOnce(std::io::Result<()>) -> std::result::Result<(), E>) -> ExitCode {
+    match life(crate::sys::close_from(3)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }

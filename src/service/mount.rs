@@ -9,7 +9,7 @@ use super::channel::Channel;
 use super::failure::Failure;
 use super::keys::Handed;
 use super::process::{self, Log, SUPERVISOR, same_program};
-pub use super::run::{Ran, run, self_test};
+pub use super::run::{Ran, run};
 use super::supervisor::Supervisor;
 pub use super::unmount::unmount;
 use super::wire::{self, Outcome};

@@ -6,7 +6,8 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::frames::Frames;
 use super::open::{Image, Seen};
-use super::sandbox::{self, Wanted};
+use super::sandbox::{Attempt, Confined};
+use super::wire::Report;
 use super::worker::{self, Given};
 use crate::error::{Error, Result, caught};
 use crate::filesystem::Counts;
@@ -20,13 +21,31 @@ pub struct Reader {
     pub lanes: Vec<Frames>,
 }
 
+/// The process's whole life, where `closed` is what came of closing what it was started with: it
+/// does what `read` does with an image to be opened by `registries`, or tries what it must not be able to do.
+///
+/// # Errors
+/// What it has reported already.
+pub(super) fn work(
+    closed: std::io::Result<()>,
+    registries: Registries,
+    read: impl FnOnce(Reader) -> Result<()>,
+) -> Result<()> {
+    let parent = worker::parent();
+    let mut reader = Reader::receive(closed, registries)?;
+    if !reader.given.task.self_test {
+        return read(reader);
+    }
+    reader.open(&Seen::default())?;
+    let supervisor = &reader.given.supervisor;
+    supervisor.tell(&Report::Tried(Attempt::all(parent)))
+}
+
 impl Reader {
-    /// Takes what the verb's process gives, an image to be opened by `registries`. This process ends with that one.
-    ///
-    /// # Errors
-    /// Nothing sensible was given.
-    pub(super) fn receive(registries: Registries) -> Result<Self> {
-        let mut given = Given::receive(registries)?;
+    /// Takes what the verb's process gives, an image to be opened by `registries`. This process ends
+    /// with that one.
+    fn receive(closed: std::io::Result<()>, registries: Registries) -> Result<Self> {
+        let mut given = Given::receive(closed, registries)?;
         let lanes = std::mem::take(&mut given.lanes);
         let supervisor = given.supervisor.clone();
         std::thread::spawn(move || {
@@ -45,7 +64,7 @@ impl Reader {
     ///
     /// # Errors
     /// What the image layer refuses.
-    pub fn open(&self, seen: &Seen) -> Result<Image> {
+    pub fn open(&mut self, seen: &Seen) -> Result<Image> {
         let notices = seen.notices.clone();
         let tell = Box::new(move |text: &str| notices.add(text));
         // A bug is the error of the file that it was met at, and nobody counts it.
@@ -53,13 +72,13 @@ impl Reader {
         let opened = caught(|| self.given.open(seen.clone(), tell, &counts));
         // No FUSE device is needed, and no limit is set any more.
         let wanted = self.given.task.open.sandbox;
-        match sandbox::narrow(wanted) {
-            Err(error) if wanted == Wanted::Required => Err(error),
-            narrowed => {
-                let _ = narrowed.inspect_err(|error| log::error!("{error}"));
-                opened
-            }
-        }
+        self.given.confined.narrow(wanted).and(opened)
+    }
+
+    /// What keeps this process from anything else.
+    #[must_use]
+    pub fn confined(&self) -> &Confined {
+        &self.given.confined
     }
 
     /// What the user chose about the tree.

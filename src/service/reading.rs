@@ -15,6 +15,7 @@ use super::frames::Frames;
 use super::keys::Handed;
 use super::mount::Request;
 use super::process::{Log, READER, Worker};
+use super::sandbox::Attempt;
 use super::supervisor::{task, wait_for};
 use super::wire::{Lane, Report};
 use super::{image_file, shown};
@@ -28,8 +29,15 @@ pub struct Reading {
     /// Hears when it is enough.
     ending: Option<PipeWriter>,
     /// Gives how the worker ended.
-    attendant: Option<JoinHandle<Error>>,
+    attendant: Option<JoinHandle<Ended>>,
     how: Option<Error>,
+}
+
+/// What is known of the worker in the end.
+struct Ended {
+    how: Error,
+    /// What it has tried, where that was asked for.
+    tried: Option<Vec<Attempt>>,
 }
 
 /// A reading that begins.
@@ -71,6 +79,7 @@ pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Fa
         answers,
         ended: Some(ended),
         deadline: None,
+        tried: None,
     };
     let reading = Reading {
         ending: Some(ending),
@@ -89,9 +98,8 @@ impl Reading {
     pub fn death(&mut self) -> Error {
         self.ending = None;
         if let Some(attendant) = self.attendant.take() {
-            self.how = attendant.join().ok();
+            self.how = attendant.join().ok().map(|ended| ended.how);
         }
-        let unknown = || Error::new(Kind::Io, "the process that reads the image ended");
         self.how.clone().unwrap_or_else(unknown)
     }
 
@@ -101,6 +109,26 @@ impl Reading {
             let _ = ending.write_all(b"!"); // Whoever would read it is gone with the worker.
         }
         self.death();
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(Kind::Io, "the process that reads the image ended")
+}
+
+/// What a worker for a verb can do of what it must not be able to.
+///
+/// # Errors
+/// As [`start`]; `Host` where the worker ends before it has said so.
+pub(super) fn attempts(request: &Request) -> std::result::Result<Vec<Attempt>, Failure> {
+    let mut started = start(request, 1)?;
+    let attendant = started.reading.attendant.take();
+    match attendant.and_then(|attendant| attendant.join().ok()) {
+        Some(Ended {
+            tried: Some(tried), ..
+        }) => Ok(tried),
+        Some(Ended { how, .. }) => Err(Failure::host(how)),
+        None => Err(Failure::host(unknown())),
     }
 }
 
@@ -117,17 +145,21 @@ struct Attendant {
     /// Until it is enough.
     ended: Option<PipeReader>,
     deadline: Option<Instant>,
+    tried: Option<Vec<Attempt>>,
 }
 
 impl Attendant {
     /// Gives how the worker ended.
-    fn attend(mut self) -> Error {
+    fn attend(mut self) -> Ended {
         loop {
             match self.happen() {
                 Ok(()) => {}
                 Err(how) => {
                     self.worker.pass_log(Log::Show);
-                    return how;
+                    return Ended {
+                        how,
+                        tried: self.tried,
+                    };
                 }
             }
         }
@@ -176,9 +208,16 @@ impl Attendant {
 
     /// Answers a question.
     fn hear(&mut self) -> Result<()> {
-        let Report::Asks(question) = self.worker.report()? else {
-            self.worker.kill();
-            return Err(Error::corrupt("the process that reads the image is astray"));
+        let question = match self.worker.report()? {
+            Report::Asks(question) => question,
+            Report::Tried(attempts) => {
+                self.tried = Some(attempts);
+                return Ok(());
+            }
+            _ => {
+                self.worker.kill();
+                return Err(Error::corrupt("the process that reads the image is astray"));
+            }
         };
         let waiting = [self.worker.channel().as_fd()];
         let (answer, descriptor) = self.answers.answer(question, &waiting);

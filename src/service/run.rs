@@ -17,7 +17,6 @@ use super::keys::Handed;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
 use super::process::Log;
-use super::sandbox::{Attempt, Wanted};
 use super::shown;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
@@ -66,34 +65,6 @@ pub fn run(
     })
 }
 
-/// Mounts an image of zeros, whose worker tries what it must not be able to do once it serves.
-///
-/// # Errors
-/// As [`super::mount::mount`].
-pub fn self_test(sandbox: Wanted) -> Result<Vec<Attempt>, Failure> {
-    let directory = private_directory()?;
-    let image = directory.join("image");
-    let made = std::fs::write(&image, [0; 4096]).map_err(|error| cannot_make(&error));
-    let point = directory.join("mount");
-    let made = made.and_then(|()| {
-        let made = DirBuilder::new().mode(0o700).create(&point);
-        made.map_err(|error| cannot_make(&error))
-    });
-    let tried = made.and_then(|()| {
-        let mut request = Request::new(&image);
-        request.self_test = true;
-        request.open.sandbox = sandbox;
-        request.open.keys.no_ask = true;
-        let point = MountPoint::made(point);
-        let mut supervisor = Supervisor::start(&request, Some(point), None, Handed::default())?;
-        let tried = supervisor.attempts();
-        supervisor.end()?;
-        Ok(tried?)
-    });
-    let _ = std::fs::remove_dir_all(&directory); // What is left of it is in the way of nobody.
-    tried
-}
-
 /// Waits for the command's end, and hands on the signals that are for both.
 fn attend(supervisor: &mut Supervisor, mut child: Child) -> Result<ExitStatus, Failure> {
     let failed = |error: std::io::Error| Failure::host(Error::io("wait for the command", &error));
@@ -132,7 +103,7 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 /// A directory that nobody else can look into.
-fn private_directory() -> Result<PathBuf, Failure> {
+pub(super) fn private_directory() -> Result<PathBuf, Failure> {
     /// Somebody may have made one with our name; nobody made all of them.
     const ATTEMPTS: u32 = 100;
     let parent = std::env::temp_dir();
@@ -153,7 +124,7 @@ fn private_directory() -> Result<PathBuf, Failure> {
     })
 }
 
-fn cannot_make(error: &std::io::Error) -> Failure {
+pub(super) fn cannot_make(error: &std::io::Error) -> Failure {
     Failure::host(Error::io("make a directory to mount at", error))
 }
 

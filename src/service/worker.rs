@@ -10,7 +10,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 use super::asking::{Asked, Beside, Kept, Supervisor};
 use super::channel::Channel;
 use super::open::{Image, Seen};
-use super::sandbox::{self, Attempt, Wanted};
+use super::sandbox::{self, Attempt, Confined, Duty, Wanted};
 use super::watched::Tell;
 use super::wire::{Lane, Report, Task};
 use super::{memory, open};
@@ -32,26 +32,33 @@ pub(super) struct Given {
     pub(super) supervisor: Arc<Supervisor>,
     /// The streams to the verb, of which a worker that serves a mount has none.
     pub(super) lanes: Vec<OwnedFd>,
-    image: OwnedFd,
+    /// What keeps this process from anything else.
+    pub(super) confined: Confined,
+    /// Until it is opened.
+    image: Option<OwnedFd>,
     registries: Registries,
 }
 
-/// The worker's whole life. It opens the image by `registries`.
+/// The worker's whole life; `closed` is what came of closing what it was started with. It opens the
+/// image by `registries`.
 ///
 /// # Errors
 /// What it has reported to the supervisor already.
-pub(super) fn work(registries: Registries) -> Result<()> {
-    let parent = rustix::process::getppid();
-    let parent = parent.map_or(1, |it| it.as_raw_nonzero().get());
-    let given = Given::receive(registries)?;
-    let Given {
-        task, supervisor, ..
-    } = &given;
-    let teller = supervisor.clone();
+pub(super) fn work(closed: std::io::Result<()>, registries: Registries) -> Result<()> {
+    let parent = parent();
+    let mut given = Given::receive(closed, registries)?;
+    let teller = given.supervisor.clone();
     let counts: Counts = Arc::new(move || {
         let _ = teller.tell(&Report::Failed); // Nobody wants to know any more.
     });
-    let (tree, notices) = match caught(|| given.parse(&counts)) {
+    let parsed = caught(|| given.parse(&counts));
+    let Given {
+        task,
+        supervisor,
+        confined,
+        ..
+    } = given;
+    let (tree, notices) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
             supervisor.tell(&Report::Refused(shortened(&error)))?;
@@ -71,11 +78,8 @@ pub(super) fn work(registries: Registries) -> Result<()> {
     let wanted = task.open.sandbox;
     let (teller, self_test) = (supervisor.clone(), task.self_test);
     let begin = move || {
-        if let Err(error) = sandbox::narrow(wanted) {
-            log::error!("{error}");
-            if wanted == Wanted::Required {
-                std::process::exit(1);
-            }
+        if confined.clone().narrow(wanted).is_err() {
+            std::process::exit(1);
         }
         if self_test {
             // Where nobody listens any more nobody wants to know.
@@ -87,9 +91,14 @@ pub(super) fn work(registries: Registries) -> Result<()> {
     served.inspect_err(|error| log::error!("{error}"))
 }
 
+/// The process that started this one.
+pub(super) fn parent() -> i32 {
+    rustix::process::getppid().map_or(1, |it| it.as_raw_nonzero().get())
+}
+
 impl Given {
     /// Takes what the supervisor gives, and gives up everything else.
-    pub(super) fn receive(registries: Registries) -> Result<Self> {
+    pub(super) fn receive(closed: std::io::Result<()>, registries: Registries) -> Result<Self> {
         renounce()?;
         // The heaps of glibc take addresses, of which there are only so many.
         sys::share_heaps(if memory::is_address_space_limited() {
@@ -98,6 +107,9 @@ impl Given {
             HEAPS
         });
         let channel = Channel::inherited()?;
+        // It has one of them now.
+        rustix::stdio::dup2_stdin(rustix::stdio::stdout())
+            .map_err(|error| Error::io("standard input", &error.into()))?;
         let (task, image) = channel.expect::<Task>()?;
         start_log(&task.log);
         let image = image.ok_or_else(|| Error::invalid("no image came with the task"))?;
@@ -108,15 +120,19 @@ impl Given {
         }
         let supervisor = Arc::new(Supervisor::new(channel));
         // Before the first byte of the image is read, and while this is the only thread.
-        if let Err(error) = confine(&task) {
-            supervisor.tell(&Report::Refused(error.clone()))?;
-            return Err(error);
-        }
+        let confined = match confine(&task, closed) {
+            Ok(confined) => confined,
+            Err(error) => {
+                supervisor.tell(&Report::Refused(error.clone()))?;
+                return Err(error);
+            }
+        };
         Ok(Self {
             task,
             supervisor,
             lanes,
-            image,
+            confined,
+            image: Some(image),
             registries,
         })
     }
@@ -126,23 +142,27 @@ impl Given {
     ///
     /// # Errors
     /// As [`open::stack_of`].
-    pub(super) fn open(&self, seen: Seen, tell: Tell, counts: &Counts) -> Result<Image> {
-        let image = self.image.try_clone();
-        let image = image.map_err(|error| Error::io("use the image", &error))?;
+    pub(super) fn open(&mut self, seen: Seen, tell: Tell, counts: &Counts) -> Result<Image> {
+        let image = self.image.take();
+        let image = image.ok_or_else(|| Error::invalid("the image is open already"))?;
+        let wanted = self.task.open.sandbox;
+        if let Some(notice) = self.confined.notice().filter(|_| wanted != Wanted::Off) {
+            seen.notices.add(notice);
+        }
         let registries = self.registries;
         let mut image = open(&self.task, registries, image, &self.supervisor, seen, tell)?;
         // Nobody else has it yet.
         if let Some(stack) = Arc::get_mut(&mut image.stack) {
             stack.guard(counts);
         }
-        if self.task.open.sandbox != Wanted::Off {
+        if wanted != Wanted::Off {
             // No key is made any more.
             let _ = sandbox::limit_memory(MEMORY.saturating_add(self.task.open.cache_size));
         }
         Ok(image)
     }
 
-    fn parse(&self, counts: &Counts) -> Result<(Tree, Vec<String>)> {
+    fn parse(&mut self, counts: &Counts) -> Result<(Tree, Vec<String>)> {
         // As the log's own errors: what is read from now on cannot be trusted.
         let tell = Box::new(|text: &str| log::error!("{text}"));
         let image = self.open(Seen::default(), tell, counts)?;
@@ -152,17 +172,19 @@ impl Given {
 }
 
 /// Gives up what a parser of images could do besides.
-fn confine(task: &Task) -> Result<()> {
+fn confine(task: &Task, closed: std::io::Result<()>) -> Result<Confined> {
     sys::set_processors(task.processors);
     let open = &task.open;
     let keys = open.format.kdf_limit.memory;
     let memory = MEMORY.saturating_add(open.cache_size);
     let memory = memory.saturating_add(keys);
-    let confined = sandbox::confine(open.sandbox, memory, task.lanes == 0)?;
-    if open.sandbox != Wanted::Off {
-        log::info!("{}", confined.line());
-    }
-    Ok(())
+    let duty = match task.lanes {
+        0 => Duty::Mount,
+        _ => Duty::Verb,
+    };
+    let confined = sandbox::confine(open.sandbox, memory, duty, closed)?;
+    log::info!("{}", confined.line());
+    Ok(confined)
 }
 
 /// Gives up what a parser has no use for.

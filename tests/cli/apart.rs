@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use super::verbs::image;
 use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
+use crate::volume::luks::headers::SMALL;
+use crate::volume::luks::made::cryptsetup;
 
 /// Each verb that reads an image; `D` is a place that can be written to.
 const VERBS: [&str; 7] = [
@@ -228,17 +230,41 @@ fn the_reading_process_ends_with_the_verb() {
     }
 }
 
+/// What makes a key of a passphrase has threads and locked memory; and a wrong one is no end.
+#[test]
+fn what_is_encrypted_is_opened_with_the_system_calls_of_the_list() {
+    need!(tool "cryptsetup");
+    let scratch = Scratch::new();
+    let image = scratch.join("disk.luks");
+    let argon2 = "--pbkdf argon2id --pbkdf-force-iterations 4 --pbkdf-parallel 4";
+    let argon2 = format!("{SMALL} {argon2} --pbkdf-memory 8192");
+    for words in ["--type luks1", &argon2] {
+        let key = crate::fixtures::key("crypto_LUKS", &scratch);
+        scratch.file("disk.luks", 6 << 20);
+        let format = cryptsetup("luksFormat").words(words);
+        format.arg(&image).arg(&key[1]).run();
+        let ls = || imgmount().words("ls --require-sandbox").arg(&image);
+        let listed = ls().args(key).text();
+        assert!(listed.contains("luks.img"), "{words}: {listed}");
+        let wrong = ls()
+            .arg("--key")
+            .arg(&image)
+            .arg("--keyfile-size=9")
+            .output();
+        assert_eq!(wrong.status.code(), Some(3));
+    }
+}
+
 /// With all of the sandbox required, a system call that is not on the list ends the process.
 #[test]
 fn every_format_is_read_with_the_system_calls_of_the_list() {
     need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     for name in imgmount::stack::Registries::BUILT_IN.names() {
         let scratch = Scratch::new();
-        let Some(image) = crate::fixtures::fixture(name, &scratch) else {
-            continue;
-        };
-        for verb in ["tar I", "check I", "info I", "convert I D"] {
+        let image = crate::fixtures::fixture(name, &scratch).expect(name);
+        for verb in ["tar I", "check I", "info I", "ls -lR I", "convert I D"] {
             let run = imgmount().args(words(verb, &image, &scratch.join("converted")));
+            let run = run.args(crate::fixtures::key(name, &scratch));
             let output = run.arg("--require-sandbox").output();
             let words = String::from_utf8_lossy(&output.stderr);
             let is_well = output

@@ -1,6 +1,7 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
 mod access;
+mod confined;
 mod device;
 mod kept;
 mod life;

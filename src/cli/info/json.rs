@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::filesystem::Usage;
 use crate::format::{Description, Layer, Partition};
 use crate::service::open::{Image, Seen};
+use crate::service::sandbox::Confined;
 use crate::stack::{Assembly, Beside, Content, Node};
 
 /// Everything about the image at `path`.
@@ -42,6 +43,15 @@ pub(super) fn refused(path: &Path, seen: &Seen, error: Option<&Error>) -> Value 
     object.insert("notices".into(), seen.notices.all().into());
     object.insert("error".into(), error.map(json::error).into());
     Value::Object(object)
+}
+
+/// Adds what is there and what is missing of the sandbox that this was read in.
+pub(super) fn add_sandbox(value: &mut Value, confined: &Confined) {
+    let lacks: Vec<&str> = confined.lacks().collect();
+    if let Value::Object(object) = value {
+        let sandbox = json!({"holds": confined.holds, "missing": lacks});
+        object.insert("sandbox".into(), sandbox);
+    }
 }
 
 /// A disk, with the bytes of it that are no hole.

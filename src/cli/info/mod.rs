@@ -14,6 +14,7 @@ use super::output::Output;
 use super::remote::protocol::Verb;
 use super::{open, remote};
 use crate::service::open::{Image, Seen};
+use crate::service::sandbox::Confined;
 
 /// Runs the verb: another process reads the image and makes the page.
 pub(crate) fn run(arguments: &Info) -> Result<Outcome, Failure> {
@@ -32,6 +33,8 @@ pub(crate) struct Page<'a> {
     pub(crate) json: bool,
     /// Columns of a terminal.
     pub(crate) width: Option<usize>,
+    /// What keeps the process that makes it from anything else.
+    pub(crate) confined: &'a Confined,
     pub(crate) output: Output,
 }
 
@@ -44,10 +47,11 @@ impl Page<'_> {
         seen: &Seen,
     ) -> Result<Outcome, Failure> {
         if self.json {
-            let value = match &opened {
+            let mut value = match &opened {
                 Ok(image) => json::image(self.image, image),
                 Err(failure) => json::refused(self.image, seen, failure.error()),
             };
+            json::add_sandbox(&mut value, self.confined);
             self.output.text(&values::pretty(&value))?;
             self.output.text("\n")?;
         } else {

@@ -37,7 +37,7 @@ pub(crate) fn work(mut reader: Reader) -> Result<()> {
         progress: Some(progress),
         ..Seen::default()
     };
-    let opened = open(&reader, &job, &seen);
+    let opened = open(&mut reader, &job, &seen);
     match &job.verb {
         Verb::Walk => walk(reader, &job, &told, opened),
         Verb::Volume(volume) => read(reader, &job, &told, opened, volume.as_deref()),
@@ -47,6 +47,7 @@ pub(crate) fn work(mut reader: Reader) -> Result<()> {
                 image: Path::new(OsStr::from_bytes(&job.image)),
                 json: *json,
                 width: *width,
+                confined: reader.confined(),
                 output: lines(&told),
             };
             over(&told, guarded(|| page.write(opened, &seen)))
@@ -62,7 +63,7 @@ pub(crate) fn work(mut reader: Reader) -> Result<()> {
     }
 }
 
-fn open(reader: &Reader, job: &Job, seen: &Seen) -> std::result::Result<Image, Failure> {
+fn open(reader: &mut Reader, job: &Job, seen: &Seen) -> std::result::Result<Image, Failure> {
     let image = reader.open(seen).context(|| job.name.as_str());
     let image = image.map_err(|error| Failure::Image(Reader::shortened(&error)))?;
     for notice in &job.notices {

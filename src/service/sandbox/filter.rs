@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use libc::c_long;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, apply_filter, apply_filter_all_threads, sock_filter,
+    SeccompRule, TargetArch, apply_filter, apply_filter_all_threads, sock_filter,
 };
 
 use super::{Held, Wanted};
@@ -62,7 +62,7 @@ const FREE: &[c_long] = &[
 
 /// What C libraries try first, and do without where the kernel does not know it: their arguments
 /// lie in memory, where no filter sees them, or name a file.
-const UNKNOWN: &[c_long] = &[libc::SYS_clone3, libc::SYS_statx];
+const UNKNOWN: &[c_long] = &[libc::SYS_clone3, libc::SYS_statx, libc::SYS_newfstatat];
 
 /// What only the first stage has: lowering a limit, and the second stage.
 const FIRST_ONLY: &[c_long] = &[libc::SYS_prlimit64, libc::SYS_seccomp];
@@ -153,8 +153,6 @@ fn allowed() -> Rules {
     only(libc::SYS_mprotect, &[has(2, bits(libc::PROT_EXEC), 0)]);
     let thread = bits(libc::CLONE_THREAD);
     only(libc::SYS_clone, &[has(0, thread, thread)]);
-    // How C libraries look at an open file.
-    only(libc::SYS_newfstatat, &[is(3, bits(libc::AT_EMPTY_PATH))]);
     only(libc::SYS_tgkill, &[is(0, own)]);
     only(libc::SYS_ioctl, &[is(1, CLONE_DEVICE)]);
     only(libc::SYS_prlimit64, &[is(0, 0)]);
@@ -173,8 +171,17 @@ fn program(
     otherwise: SeccompAction,
     then: SeccompAction,
 ) -> Result<BpfProgram, String> {
-    let machine = std::env::consts::ARCH.try_into();
-    let machine = machine.map_err(|_| format!("none for {}", std::env::consts::ARCH))?;
+    program_for(std::env::consts::ARCH, rules, otherwise, then)
+}
+
+fn program_for(
+    machine: &str,
+    rules: Rules,
+    otherwise: SeccompAction,
+    then: SeccompAction,
+) -> Result<BpfProgram, String> {
+    let known = TargetArch::try_from(machine);
+    let machine = known.map_err(|_| format!("none for {machine}"))?;
     SeccompFilter::new(rules, otherwise, then, machine)
         .and_then(BpfProgram::try_from)
         .map_err(|error| error.to_string())
@@ -202,4 +209,113 @@ fn apply(filter: &BpfProgram) -> Result<(), String> {
 
 fn number(errno: i32) -> u32 {
     errno.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a filter makes of a call, as the kernel runs it: classic BPF over its data.
+    fn run(filter: &BpfProgram, machine: u32, call: c_long, arguments: [u64; 6]) -> u32 {
+        let mut data = Vec::new();
+        data.extend(u32::try_from(call).unwrap().to_ne_bytes());
+        data.extend(machine.to_ne_bytes());
+        data.extend(0_u64.to_ne_bytes());
+        arguments
+            .iter()
+            .for_each(|it| data.extend(it.to_ne_bytes()));
+        let mut accumulator = 0_u32;
+        let mut steps = filter.iter();
+        loop {
+            let step = steps.next().unwrap();
+            let jump = |is_so: bool| usize::from(if is_so { step.jt } else { step.jf });
+            let skipped = match step.code {
+                0x20 => {
+                    let from = usize::try_from(step.k).unwrap();
+                    accumulator = u32::from_ne_bytes(*data[from..].first_chunk().unwrap());
+                    0
+                }
+                0x54 => {
+                    accumulator &= step.k;
+                    0
+                }
+                0x05 => usize::try_from(step.k).unwrap(),
+                0x15 => jump(accumulator == step.k),
+                0x25 => jump(accumulator > step.k),
+                0x35 => jump(accumulator >= step.k),
+                0x06 => return step.k,
+                code => panic!("{code:#x} is no step of seccompiler's"),
+            };
+            steps = steps.as_slice()[skipped..].iter();
+        }
+    }
+
+    const X86_64: u32 = 0xc000_003e;
+    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+
+    #[test]
+    fn the_filters_are_made_for_every_machine_that_has_them() {
+        for machine in ["x86_64", "aarch64", "riscv64"] {
+            let refuse = || refusal(Wanted::Required);
+            let made = [
+                program_for(machine, allowed(), refuse(), SeccompAction::Allow),
+                program_for(machine, numbers(UNKNOWN), SeccompAction::Allow, refuse()),
+                program_for(machine, numbers(OPENING), SeccompAction::Allow, refuse()),
+            ];
+            for filter in made {
+                // The kernel takes no longer one (BPF_MAXINSNS).
+                assert!((10..4096).contains(&filter.unwrap().len()), "{machine}");
+            }
+        }
+        let refuse = refusal(Wanted::Required);
+        let unknown = program_for("mips", numbers(UNKNOWN), SeccompAction::Allow, refuse);
+        assert_eq!(unknown.unwrap_err(), "none for mips");
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn arguments_count_and_so_does_the_machine() {
+        let kill = libc::SECCOMP_RET_KILL_PROCESS;
+        let first = program(allowed(), refusal(Wanted::Required), SeccompAction::Allow).unwrap();
+        let own = u64::from(std::process::id());
+        let on = |call, arguments| run(&first, X86_64, call, arguments);
+        for (call, arguments, verdict) in [
+            (libc::SYS_read, [3, 0, 9, 0, 0, 0], ALLOW),
+            (libc::SYS_mmap, [0, 4096, 3, 0x22, u64::MAX, 0], ALLOW),
+            (libc::SYS_mmap, [0, 4096, 7, 0x22, u64::MAX, 0], kill),
+            (libc::SYS_mprotect, [4096, 4096, 5, 0, 0, 0], kill),
+            (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_clone, [17, 0, 0, 0, 0, 0], kill),
+            (libc::SYS_tgkill, [own, own, 6, 0, 0, 0], ALLOW),
+            (libc::SYS_tgkill, [1, 1, 6, 0, 0, 0], kill),
+            (libc::SYS_kill, [own, 6, 0, 0, 0, 0], kill),
+            (libc::SYS_ioctl, [5, CLONE_DEVICE, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_ioctl, [0, 0x5412, 0, 0, 0, 0], kill),
+            (libc::SYS_prlimit64, [own, 7, 0, 0, 0, 0], kill),
+            (libc::SYS_fcntl, [3, 1030, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_fcntl, [3, 1031, 1 << 20, 0, 0, 0], kill),
+            (libc::SYS_execve, [0; 6], kill),
+        ] {
+            assert_eq!(on(call, arguments), verdict, "{call} {arguments:?}");
+        }
+        // 32-bit programs are another machine; x32 is the same with other numbers.
+        assert_eq!(run(&first, 0x4000_0003, libc::SYS_read, [0; 6]), kill);
+        assert_eq!(run(&no_other_numbers(), X86_64, 0x4000_0000, [0; 6]), kill);
+        assert_eq!(
+            run(&no_other_numbers(), X86_64, libc::SYS_read, [0; 6]),
+            ALLOW
+        );
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn nothing_is_looked_at_by_its_name() {
+        let enosys = SeccompAction::Errno(number(libc::ENOSYS));
+        let filter = program(numbers(UNKNOWN), SeccompAction::Allow, enosys).unwrap();
+        let refused = libc::SECCOMP_RET_ERRNO | number(libc::ENOSYS);
+        for call in [libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_clone3] {
+            assert_eq!(run(&filter, X86_64, call, [0; 6]), refused);
+        }
+        assert_eq!(run(&filter, X86_64, libc::SYS_fstat, [0; 6]), ALLOW);
+    }
 }

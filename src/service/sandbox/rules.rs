@@ -6,27 +6,37 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::Held;
+use super::Duty;
 
-/// The newest version whose rights the crate knows; an older kernel has fewer.
-const NEWEST: ABI = ABI::V6;
+/// What all of it is; an older kernel has fewer rights and scopes to take.
+const ALL: ABI = ABI::V6;
+
+/// What there is of it.
+pub(super) struct Restricted {
+    /// For people.
+    pub(super) holds: String,
+    /// What the kernel is too old for.
+    pub(super) lacks: Option<String>,
+}
 
 /// Restricts this thread and those that it starts, which may open `/dev/fuse` where this process
-/// `serves` a mount.
+/// serves a mount.
 ///
 /// # Errors
 /// Where this kernel has none of it.
-pub(super) fn restrict(serves: bool) -> Held {
+pub(super) fn restrict(duty: Duty) -> Result<Restricted, String> {
     let failed = |error: landlock::RulesetError| error.to_string();
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(NEWEST)))
-        .and_then(|rules| rules.scope(Scope::from_all(NEWEST)))
+        .handle_access(AccessFs::from_all(ALL))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ALL)))
+        .and_then(|rules| rules.scope(Scope::from_all(ALL)))
         .and_then(Ruleset::create)
         .map_err(failed)?;
     // Where there is none, nothing is mounted either.
-    let device = serves.then(|| PathFd::new("/dev/fuse").ok()).flatten();
+    let device = PathFd::new("/dev/fuse")
+        .ok()
+        .filter(|_| duty == Duty::Mount);
     if let Some(device) = device {
         let rights = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
         rules = rules
@@ -34,12 +44,18 @@ pub(super) fn restrict(serves: bool) -> Held {
             .map_err(failed)?;
     }
     let status = rules.restrict_self().map_err(failed)?;
-    match (status.ruleset, status.landlock) {
-        (RulesetStatus::NotEnforced, _) => Err("this kernel has none".to_owned()),
-        (_, LandlockStatus::Available { effective_abi, .. }) => {
-            let version = format!("{effective_abi:?}");
-            Ok(format!("Landlock ABI {}", version.trim_start_matches('V')))
-        }
-        _ => Ok("Landlock".to_owned()),
+    let version = match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } => format!("{effective_abi:?}"),
+        _ => String::new(),
+    };
+    let version = version.trim_start_matches('V');
+    let holds = format!("Landlock ABI {version}");
+    match status.ruleset {
+        RulesetStatus::NotEnforced => Err("this kernel has none".to_owned()),
+        RulesetStatus::PartiallyEnforced => Ok(Restricted {
+            lacks: Some(format!("what Landlock ABI {:?} has more", ALL).replace('V', "")),
+            holds,
+        }),
+        RulesetStatus::FullyEnforced => Ok(Restricted { holds, lacks: None }),
     }
 }

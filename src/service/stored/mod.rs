@@ -131,7 +131,9 @@ impl Stored for Kept {
 
 /// What `file` holds, where that is no more than is kept and there is room for it.
 pub(super) fn read_all(file: &File) -> Option<Vec<u8>> {
-    let length = file.metadata().ok()?.len();
+    // Not by what the standard library does first, or the C library instead: the process that is
+    // kept from everything else may look at nothing that could have a name.
+    let length = u64::try_from(rustix::fs::fstat(file).ok()?.st_size).ok()?;
     if length > MOST_BYTES {
         return None;
     }
