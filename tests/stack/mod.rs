@@ -7,6 +7,7 @@ mod counts;
 mod hybrids;
 mod locked;
 mod polyglots;
+mod scale;
 pub mod sets;
 pub mod synthetic;
 mod tree;
