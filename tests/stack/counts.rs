@@ -149,6 +149,67 @@ fn what_is_cached_costs_no_allocation() {
     assert_eq!(listing, 0);
 }
 
+/// 20,000 files in 100 directories: find(1) reads the inode tables as far as they are used and the
+/// blocks of the directories, each once, and little beside them.
+#[test]
+fn find_reads_the_metadata_and_a_fifth_more_at_most() {
+    const FOLDERS: u64 = 100;
+    const FILES: u64 = 200;
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let files = scratch.folder("files");
+    for folder in 0..FOLDERS {
+        let folder = files.join(format!("folder-{folder}"));
+        std::fs::create_dir(&folder).unwrap();
+        for file in 0..FILES {
+            std::fs::write(folder.join(format!("a-file-with-a-usual-name-{file}")), "").unwrap();
+        }
+    }
+    let image = scratch.file("image", 256 * MIB);
+    let mke2fs = Run::new("mke2fs").words("-q -F -t ext4 -b 4096 -I 256 -d");
+    mke2fs.arg(&files).arg(&image).run();
+    let opened = Opened::new(&image);
+    // `lost+found` and the root are there too.
+    assert_eq!(opened.find_all() as u64, FOLDERS * FILES + FOLDERS + 2);
+    let reads = opened.take();
+    blocks_of(&reads);
+    let name = "a-file-with-a-usual-name-100".len() as u64;
+    let blocks_of_a_folder = (FILES * (8 + name.next_multiple_of(4))).div_ceil(4096);
+    let needed = FOLDERS * FILES * 256 + FOLDERS * blocks_of_a_folder * 4096;
+    let read = bytes_of(&reads);
+    println!(
+        "{needed} bytes of metadata, {read} read, in {} reads",
+        reads.len()
+    );
+    assert!(read * 5 <= needed * 6, "{read} bytes for {needed}");
+}
+
+#[test]
+fn a_large_file_is_read_with_its_bytes_and_a_twentieth_more_at_most() {
+    const SIZE: u64 = 64;
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let files = scratch.folder("files");
+    let bytes = large().repeat(SIZE as usize);
+    std::fs::write(files.join("large"), &bytes).unwrap();
+    let image = scratch.file("image", 128 * MIB);
+    let mke2fs = Run::new("mke2fs").words("-q -F -t ext4 -b 4096 -I 256 -d");
+    mke2fs.arg(&files).arg(&image).run();
+    let opened = Opened::new(&image);
+    let file = opened.find("large");
+    assert!(opened.read(file) == bytes);
+    let reads = opened.take();
+    let read = bytes_of(&reads);
+    println!("{read} bytes read of {SIZE} MiB, in {} reads", reads.len());
+    assert!(read * 20 <= SIZE * MIB * 21, "{read} bytes");
+    // The kernel asks for 128 KiB at a time; the image is read in pieces of a MiB.
+    assert!(
+        reads.len() as u64 <= SIZE + SIZE / 2,
+        "{} reads",
+        reads.len()
+    );
+}
+
 /// Counting what is allocated would read all of the second-level tables: 8 MiB here. That is for
 /// `info` alone; what is read is the start of the disk, to see what it is.
 #[test]

@@ -128,7 +128,9 @@ impl Cached {
         if !missing.last().is_some_and(reaches) {
             return;
         }
-        let blocks = self.streams.take_ahead(read) / BLOCK;
+        // With what is wanted it is one read.
+        let room = (to_u64(PIECE) / BLOCK).saturating_sub(to_u64(missing.len()));
+        let blocks = room.min(self.streams.take_ahead(read) / BLOCK);
         let limit = self.size().div_ceil(BLOCK);
         for number in next..next.saturating_add(blocks).min(limit) {
             let Some(ticket) = self.cache.claim(self.layer, number, read.visit) else {
