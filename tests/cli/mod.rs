@@ -2,6 +2,7 @@
 
 mod apart;
 mod asking;
+mod bench;
 mod check;
 mod copy;
 mod documentation;
