@@ -10,6 +10,7 @@ mod ext;
 mod extents;
 mod fat;
 pub mod flips;
+mod ids;
 mod iso9660;
 mod journals;
 mod ldm;
