@@ -30,7 +30,8 @@ mod zstd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use imgmount::service::open::Options;
+use imgmount::error::Kind;
+use imgmount::service::open::{Options, open};
 use imgmount::source::{ExtentKind, SharedSource};
 
 use crate::support::command::Run;
@@ -51,6 +52,27 @@ pub fn disk_with(image: &Path, options: &Options) -> SharedSource {
     disk.source
         .clone()
         .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// That `image`, of which the field at byte `at` was changed, is refused for that: with an error of
+/// `kind` that says `words` and where the field is.
+pub fn refused_at(image: &Path, kind: Kind, at: u64, words: &str) {
+    let error = open(image, &Options::default()).err();
+    let error = error.unwrap_or_else(|| panic!("{words}: it opens"));
+    let text = error.to_string();
+    assert!(text.contains(words), "{words}: {text}");
+    assert_eq!((error.kind(), error.offset()), (kind, Some(at)), "{text}");
+}
+
+/// Writes `bytes` at byte `offset` of the file, where others are.
+pub fn patch(image: &Path, offset: u64, bytes: &[u8]) {
+    let mut options = std::fs::File::options();
+    let file = options.read(true).write(true).open(image).unwrap();
+    let mut before = vec![0; bytes.len()];
+    // What is behind the end is none of them.
+    let is_there = file.read_exact_at(&mut before, offset).is_ok();
+    assert!(!is_there || before != bytes, "{offset:#x}: nothing changes");
+    file.write_all_at(bytes, offset).unwrap();
 }
 
 /// `image` as raw, by qemu-img with `arguments` (`-f qcow2`, `-l snapshot`) in front of its name.

@@ -3,10 +3,10 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use imgmount::error::Kind;
+use imgmount::error::Kind::{self, Corrupt, Unsupported};
 use imgmount::service::open::{Options, open};
 
-use super::{disk, flips, guest};
+use super::{disk, flips, guest, patch, refused_at};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -21,11 +21,6 @@ fn made(scratch: &Scratch, options: &str) -> PathBuf {
     image
 }
 
-fn patch(image: &Path, offset: u64, bytes: &[u8]) {
-    let file = std::fs::File::options().write(true).open(image).unwrap();
-    file.write_all_at(bytes, offset).unwrap();
-}
-
 fn number(image: &Path, offset: u64) -> u64 {
     let mut bytes = [0; 8];
     let file = std::fs::File::open(image).unwrap();
@@ -33,17 +28,13 @@ fn number(image: &Path, offset: u64) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-/// Every change of `patches` is refused with its word.
-fn refused(options: &str, patches: &[(u64, &[u8], &str)]) {
-    for (offset, bytes, word) in patches {
+/// Every change of `patches` is refused with its kind and words, at the byte of its field.
+fn refused(options: &str, patches: &[(u64, &[u8], Kind, u64, &str)]) {
+    for (offset, bytes, kind, at, words) in patches {
         let scratch = Scratch::new();
         let image = made(&scratch, options);
         patch(&image, *offset, bytes);
-        let error = open(&image, &Options::default()).err();
-        let text = error
-            .unwrap_or_else(|| panic!("{word}: it opens"))
-            .to_string();
-        assert!(text.contains(word), "{word}: {text}");
+        refused_at(&image, *kind, *at, words);
     }
 }
 
@@ -89,22 +80,35 @@ fn read_with_notice(offset: u64, bytes: &[u8], word: &str) {
 fn q01_cluster_bits() {
     need!(tool "qemu-img");
     for bits in [0, 8, 22, 31, 63] {
-        refused("", &[(23, &[bits], &format!("cluster_bits {bits} "))]);
+        let words = format!("cluster_bits {bits} ");
+        refused("", &[(23, &[bits], Corrupt, 20, &words)]);
     }
 }
 
 #[test]
 fn q02_version() {
     need!(tool "qemu-img");
-    refused("", &[(7, &[0], "version 0 "), (7, &[4], "version 4 ")]);
+    refused(
+        "",
+        &[
+            (7, &[0], Unsupported, 4, "version 0 "),
+            (7, &[4], Unsupported, 4, "version 4 "),
+        ],
+    );
     // Version 1 is another format, whose header this is not.
-    refused("", &[(7, &[1], "qcow")]);
+    refused("", &[(7, &[1], Corrupt, 32, "qcow: cluster_bits 0 ")]);
 }
 
 #[test]
 fn q03_size() {
     need!(tool "qemu-img");
-    refused("", &[(24, &[0xff; 8], "size"), (24, &[0x80, 0], "size")]);
+    refused(
+        "",
+        &[
+            (24, &[0xff; 8], Corrupt, 24, "size 18446744073709551615 "),
+            (24, &[0x80, 0], Corrupt, 24, "size 92233720368"),
+        ],
+    );
     let scratch = Scratch::new();
     let image = made(&scratch, "");
     patch(&image, 24, &(SIZE - 100).to_be_bytes());
@@ -115,7 +119,7 @@ fn q03_size() {
 fn q04_l1_size() {
     need!(tool "qemu-img");
     for bytes in [[0x7f, 0xff, 0xff, 0xff], [0xff; 4], [0; 4]] {
-        refused("", &[(36, &bytes, "l1_size ")]);
+        refused("", &[(36, &bytes, Corrupt, 36, "l1_size ")]);
     }
 }
 
@@ -123,7 +127,8 @@ fn q04_l1_size() {
 fn q05_l1_table_offset() {
     need!(tool "qemu-img");
     for offset in [0x30001_u64, 1 << 40, (1 << 63) - 65536, 0, 8] {
-        refused("", &[(40, &offset.to_be_bytes(), "l1_table_offset ")]);
+        let words = format!("l1_table_offset {offset:#x} ");
+        refused("", &[(40, &offset.to_be_bytes(), Corrupt, 40, &words)]);
     }
 }
 
@@ -152,41 +157,92 @@ fn q07_snapshots() {
 fn q08_header_length() {
     need!(tool "qemu-img");
     for length in [0xffff_ffff_u32, 103, 0] {
-        refused("", &[(100, &length.to_be_bytes(), "header_length ")]);
+        let words = format!("header_length {length} ");
+        refused("", &[(100, &length.to_be_bytes(), Corrupt, 100, &words)]);
     }
 }
 
 #[test]
 fn q09_header_extensions() {
     need!(tool "qemu-img");
-    refused("", &[(116, &[0x7f, 0xff, 0xff, 0xff], "header extension")]);
+    let words = "header extension 0x6803f857 has 2147483647 bytes";
+    refused("", &[(116, &[0x7f, 0xff, 0xff, 0xff], Corrupt, 112, words)]);
     // As many empty ones as there is room for.
     let scratch = Scratch::new();
     let image = made(&scratch, "");
-    patch(&image, 112, &[0, 0, 0, 9, 0, 0, 0, 0].repeat(8000));
+    patch(
+        &image,
+        112,
+        &[0, 0, 0, 9, 0, 0, 0, 0].repeat((65536 - 112) / 8),
+    );
     super::compare(&disk(&image), &scratch.join("guest.raw"));
+    // One whose bytes begin in the first cluster and end behind it.
+    patch(&image, 65536 - 8, &[0, 0, 0, 9, 0, 0, 0, 1]);
+    let words = "header extension 0x9 has 1 bytes and leaves its cluster";
+    refused_at(&image, Corrupt, 65536 - 8, words);
 }
 
 #[test]
 fn q10_backing_file_size() {
     need!(tool "qemu-img");
     let name = |offset: u64, size: u32| [&offset.to_be_bytes()[..], &size.to_be_bytes()].concat();
-    refused("", &[(8, &name(300, 0xffff_ffff), "backing_file_size ")]);
-    refused("", &[(8, &name(300, 1024), "backing_file_size ")]);
-    refused("", &[(8, &name(1 << 16, 9), "backing_file_offset ")]);
+    let case = |name: &[u8], at, words| refused("", &[(8, name, Corrupt, at, words)]);
+    case(&name(300, 0xffff_ffff), 16, "backing_file_size 4294967295 ");
+    case(&name(300, 1024), 16, "backing_file_size 1024 ");
+    case(&name(1 << 16, 9), 8, "backing_file_offset 0x10000");
 }
 
 #[test]
 fn q14_incompatible_features() {
     need!(tool "qemu-img");
-    refused("", &[(72, &[0x80], "bit 63"), (79, &[0x20], "bit 5")]);
-    refused("", &[(79, &[4], "data file")]);
+    for bit in [5, 6, 20, 40, 62, 63] {
+        let word = (1_u64 << bit).to_be_bytes();
+        let words = format!("incompatible feature bit {bit} is not known");
+        refused("", &[(72, &word, Unsupported, 72, &words)]);
+    }
+    let words = "data file: there is no name of it";
+    refused("", &[(79, &[4], Corrupt, 72, words)]);
+    // The image's own name for it, of which the terminal gets no control byte.
+    let scratch = Scratch::new();
+    let image = made(&scratch, "");
+    let bytes = std::fs::read(&image).unwrap();
+    let names = bytes
+        .windows(4)
+        .position(|it| it == [0x68, 0x03, 0xf8, 0x57]);
+    let entry = names.unwrap() as u64 + 8;
+    patch(&image, entry, b"\0\x07an \x1b[31mevil\nname\0");
+    patch(&image, 72, &(1_u64 << 7).to_be_bytes());
+    refused_at(
+        &image,
+        Unsupported,
+        72,
+        r#"bit 7 ("an \x1b[31mevil\x0aname") is not known"#,
+    );
 }
 
 #[test]
 fn q15_l1_entries() {
     need!(tool "qemu-img");
     costs_the_first_cluster("", 1, &[1 << 50, 1 << 9, 1 << 60, 1]);
+    let scratch = Scratch::new();
+    let image = made(&scratch, "");
+    let l1 = number(&image, 40);
+    // The L1 table as a second table.
+    patch(&image, l1, &(1 << 63 | l1).to_be_bytes());
+    let error = disk(&image).read_exact_at(&mut [0; 512], 0).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.offset()),
+        (Corrupt, Some(l1)),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("in the L1 table itself"),
+        "{error}"
+    );
+    // The header is at byte 0, which stands for no table.
+    patch(&image, l1, &(1_u64 << 63).to_be_bytes());
+    let raw = super::converted(&image, "-f qcow2", &scratch);
+    super::compare(&disk(&image), &raw);
 }
 
 #[test]
@@ -196,8 +252,18 @@ fn q16_shared_tables_and_clusters() {
     let image = made(&scratch, "");
     let l2 = number(&image, number(&image, 40)) & 0x00ff_ffff_ffff_fe00;
     let entry = number(&image, l2);
-    for index in 0..SIZE >> 16 {
+    for index in 1..SIZE >> 16 {
         patch(&image, l2 + index * 8, &entry.to_be_bytes());
+    }
+    let raw = super::converted(&image, "-f qcow2", &scratch);
+    super::compare(&disk(&image), &raw);
+    // And all entries of the L1 table lead to one L2 table.
+    let scratch = Scratch::new();
+    let image = made(&scratch, "-o cluster_size=512");
+    let l1 = number(&image, 40);
+    let first = number(&image, l1);
+    for index in 1..SIZE / 512 / 64 {
+        patch(&image, l1 + index * 8, &first.to_be_bytes());
     }
     let raw = super::converted(&image, "-f qcow2", &scratch);
     super::compare(&disk(&image), &raw);
@@ -224,8 +290,8 @@ fn q19_compression_type() {
     refused(
         "",
         &[
-            (104, &[5], "compression_type 5"),
-            (104, &[1], "compression_type 1"),
+            (104, &[5], Unsupported, 104, "compression_type 5 "),
+            (104, &[1], Corrupt, 104, "compression_type 1 "),
         ],
     );
 }
@@ -233,7 +299,8 @@ fn q19_compression_type() {
 #[test]
 fn q20_extended_l2() {
     need!(tool "qemu-img");
-    refused("-o cluster_size=4096", &[(79, &[0x10], "cluster_bits 12 ")]);
+    let patch_of_bit_4 = (79, &[0x10][..], Corrupt, 20, "cluster_bits 12 ");
+    refused("-o cluster_size=4096", &[patch_of_bit_4]);
     let scratch = Scratch::new();
     let image = made(&scratch, "-o extended_l2=on");
     let l2 = number(&image, number(&image, 40)) & 0x00ff_ffff_ffff_fe00;
@@ -248,10 +315,25 @@ fn q21_crypt_method() {
     refused(
         "",
         &[
-            (35, &[1], "locked: no key was given"),
-            (35, &[2], "no header extension says where LUKS is"),
-            (35, &[9], "crypt_method 9"),
+            (
+                35,
+                &[2],
+                Corrupt,
+                32,
+                "no header extension says where LUKS is",
+            ),
+            (35, &[9], Unsupported, 32, "crypt_method 9 "),
         ],
+    );
+    // What would open with a key is not damaged, and has no place.
+    let scratch = Scratch::new();
+    let image = made(&scratch, "");
+    patch(&image, 35, &[1]);
+    let error = open(&image, &Options::default()).err().unwrap();
+    assert_eq!(
+        (error.kind(), error.offset()),
+        (Kind::Locked, None),
+        "{error}"
     );
 }
 

@@ -65,6 +65,11 @@ impl Clusters {
         if offset >= self.image.size() {
             return Err(wrong("past the end of the file"));
         }
+        let l1_end = self.l1.entries.saturating_mul(8);
+        let l1_end = self.l1.offset.saturating_add(l1_end);
+        if (self.l1.offset..l1_end).contains(&offset) {
+            return Err(wrong("in the L1 table itself"));
+        }
         Ok(Some(offset))
     }
 

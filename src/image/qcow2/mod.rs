@@ -201,7 +201,8 @@ fn note(image: &dyn Source, header: &Header, context: &Context) {
 
 fn data_file(header: &Header, context: &Context) -> Result<SharedSource> {
     let name = header.extensions.data_file.as_deref();
-    let name = name.ok_or_else(|| Error::corrupt("there is no name of it in the header"))?;
+    let missing = || Error::corrupt("there is no name of it in the header");
+    let name = name.ok_or_else(|| missing().at(72))?;
     context.file(declared::file_name(name))
 }
 

@@ -1,5 +1,7 @@
 //! The header: validated, and both versions as one.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{Header0, Header1, PreHeader, TYPE_DIFF, TYPE_FIXED, TYPE_NORMAL};
@@ -135,7 +137,7 @@ fn version0(raw: &Header0, version: (u16, u16)) -> Result<Header> {
     let map_offset = PRE.saturating_add(to_u64(size_of::<Header0>()));
     Ok(Header {
         version,
-        image_type: image_type(raw.u32Type.get())?,
+        image_type: image_type(raw.u32Type.get(), offset_of!(Header0, u32Type))?,
         comment: text(&raw.szComment),
         size: raw.cbDisk.get(),
         block_size: u64::from(raw.cbBlock.get()),
@@ -165,7 +167,7 @@ fn version1(raw: &Header1, version: (u16, u16)) -> Result<Header> {
     }
     Ok(Header {
         version,
-        image_type: image_type(raw.u32Type.get())?,
+        image_type: image_type(raw.u32Type.get(), offset_of!(Header1, u32Type))?,
         comment: text(&raw.szComment),
         size: raw.cbDisk.get(),
         block_size: u64::from(raw.cbBlock.get()),
@@ -181,14 +183,16 @@ fn version1(raw: &Header1, version: (u16, u16)) -> Result<Header> {
     })
 }
 
-fn image_type(number: u32) -> Result<Type> {
+/// What `number`, the field at byte `at` of its header, stands for.
+fn image_type(number: u32, at: usize) -> Result<Type> {
     match number {
         TYPE_NORMAL => Ok(Type::Dynamic),
         TYPE_FIXED => Ok(Type::Fixed),
         TYPE_DIFF => Ok(Type::Differencing),
         _ => Err(Error::unsupported(format!(
             "u32Type {number} is not 1 (dynamic), 2 (fixed) or 4 (differencing)"
-        ))),
+        ))
+        .at(PRE.saturating_add(to_u64(at)))),
     }
 }
 
@@ -201,42 +205,79 @@ fn check(header: &Header, file: u64) -> Result<()> {
         block_extra,
         ..
     } = *header;
-    let wrong = |text: String| Err(Error::corrupt(text));
+    let at = Fields::of(header.version);
+    let wrong = |text: String, field: u64| Err(Error::corrupt(text).at(field));
     if !BLOCK_SIZES.contains(&block_size) || !block_size.is_power_of_two() {
-        return wrong(format!(
-            "cbBlock {block_size} is no power of two from 512 to 1 GiB"
-        ));
+        let text = format!("cbBlock {block_size} is no power of two from 512 to 1 GiB");
+        return wrong(text, at.block_size);
     }
     if block_extra > block_size {
-        return wrong(format!("cbBlockExtra {block_extra} is over cbBlock"));
+        let text = format!("cbBlockExtra {block_extra} is over cbBlock");
+        return wrong(text, at.block_extra);
     }
     if size == 0 {
-        return wrong("cbDisk is 0".to_owned());
+        return wrong("cbDisk is 0".to_owned(), at.size);
     }
     if blocks > MOST_BLOCKS {
-        return wrong(format!("cBlocks {blocks:#x} is over {MOST_BLOCKS:#x}"));
+        let text = format!("cBlocks {blocks:#x} is over {MOST_BLOCKS:#x}");
+        return wrong(text, at.blocks);
     }
     let held = blocks.saturating_mul(block_size);
     if size > held {
-        return wrong(format!(
-            "cbDisk {size} is over the {held} of cBlocks {blocks}"
-        ));
+        let text = format!("cbDisk {size} is over the {held} of cBlocks {blocks}");
+        return wrong(text, at.size);
     }
     if header.allocated > blocks {
-        let allocated = header.allocated;
-        return wrong(format!("cBlocksAllocated {allocated} is over {blocks}"));
+        let text = format!("cBlocksAllocated {} is over {blocks}", header.allocated);
+        return wrong(text, at.allocated);
     }
     let map_end = header.map_offset.saturating_add(blocks.saturating_mul(4));
     if map_end > header.data_offset {
         let data = header.data_offset;
-        return wrong(format!(
-            "offData {data:#x} lies before the end of the block map at {map_end:#x}"
-        ));
+        let text =
+            format!("offData {data:#x} lies before the end of the block map at {map_end:#x}");
+        return wrong(text, at.data_offset);
     }
     if map_end > file {
-        return wrong(format!("cBlocks {blocks}: the block map is cut off"));
+        let text = format!("cBlocks {blocks}: the block map is cut off");
+        return wrong(text, at.blocks);
     }
     Ok(())
+}
+
+/// Where the fields of a version are in the file.
+struct Fields {
+    size: u64,
+    block_size: u64,
+    block_extra: u64,
+    blocks: u64,
+    allocated: u64,
+    data_offset: u64,
+}
+
+impl Fields {
+    fn of((major, _): (u16, u16)) -> Self {
+        let at = |field: usize| PRE.saturating_add(to_u64(field));
+        match major {
+            // It has neither extra bytes nor a place for its data to choose.
+            0 => Self {
+                size: at(offset_of!(Header0, cbDisk)),
+                block_size: at(offset_of!(Header0, cbBlock)),
+                block_extra: at(offset_of!(Header0, cbBlock)),
+                blocks: at(offset_of!(Header0, cBlocks)),
+                allocated: at(offset_of!(Header0, cBlocksAllocated)),
+                data_offset: at(offset_of!(Header0, cBlocks)),
+            },
+            _ => Self {
+                size: at(offset_of!(Header1, cbDisk)),
+                block_size: at(offset_of!(Header1, cbBlock)),
+                block_extra: at(offset_of!(Header1, cbBlockExtra)),
+                blocks: at(offset_of!(Header1, cBlocks)),
+                allocated: at(offset_of!(Header1, cBlocksAllocated)),
+                data_offset: at(offset_of!(Header1, offData)),
+            },
+        }
+    }
 }
 
 fn text(bytes: &[u8]) -> Vec<u8> {

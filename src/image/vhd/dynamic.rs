@@ -1,9 +1,13 @@
 //! The dynamic disk header, which dynamic and differencing disks have.
 
+use std::mem::offset_of;
+
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::footer::Footer;
-use super::layout::{self, ABSOLUTE, DYNAMIC_COOKIE, ParentLocator, RELATIVE, SECTOR};
+use super::layout::{
+    self, ABSOLUTE, DYNAMIC_COOKIE, DynamicHeader, ParentLocator, RELATIVE, SECTOR,
+};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
@@ -38,11 +42,12 @@ impl Dynamic {
         notice: &mut dyn FnMut(&str),
     ) -> Result<Self> {
         let offset = footer.data_offset();
-        let raw = read_raw(source, offset)?;
+        let raw = read_raw(source, offset).map_err(|error| error.at(footer.data_offset_field()))?;
         if let Err(wrong) = check_checksum(&raw) {
             if !ignore_checksums {
                 let hint = "--ignore-checksums reads it all the same";
-                return Err(wrong.at(offset).hint(hint));
+                let at = offset.saturating_add(to_u64(offset_of!(DynamicHeader, checksum)));
+                return Err(wrong.at(at).hint(hint));
             }
             notice(wrong.message());
         }
@@ -54,8 +59,7 @@ impl Dynamic {
             raw,
             offset,
         };
-        let checked = header.check(source.size(), footer.size()?);
-        checked.map_err(|error| error.at(offset))?;
+        header.check(source.size(), footer.size()?)?;
         Ok(header)
     }
 
@@ -63,29 +67,36 @@ impl Dynamic {
         let version = self.raw.header_version.get();
         if version >> 16 != 1 {
             let text = format!("header_version {version:#x} is not 1.x");
-            return Err(Error::unsupported(text));
+            let field = offset_of!(DynamicHeader, header_version);
+            return Err(Error::unsupported(text).at(self.place(field)));
         }
+        let wrong = |text: String, field: usize| Err(Error::corrupt(text).at(self.place(field)));
         let (block_size, entries) = (self.block_size, self.entries);
         if block_size < SECTOR || !block_size.is_power_of_two() {
             let text = format!("block_size {block_size} is no power of two from 512 on");
-            return Err(Error::corrupt(text));
+            return wrong(text, offset_of!(DynamicHeader, block_size));
         }
         if entries.saturating_mul(block_size) < size {
             let text = format!(
                 "max_table_entries {entries}, blocks of {block_size} bytes, are too few for {size}"
             );
-            return Err(Error::corrupt(text));
+            return wrong(text, offset_of!(DynamicHeader, max_table_entries));
         }
         let bytes = entries.saturating_mul(4);
         if self.table_offset > file {
             let text = format!("table_offset {:#x} is past the end", self.table_offset);
-            return Err(Error::corrupt(text));
+            return wrong(text, offset_of!(DynamicHeader, table_offset));
         }
         if self.table_offset.saturating_add(bytes) > file {
             let text = format!("max_table_entries {entries} leave the file");
-            return Err(Error::corrupt(text));
+            return wrong(text, offset_of!(DynamicHeader, max_table_entries));
         }
         Ok(())
+    }
+
+    /// Where the byte `field` of it is in the file.
+    fn place(&self, field: usize) -> u64 {
+        self.offset.saturating_add(to_u64(field))
     }
 
     /// Bytes of the bitmap in front of each block, whole sectors.

@@ -1,6 +1,7 @@
 //! The footer: at the end of every VHD, and at the start of those that are not fixed a copy of it.
 
 use std::fmt::Write;
+use std::mem::offset_of;
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -148,7 +149,7 @@ impl Footer {
     fn wrong_checksum(&self) -> Error {
         let (found, expected) = (self.raw.checksum.get(), self.expected_checksum());
         let text = format!("the footer's checksum is {found:#010x}, not {expected:#010x}");
-        Error::corrupt(text).at(self.offset)
+        Error::corrupt(text).at(self.place(offset_of!(layout::Footer, checksum)))
     }
 
     /// What is wrong with the footer at the `end`, of which this is the copy.
@@ -172,9 +173,16 @@ impl Footer {
         let version = self.raw.file_format_version.get();
         if version >> 16 != 1 {
             let text = format!("file_format_version {version:#x} is not 1.x");
-            return Err(Error::unsupported(text).at(self.offset));
+            let field = offset_of!(layout::Footer, file_format_version);
+            return Err(Error::unsupported(text).at(self.place(field)));
         }
-        Kind::of(self.raw.disk_type.get()).map_err(|error| error.at(self.offset))
+        let field = offset_of!(layout::Footer, disk_type);
+        Kind::of(self.raw.disk_type.get()).map_err(|error| error.at(self.place(field)))
+    }
+
+    /// Where the byte `field` of it is in the file.
+    fn place(&self, field: usize) -> u64 {
+        self.offset.saturating_add(to_u64(field))
     }
 
     fn is_of_a_longer_disk(&self) -> bool {
@@ -185,6 +193,11 @@ impl Footer {
     /// Where it is in the file.
     pub(super) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Where its field `data_offset` is in the file.
+    pub(super) fn data_offset_field(&self) -> u64 {
+        self.place(offset_of!(layout::Footer, data_offset))
     }
 
     /// Where the dynamic disk header is.
@@ -227,7 +240,8 @@ impl Footer {
         };
         if sectors > MOST_SECTORS {
             let text = format!("current_size of {sectors} sectors is over {MOST_SECTORS}");
-            return Err(Error::corrupt(text).at(self.offset));
+            let field = offset_of!(layout::Footer, current_size);
+            return Err(Error::corrupt(text).at(self.place(field)));
         }
         Ok(sectors.saturating_mul(SECTOR))
     }

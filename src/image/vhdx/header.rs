@@ -53,6 +53,11 @@ impl Header {
         self.raw.DataWriteGuid
     }
 
+    /// Where it is in the file.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
     /// Where the log is, and its length in bytes.
     pub(super) fn log(&self) -> (u64, u64) {
         (

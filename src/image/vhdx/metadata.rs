@@ -139,7 +139,13 @@ impl<'a> Table<'a> {
         let bytes = self.item(id, name)?;
         let bytes = bytes.first_chunk::<N>();
         let cut = || Error::corrupt(format!("metadata item {name} is not {N} bytes"));
-        bytes.copied().ok_or_else(cut)
+        bytes.copied().ok_or_else(|| cut().at(self.place(id)))
+    }
+
+    /// Where the item `id` is in the file; where the table is for one that there is not.
+    fn place(&self, id: Guid) -> u64 {
+        let offset = self.entry(id).map_or(0, |entry| entry.Offset.get());
+        self.region.offset.saturating_add(offset.into())
     }
 
     /// Bytes of a block, and the flags.
@@ -149,7 +155,7 @@ impl<'a> Table<'a> {
         let block_size = item & u64::from(u32::MAX);
         if !BLOCK_SIZES.contains(&block_size) || !block_size.is_power_of_two() {
             let text = format!("BlockSize {block_size} is no power of two from 1 MiB to 256 MiB");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(self.place(FILE_PARAMETERS)));
         }
         Ok((block_size, u32::try_from(item >> 32).unwrap_or(0)))
     }
@@ -157,7 +163,10 @@ impl<'a> Table<'a> {
     fn sector_size(&self, id: Guid, name: &str) -> Result<u32> {
         match u32::from_le_bytes(self.number(id, name)?) {
             size @ (512 | 4096) => Ok(size),
-            other => Err(Error::corrupt(format!("{name} {other} is not 512 or 4096"))),
+            other => {
+                let text = format!("{name} {other} is not 512 or 4096");
+                Err(Error::corrupt(text).at(self.place(id)))
+            }
         }
     }
 
@@ -166,7 +175,7 @@ impl<'a> Table<'a> {
         let rest = size.checked_rem(sector_size.into()).unwrap_or(0);
         if size > MOST_SIZE || rest != 0 {
             let text = format!("VirtualDiskSize {size} is over 64 TiB or no whole sectors");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(self.place(VIRTUAL_DISK_SIZE)));
         }
         Ok(size)
     }

@@ -93,7 +93,8 @@ fn replayed(source: &SharedSource, header: &Header, context: &Context) -> Result
     let hint = "--no-replay shows the disk as it lies";
     let region = log_region(header);
     check_log(region, notices);
-    let mut log = Log::new(&**source, region, guid).map_err(|error| error.hint(hint))?;
+    let log = Log::new(&**source, region, guid);
+    let mut log = log.map_err(|error| error.at(header.offset()).hint(hint))?;
     let entries = log.active().map_err(|error| error.hint(hint))?;
     if entries.is_empty() {
         notices.add("vhdx: the log has no valid entry: the disk is shown as it lies");

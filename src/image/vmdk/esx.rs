@@ -2,6 +2,8 @@
 //! Extents" (COWD), and SEsparse, of which there is no specification: as QEMU's developers found it,
 //! and as strictly as they do.
 
+use std::mem::offset_of;
+
 use super::layout::{
     CowdHeader, SE_CONST_MAGIC, SE_VERSION, SE_VOLATILE_MAGIC, SECTOR, SeConstHeader,
     SeVolatileHeader, read,
@@ -29,13 +31,14 @@ pub(super) fn cowd_header(source: &dyn Source) -> Result<CowdHeader> {
     if version != 1 {
         // Workstation 3 wrote version 3, with tables of another size.
         let text = format!("version {version} of a COWD extent is not 1");
-        return Err(Error::unsupported(text));
+        let at = offset_of!(CowdHeader, version);
+        return Err(Error::unsupported(text).at(to_u64(at)));
     }
     let grain = u64::from(header.grainSize.get());
     let most = to_u64(MOST_UNIT) / SECTOR;
     if grain == 0 || grain > most {
         let text = format!("grainSize {grain} is not 1 to {most}");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(to_u64(offset_of!(CowdHeader, grainSize))));
     }
     Ok(header)
 }
@@ -64,9 +67,12 @@ pub(super) fn open_cowd(source: &SharedSource, voice: &Voice) -> Result<Sparse> 
     let entries = sectors(header.numGDEntries);
     if entries < tables {
         let text = format!("numGDEntries {entries} where the capacity needs {tables}");
-        return Err(Error::corrupt(text));
+        let at = offset_of!(CowdHeader, numGDEntries);
+        return Err(Error::corrupt(text).at(to_u64(at)));
     }
-    sparse.check_directory(sparse.directory, "gdOffset")?;
+    let at = to_u64(offset_of!(CowdHeader, gdOffset));
+    let checked = sparse.check_directory(sparse.directory, "gdOffset");
+    checked.map_err(|error| error.at(at))?;
     Ok(sparse)
 }
 
@@ -134,6 +140,8 @@ pub(super) fn open_se(source: &SharedSource, voice: &Voice) -> Result<Sparse> {
         let text = format!("the grain directory's {size} bytes are too few for {tables} tables");
         return Err(Error::corrupt(text));
     }
-    sparse.check_directory(sparse.directory, "grainDirectory")?;
+    let at = to_u64(offset_of!(SeConstHeader, grainDirectory));
+    let checked = sparse.check_directory(sparse.directory, "grainDirectory");
+    checked.map_err(|error| error.at(at))?;
     Ok(sparse)
 }

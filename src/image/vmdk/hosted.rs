@@ -1,6 +1,8 @@
 //! The header of a hosted sparse extent, and the footer that stands for it in a stream: "Virtual
 //! Disk Format 5.0", sections "Hosted Sparse Extents" and "Stream-Optimized Compressed".
 
+use std::mem::offset_of;
+
 use zerocopy::little_endian::U64;
 
 use super::descriptor::{Descriptor, MOST_BYTES};
@@ -26,35 +28,39 @@ const MOST_PER_TABLE: u32 = 512;
 /// `Corrupt` for a field that cannot be, `Unsupported` for a version or flag that is not known.
 pub(super) fn header(source: &dyn Source) -> Result<SparseExtentHeader> {
     let header: SparseExtentHeader = read(source, 0, "header")?;
-    check(&header)?;
+    check(&header, 0)?;
     Ok(header)
 }
 
-fn check(header: &SparseExtentHeader) -> Result<()> {
+/// Checks the header, or footer, at byte `start`.
+fn check(header: &SparseExtentHeader, start: u64) -> Result<()> {
+    let at = |field: usize| start.saturating_add(to_u64(field));
     let (version, flags) = (header.version.get(), header.flags.get());
     if !(1..=3).contains(&version) {
-        return Err(Error::unsupported(format!(
-            "version {version} is not 1 to 3"
-        )));
+        let text = format!("version {version} is not 1 to 3");
+        return Err(Error::unsupported(text).at(at(offset_of!(SparseExtentHeader, version))));
     }
     let unknown = flags & INCOMPATIBLE & !FLAG_COMPRESSED & !FLAG_MARKERS;
     if unknown != 0 {
         let bit = unknown.trailing_zeros();
-        return Err(Error::unsupported(format!("incompatible flag, bit {bit}")));
+        let text = format!("incompatible flag, bit {bit}");
+        return Err(Error::unsupported(text).at(at(offset_of!(SparseExtentHeader, flags))));
     }
     let grain = header.grainSize.get();
     let most = to_u64(MOST_UNIT) / SECTOR;
     if !grain.is_power_of_two() || grain > most {
         let text = format!("grainSize {grain} is not a power of two up to {most}");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(at(offset_of!(SparseExtentHeader, grainSize))));
     }
     let per_table = header.numGTEsPerGT.get();
     if per_table == 0 || per_table > MOST_PER_TABLE {
         let text = format!("numGTEsPerGT {per_table} is not 1 to {MOST_PER_TABLE}");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(at(offset_of!(SparseExtentHeader, numGTEsPerGT))));
     }
-    capacity(header)?;
-    packing(header)?;
+    let wrong = |error: Error, field: usize| error.at(at(field));
+    capacity(header).map_err(|error| wrong(error, offset_of!(SparseExtentHeader, capacity)))?;
+    let algorithm = offset_of!(SparseExtentHeader, compressAlgorithm);
+    packing(header).map_err(|error| wrong(error, algorithm))?;
     Ok(())
 }
 
@@ -95,18 +101,16 @@ pub(super) fn descriptor(
     if offset == 0 || size == 0 {
         return Ok(None);
     }
-    let wrong = |text: String| Err(Error::corrupt(text));
+    let wrong = |text: String, field: usize| Err(Error::corrupt(text).at(to_u64(field)));
     let bytes = size.checked_mul(SECTOR).filter(|size| *size <= MOST_BYTES);
     let Some(bytes) = bytes else {
-        return wrong(format!(
-            "descriptorSize {size} sectors are over {MOST_BYTES} bytes"
-        ));
+        let text = format!("descriptorSize {size} sectors are over {MOST_BYTES} bytes");
+        return wrong(text, offset_of!(SparseExtentHeader, descriptorSize));
     };
     let start = offset.checked_mul(SECTOR);
     let Some(start) = start.filter(|start| *start < source.size()) else {
-        return wrong(format!(
-            "descriptorOffset {offset} is past the end of the file"
-        ));
+        let text = format!("descriptorOffset {offset} is past the end of the file");
+        return wrong(text, offset_of!(SparseExtentHeader, descriptorOffset));
     };
     let there = bytes.min(source.size().saturating_sub(start));
     let text = read_vec(source, start, to_usize(there))?;
@@ -128,7 +132,7 @@ pub(super) fn open(
     header: &SparseExtentHeader,
     voice: &Voice,
 ) -> Result<Sparse> {
-    let header = &at_end(&**source, header)?;
+    let (header, start) = &at_end(&**source, header)?;
     if header.uncleanShutdown != 0 {
         voice.say("it was not closed cleanly (uncleanShutdown)");
     }
@@ -150,14 +154,16 @@ pub(super) fn open(
         },
         voice: voice.clone(),
     };
-    with_directories(sparse)
+    with_directories(sparse, *start)
 }
 
-/// The extent with those of its two directories that are in the file.
-fn with_directories(sparse: Sparse) -> Result<Sparse> {
+/// The extent with those of its two directories that are in the file. Its header, or the footer, is
+/// at byte `start`.
+fn with_directories(sparse: Sparse, start: u64) -> Result<Sparse> {
     let copy = sparse.redundant;
     let copy = copy.filter(|copy| sparse.check_directory(*copy, "rgdOffset").is_ok());
     let first = sparse.check_directory(sparse.directory, "gdOffset");
+    let at = to_u64(offset_of!(SparseExtentHeader, gdOffset));
     let directory = match (first, copy) {
         (Ok(()), _) => sparse.directory,
         (Err(_), Some(copy)) => {
@@ -166,7 +172,7 @@ fn with_directories(sparse: Sparse) -> Result<Sparse> {
                 .say("gdOffset is damaged, the redundant grain directory is used");
             copy
         }
-        (Err(error), None) => return Err(error),
+        (Err(error), None) => return Err(error.at(start.saturating_add(at))),
     };
     if sparse.redundant.is_some() && copy.is_none() {
         sparse
@@ -181,10 +187,10 @@ fn with_directories(sparse: Sparse) -> Result<Sparse> {
 }
 
 /// `header`, or the footer that stands for it where the directory was not known yet when the
-/// header was written.
-fn at_end(source: &dyn Source, header: &SparseExtentHeader) -> Result<SparseExtentHeader> {
+/// header was written; and where it is.
+fn at_end(source: &dyn Source, header: &SparseExtentHeader) -> Result<(SparseExtentHeader, u64)> {
     if header.gdOffset.get() != GD_AT_END {
-        return Ok(header.clone());
+        return Ok((header.clone(), 0));
     }
     let wrong = |text: &str| {
         let error = Error::corrupt(format!("gdOffset says that a footer knows, {text}"));
@@ -209,9 +215,9 @@ fn at_end(source: &dyn Source, header: &SparseExtentHeader) -> Result<SparseExte
     if footer.gdOffset.get() == GD_AT_END {
         return Err(wrong("and the footer that another one does").at(start));
     }
-    check(&footer).map_err(|error| error.at(start).context("footer"))?;
+    check(&footer, start).context(|| "footer")?;
     agree(header, &footer).map_err(|error| error.at(start))?;
-    Ok(footer)
+    Ok((footer, start))
 }
 
 fn agree(header: &SparseExtentHeader, footer: &SparseExtentHeader) -> Result<()> {

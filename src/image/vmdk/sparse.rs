@@ -87,7 +87,7 @@ impl Sparse {
     /// Checks that `directory` lies in the file.
     ///
     /// # Errors
-    /// `Corrupt`, for the field called `name`.
+    /// `Corrupt`, for the field called `name`; where that is the caller knows.
     pub(super) fn check_directory(&self, directory: u64, name: &str) -> Result<()> {
         let tables = self.tables();
         let end = tables.checked_mul(self.width());
@@ -97,9 +97,9 @@ impl Sparse {
         }
         let size = self.source.size();
         Err(Error::corrupt(format!(
-            "{name}: the grain directory's {tables} entries are not in the file's {size} bytes"
-        ))
-        .at(directory))
+            "{name} {directory:#x}: the grain directory's {tables} entries are not in the file's \
+             {size} bytes"
+        )))
     }
 
     /// Where the byte `offset` of the extent is, which is below its capacity.

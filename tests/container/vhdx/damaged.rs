@@ -11,7 +11,7 @@ use super::{
     notices, options, refused,
 };
 use crate::container::guest::Random;
-use crate::container::{compare, compare_range, disk, guest};
+use crate::container::{compare, compare_range, disk, guest, refused_at};
 use crate::support::images::Scratch;
 
 const SIZE: u64 = 5 << 20;
@@ -87,7 +87,9 @@ fn h09_regions() {
     for (field, bytes, what) in cases {
         let mut vhdx = Vhdx(whole.0.clone());
         vhdx.put_regions(field, bytes);
-        says(&image, &vhdx, what);
+        assert!(vhdx.0 != whole.0, "{what}: nothing was changed");
+        vhdx.write(&image);
+        refused_at(&image, Kind::Corrupt, REGIONS[0] as u64, what);
     }
     let mut vhdx = Vhdx(whole.0.clone());
     vhdx.put_regions(80, &[7; 16]);
@@ -143,7 +145,20 @@ fn h10_metadata() {
     for (at, bytes, what) in cases {
         let mut vhdx = Vhdx(whole.0.clone());
         vhdx.put(at, bytes);
-        says(&image, &vhdx, what);
+        assert!(vhdx.0 != whole.0, "{what}: nothing was changed");
+        vhdx.write(&image);
+        let kind = match what.starts_with("required") {
+            true => Kind::Unsupported,
+            false => Kind::Corrupt,
+        };
+        // An item's own place, or that of the table; of a table that is too small, the table's.
+        let place = match what {
+            what if what.starts_with("a BAT") => whole.bat(),
+            what if what.contains("is not 8 bytes") => item(VIRTUAL_DISK_SIZE),
+            _ if at >= table + (64 << 10) => at,
+            _ => table,
+        };
+        refused_at(&image, kind, place as u64, what);
     }
     // An item that nobody has to know.
     let mut vhdx = Vhdx(whole.0.clone());
