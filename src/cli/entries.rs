@@ -58,7 +58,9 @@ pub(crate) struct Named {
 }
 
 /// The entries of `dir` but `.` and `..`, sorted by the names' bytes, and what made the rest of the
-/// directory unreadable. Names that no file can have are left out, and reported.
+/// directory unreadable. Names that no file can have are left out, and reported; so is a name that
+/// the directory has once more: a file cannot be written twice, and what unpacks an archive might
+/// follow a link that has the name of a directory behind it.
 pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Vec<Named>, Option<Error>) {
     let mut entries = Vec::new();
     let mut impossible = None;
@@ -73,7 +75,15 @@ pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Vec<Named>, Option<Error
             impossible.get_or_insert_with(|| impossible_name(name));
         }
     });
-    entries.sort();
+    // The first of a name is the one that the kernel finds.
+    entries.sort_by(|one: &Named, other| one.name.cmp(&other.name));
+    entries.dedup_by(|next, first| {
+        let again = next.name == first.name;
+        if again {
+            impossible.get_or_insert_with(|| twice(&first.name));
+        }
+        again
+    });
     (entries, result.err().or(impossible))
 }
 
@@ -85,6 +95,11 @@ pub(crate) fn is_possible(name: &[u8]) -> bool {
 fn impossible_name(name: &[u8]) -> Error {
     let name = crate::error::printable(name);
     Error::corrupt(format!("the name \"{name}\" is none that a file can have"))
+}
+
+fn twice(name: &[u8]) -> Error {
+    let name = crate::error::printable(name);
+    Error::corrupt(format!("two entries have the name \"{name}\""))
 }
 
 /// Names and values of extended attributes.
@@ -149,6 +164,19 @@ mod tests {
         let names: Vec<_> = entries.iter().map(|entry| entry.name.as_slice()).collect();
         assert_eq!(names, [b"a", b"b"]);
         assert_eq!(error, None);
+    }
+
+    #[test]
+    fn of_two_entries_with_a_name_the_first_is_left_and_the_other_reported() {
+        let mut memory = Memory::default();
+        for (name, number) in [(b"b", 9), (b"a", 8), (b"b", 7)] {
+            memory.add_entry(memory.root(), name, Inode(number));
+        }
+        let (entries, error) = sorted(&memory, memory.root());
+        let found: Vec<_> = entries.iter().map(|it| (&*it.name, it.inode.0)).collect();
+        assert_eq!(found, [(&b"a"[..], 8), (b"b", 9)]);
+        let said = error.map(|error| error.message().to_owned());
+        assert_eq!(said.as_deref(), Some("two entries have the name \"b\""));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod copy;
 mod documentation;
+mod escape;
 mod generated;
 mod keys;
 mod tar;
