@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Finding, Judgement};
 use crate::error::{Error, Kind, Result, printable};
-use crate::filesystem::{Attributes, FileSystem, FileType, Inode, Request};
+use crate::filesystem::{Attributes, FileSystem, FileType, Inode, Request, Trail};
 use crate::number::{to_u64, to_usize};
 use crate::source::ExtentKind;
 
@@ -26,17 +26,15 @@ pub(super) fn check(
         filesystem,
         each,
         advance,
-        waiting: vec![(Vec::new(), root)],
         seen: HashSet::from([root]),
         links: HashMap::new(),
+        kept: 0,
         files: 1,
         bytes: 0,
         buf: vec![0; CHUNK],
     };
     walk.inode(&[], root);
-    while let Some((path, inode)) = walk.waiting.pop() {
-        walk.directory(&path, inode);
-    }
+    walk.all(root);
     walk.link_counts();
     let (files, bytes) = (walk.files, walk.bytes);
     filesystem.verify(&request(), &mut |error| {
@@ -55,19 +53,38 @@ struct Walk<'a> {
     filesystem: &'a dyn FileSystem,
     each: &'a mut dyn FnMut(Finding),
     advance: &'a mut dyn FnMut(u64),
-    /// Directories to read, and their paths.
-    waiting: Vec<(Vec<u8>, Inode)>,
     /// Directories that were met: a second name for one is damage, and could make the walk endless.
     seen: HashSet<Inode>,
     /// Files with several names: their link count, and how many names were found, and one of them.
     links: HashMap<Inode, (u32, u32, Vec<u8>)>,
+    /// Bytes of those names.
+    kept: usize,
     files: u64,
     bytes: u64,
     buf: Vec<u8>,
 }
 
+/// Directories by their names.
+type Below = Vec<(Vec<u8>, Inode)>;
+
 impl Walk<'_> {
-    fn directory(&mut self, path: &[u8], dir: Inode) {
+    fn all(&mut self, root: Inode) {
+        let mut trail = Trail::default();
+        let mut frames: Vec<(usize, Below)> = vec![self.directory(&mut trail, root)];
+        while let Some((mark, below)) = frames.last_mut() {
+            trail.back(*mark);
+            let Some((name, inode)) = below.pop() else {
+                frames.pop();
+                continue;
+            };
+            trail.push(&name);
+            frames.push(self.directory(&mut trail, inode));
+        }
+    }
+
+    /// Reads the directory at `trail`; gives that place, and the directories in it.
+    fn directory(&mut self, trail: &mut Trail, dir: Inode) -> (usize, Below) {
+        let (mark, mut below) = (trail.mark(), Below::new());
         let mut entries = Vec::new();
         let read = self.filesystem.read_dir(&request(), dir, 0, &mut |entry| {
             if !matches!(entry.name, b"." | b"..") {
@@ -75,19 +92,23 @@ impl Walk<'_> {
             }
             true
         });
-        self.report(path, read);
+        self.report(trail.path(), read);
         let mut names = HashSet::new();
         for (name, inode, kind) in entries {
-            let path = join(path, &name);
+            trail.back(mark);
+            trail.push(&name);
             if !names.insert(name.clone()) {
-                self.damage(&path, Error::corrupt("two entries have this name"));
+                self.damage(trail.path(), Error::corrupt("two entries have this name"));
                 continue;
             }
             self.files = self.files.saturating_add(1);
             let found = self.filesystem.lookup(&request(), dir, &name);
-            self.report_lookup(&path, inode, found);
-            self.entry(&path, inode, kind);
+            self.report_lookup(trail.path(), inode, found);
+            if self.entry(trail.path(), inode, kind) {
+                below.push((name, inode));
+            }
         }
+        (mark, below)
     }
 
     /// The listing and the lookup go different ways, through the index of a large directory.
@@ -102,27 +123,27 @@ impl Walk<'_> {
         }
     }
 
-    fn entry(&mut self, path: &[u8], inode: Inode, kind: Option<FileType>) {
+    /// Reads what a name stands for; gives whether it is a directory that was not met before.
+    fn entry(&mut self, path: &[u8], inode: Inode, kind: Option<FileType>) -> bool {
         let Some(attributes) = self.inode(path, inode) else {
-            return;
+            return false;
         };
         if kind.is_some_and(|kind| kind != attributes.kind) {
             let error = Error::corrupt("the entry's type is not the inode's");
             self.damage(path, error.context(format!("inode {}", attributes.ino)));
         }
         match attributes.kind {
-            FileType::Directory if self.seen.insert(inode) => {
-                self.waiting.push((path.to_vec(), inode));
-            }
+            FileType::Directory if self.seen.insert(inode) => return true,
             FileType::Directory => {
                 self.damage(path, Error::corrupt("a second name for a directory"));
             }
             _ if attributes.nlink > 1 => {
+                let kept = &mut self.kept;
                 let seen = self.links.entry(inode);
-                let seen = seen.or_insert_with(|| (attributes.nlink, 0, path.to_vec()));
+                let seen = seen.or_insert_with(|| (attributes.nlink, 0, keep(path, kept)));
                 seen.1 = seen.1.saturating_add(1);
                 if seen.1 > 1 {
-                    return; // Its contents were read under the first name.
+                    return false; // Its contents were read under the first name.
                 }
             }
             _ => {}
@@ -133,6 +154,7 @@ impl Walk<'_> {
             _ => Ok(()),
         };
         self.report(path, result);
+        false
     }
 
     /// Attributes and extended attributes.
@@ -206,6 +228,19 @@ fn finding(volume: &str, path: Option<&[u8]>, error: Error) -> Finding {
         },
         cause: None,
     }
+}
+
+/// A path to be remembered: all of it, unless the `kept` ones take too much memory already. A deep
+/// tree has few files for their paths.
+fn keep(path: &[u8], kept: &mut usize) -> Vec<u8> {
+    const MOST: usize = 32 << 20;
+    const SHORT: usize = 64;
+    let path = match kept.saturating_add(path.len()) > MOST {
+        true => path.get(..SHORT).unwrap_or(path),
+        false => path,
+    };
+    *kept = kept.saturating_add(path.len());
+    path.to_vec()
 }
 
 /// A path in a message.

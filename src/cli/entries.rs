@@ -140,16 +140,6 @@ pub(crate) fn request() -> Request {
     Request::new(rustix::process::geteuid().as_raw())
 }
 
-/// Puts a path together.
-pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = dir.to_vec();
-    if !path.is_empty() && !path.ends_with(b"/") {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Memory, file};

@@ -15,7 +15,7 @@ use super::output::Output;
 use super::remote::protocol::Ahead;
 use super::time;
 use crate::error::{Error, printable};
-use crate::filesystem::{Attributes, FileType, Inode};
+use crate::filesystem::{Attributes, FileType, Inode, Trail};
 
 /// Runs the verb.
 pub(crate) fn run(arguments: &Ls) -> Result<Outcome, Failure> {
@@ -65,10 +65,11 @@ struct Listing<'a> {
     seen: HashSet<Inode>,
 }
 
-/// A directory that is still to be listed.
-struct Directory {
-    path: Vec<u8>,
-    inode: Inode,
+/// A directory that was listed, where those in it are to be listed too.
+struct Frame {
+    mark: usize,
+    /// Those that are left, last first.
+    within: Vec<Named>,
 }
 
 impl<'a> Listing<'a> {
@@ -96,59 +97,69 @@ impl<'a> Listing<'a> {
             let attributes =
                 attributes.map_err(|error| error.context(printable(path)).context(self.image))?;
             if attributes.kind == FileType::Directory {
-                directories.push(Directory {
-                    path: path.clone(),
-                    inode,
-                });
+                directories.push((path, inode));
             } else {
                 self.entry(path, path, inode)?;
             }
         }
-        directories.reverse();
-        let mut first = true;
-        while let Some(directory) = directories.pop() {
-            if !self.seen.insert(directory.inode) {
-                self.trouble(
-                    &directory.path,
-                    &Error::corrupt("this directory was listed already"),
-                );
-                continue;
+        let headings = headings && !self.style.json;
+        for (path, inode) in directories {
+            let mut trail = Trail::at(path);
+            let mut frames = vec![self.directory(&mut trail, inode, headings)?];
+            while let Some(frame) = frames.last_mut() {
+                trail.back(frame.mark);
+                let Some(Named { name, inode }) = frame.within.pop() else {
+                    frames.pop();
+                    continue;
+                };
+                trail.push(&name);
+                frames.push(self.directory(&mut trail, inode, headings)?);
             }
-            if headings && !self.style.json {
-                self.heading(&directory.path, first)?;
-            }
-            first = false;
-            directories.extend(self.directory(&directory)?);
         }
         self.output.finish()
     }
 
-    fn heading(&mut self, path: &[u8], first: bool) -> Result<(), Failure> {
-        self.output.text(if first { "" } else { "\n" })?;
+    fn heading(&mut self, path: &[u8]) -> Result<(), Failure> {
+        let is_first = self.seen.len() == 1;
+        self.output.text(if is_first { "" } else { "\n" })?;
         self.output
             .name(if path.is_empty() { b"/" } else { path })?;
         self.output.text(":\n")
     }
 
-    /// Lists one directory; gives those within it, last first, where they are to be listed too.
-    fn directory(&mut self, directory: &Directory) -> Result<Vec<Directory>, Failure> {
-        let (entries, error) = entries::sorted(self.filesystem, directory.inode);
-        let mut within = Vec::new();
+    /// Lists the directory at `trail`.
+    fn directory(
+        &mut self,
+        trail: &mut Trail,
+        inode: Inode,
+        heading: bool,
+    ) -> Result<Frame, Failure> {
+        let (mark, mut within) = (trail.mark(), Vec::new());
+        if !self.seen.insert(inode) {
+            let error = Error::corrupt("this directory was listed already");
+            self.trouble(trail.path(), &error);
+            return Ok(Frame { mark, within });
+        }
+        if heading {
+            self.heading(trail.path())?;
+        }
+        let (entries, error) = entries::sorted(self.filesystem, inode);
         for Named { name, inode } in entries {
             if name.starts_with(b".") && !self.style.all {
                 continue;
             }
-            let path = entries::join(&directory.path, &name);
-            let kind = self.entry(&path, &name, inode)?;
+            trail.push(&name);
+            let kind = self.entry(trail.path(), &name, inode)?;
+            trail.back(mark);
             if self.style.recursive && kind == Some(FileType::Directory) {
-                within.push(Directory { path, inode });
+                within.push(Named { name, inode });
             }
         }
         if let Some(error) = error {
-            self.trouble(&directory.path, &error);
+            self.trouble(trail.path(), &error);
         }
         within.reverse();
-        Ok(within)
+        Ok(Frame { mark, within })
     }
 
     /// Lists one file; gives its type, where it has to be known and can be.

@@ -10,6 +10,7 @@ mod entries;
 mod exit;
 mod info;
 mod json;
+mod links;
 mod ls;
 mod manual;
 mod messages;

@@ -11,6 +11,7 @@ mod index;
 mod iso9660;
 mod names;
 mod squashfs;
+mod trail;
 mod udf;
 
 use std::num::NonZeroU64;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use guarded::{Counts, Guarded};
 use serde::{Deserialize, Serialize};
+pub use trail::Trail;
 
 use crate::error::{Error, Result};
 use crate::format::{Context, Format, Volume};

@@ -2,6 +2,7 @@
 
 mod bitlocker;
 mod collected;
+mod deep;
 mod directories;
 mod erofs;
 mod exfat;

@@ -10,12 +10,16 @@ use super::inode::{Difference, differences, their_kind};
 use super::raw::Raw;
 use super::{causes, guarded};
 use crate::error::{Error, Result, printable};
-use crate::filesystem::{Attributes, FileSystem, FileType, Inode};
+use crate::filesystem::{Attributes, FileSystem, FileType, Inode, Trail};
 use crate::number::{to_u64, to_usize};
 use crate::source::ExtentKind;
 
 /// Bytes compared at a time.
 const CHUNK: usize = 128 * 1024;
+
+/// Bytes of the longest path that a system call takes, and one. The second reader looks up each
+/// file from the root on, and deeper ones are not worth that.
+const PATH_MAX: usize = 4096;
 
 /// Bytes of holes compared in one file. The second reader walks them block by block, and a file may
 /// claim 2^63 of them.
@@ -38,9 +42,10 @@ pub(super) struct Comparison<'a> {
 
 /// A directory to compare, and whether the second reader can get there.
 struct Directory {
-    path: Vec<u8>,
-    inode: Inode,
     reached: bool,
+    mark: usize,
+    /// What is still to be compared in it, last first.
+    entries: Vec<(Vec<u8>, Inode)>,
 }
 
 impl<'a> Comparison<'a> {
@@ -67,27 +72,25 @@ impl<'a> Comparison<'a> {
         let attributes = self.ours.attributes(&request(), root);
         let reached = attributes.is_ok_and(|attributes| self.file(&[], root, &attributes));
         let mut seen = HashSet::from([root]);
-        let mut waiting = vec![Directory {
-            path: Vec::new(),
-            inode: root,
-            reached,
-        }];
-        while let Some(mut directory) = waiting.pop() {
-            for (path, inode) in self.directory(&mut directory) {
-                let Ok(attributes) = self.ours.attributes(&request(), inode) else {
-                    continue; // The first walk has reported it.
-                };
-                let reached = directory.reached && self.file(&path, inode, &attributes);
-                if !reached {
-                    self.beyond_reach = self.beyond_reach.saturating_add(1);
-                }
-                if attributes.kind == FileType::Directory && seen.insert(inode) {
-                    waiting.push(Directory {
-                        path,
-                        inode,
-                        reached,
-                    });
-                }
+        let mut trail = Trail::default();
+        let mut frames = vec![self.directory(&trail, root, reached)];
+        while let Some(directory) = frames.last_mut() {
+            trail.back(directory.mark);
+            let Some((name, inode)) = directory.entries.pop() else {
+                frames.pop();
+                continue;
+            };
+            trail.push(&name);
+            let Ok(attributes) = self.ours.attributes(&request(), inode) else {
+                continue; // The first walk has reported it.
+            };
+            let is_near = directory.reached && trail.mark() < PATH_MAX;
+            let reached = is_near && self.file(trail.path(), inode, &attributes);
+            if !reached {
+                self.beyond_reach = self.beyond_reach.saturating_add(1);
+            }
+            if attributes.kind == FileType::Directory && seen.insert(inode) {
+                frames.push(self.directory(&trail, inode, reached));
             }
         }
         Second::Compared {
@@ -96,31 +99,31 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Compares the names; gives our paths and inodes. What the second reader cannot list, it does
+    /// Compares the names in the directory at `trail`. What the second reader cannot list, it does
     /// not reach either.
-    fn directory(&mut self, directory: &mut Directory) -> Vec<(Vec<u8>, Inode)> {
-        let path = &directory.path;
+    fn directory(&mut self, trail: &Trail, inode: Inode, mut reached: bool) -> Directory {
+        let path = trail.path();
         let mut ours = BTreeMap::new();
-        let read = self
-            .ours
-            .read_dir(&request(), directory.inode, 0, &mut |entry| {
-                if !matches!(entry.name, b"." | b"..") {
-                    ours.insert(entry.name.to_vec(), entry.inode);
-                }
-                true
-            });
-        if directory.reached && read.is_ok() {
+        let read = self.ours.read_dir(&request(), inode, 0, &mut |entry| {
+            if !matches!(entry.name, b"." | b"..") {
+                ours.insert(entry.name.to_vec(), entry.inode);
+            }
+            true
+        });
+        if reached && read.is_ok() {
             match guarded(|| self.theirs.read_dir(&their_path(path)?)?.collect_names()) {
                 Ok(theirs) => self.names(path, &ours, &theirs),
                 Err(said) => {
-                    directory.reached = false;
-                    self.unlisted(path, directory.inode, &said);
+                    reached = false;
+                    self.unlisted(path, inode, &said);
                 }
             }
         }
-        ours.into_iter()
-            .map(|(name, inode)| (join(path, &name), inode))
-            .collect()
+        Directory {
+            reached,
+            mark: trail.mark(),
+            entries: ours.into_iter().rev().collect(),
+        }
     }
 
     fn names(&mut self, path: &[u8], ours: &BTreeMap<Vec<u8>, Inode>, theirs: &HashSet<Vec<u8>>) {

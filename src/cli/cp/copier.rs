@@ -1,16 +1,17 @@
 //! The walk over what is copied.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use super::super::entries::{self, Files, Named, request, shown};
 use super::super::exit::{Failure, Outcome};
+use super::super::links::Links;
 use super::super::progress::Progress;
 use super::destination::Directory;
 use super::metadata::Metadata;
 use super::{Fault, LeftOut, content};
 use crate::error::Error;
-use crate::filesystem::{FileType, Inode};
+use crate::filesystem::{FileType, Inode, Trail};
 
 /// Copies files and directories below one directory.
 pub(super) struct Copier<'a> {
@@ -20,18 +21,24 @@ pub(super) struct Copier<'a> {
     base: Directory,
     preserve_all: bool,
     /// Files with several names that were copied: where, below the base.
-    links: HashMap<Inode, Vec<u8>>,
+    links: Links,
     progress: Progress,
     left_out: LeftOut,
     outcome: Outcome,
 }
 
+/// Where the walk is.
+struct Way {
+    /// In the image, for messages.
+    path: Trail,
+    /// The copy, below the base.
+    place: Trail,
+}
+
 /// A directory that is being copied.
 struct Frame {
-    /// Its path in the image, for messages.
-    path: Vec<u8>,
-    /// Where its copy is, below the base.
-    place: Vec<u8>,
+    /// Its path and its place.
+    marks: (usize, usize),
     directory: Directory,
     /// What is still to be copied, last first.
     entries: Vec<Named>,
@@ -41,8 +48,7 @@ struct Frame {
 
 /// One file or directory to copy.
 struct Item<'a> {
-    path: &'a [u8],
-    place: &'a [u8],
+    way: &'a Way,
     parent: &'a Directory,
     name: &'a [u8],
     inode: Inode,
@@ -60,7 +66,7 @@ impl<'a> Copier<'a> {
             image,
             base,
             preserve_all,
-            links: HashMap::new(),
+            links: Links::default(),
             progress: Progress::new(None),
             left_out: LeftOut::default(),
             outcome: Outcome::Done,
@@ -77,11 +83,14 @@ impl<'a> Copier<'a> {
     ) -> Result<(), Failure> {
         let base = self.base.again();
         let base = base.map_err(|error| Failure::host("DEST", &error.into()))?;
+        let mut way = Way {
+            path: Trail::at(path),
+            place: Trail::at(name.unwrap_or_default()),
+        };
         let first = match name {
             Some(name) => {
                 let item = Item {
-                    path,
-                    place: name,
+                    way: &way,
                     parent: &base,
                     name,
                     inode,
@@ -89,28 +98,27 @@ impl<'a> Copier<'a> {
                 let copied = self.item(&item);
                 self.settle(path, copied)?.flatten()
             }
-            None => Some(self.frame(path, &[], base, inode, None)),
+            None => Some(self.frame(&way, base, inode, None)),
         };
         let mut seen = HashSet::from([inode]);
         let mut frames: Vec<Frame> = first.into_iter().collect();
         while let Some(frame) = frames.last_mut() {
+            way.back(frame.marks);
             match frame.entries.pop() {
                 Some(Named { name, inode }) => {
-                    let path = entries::join(&frame.path, &name);
-                    let place = entries::join(&frame.place, &name);
+                    way.push(&name);
                     let item = Item {
-                        path: &path,
-                        place: &place,
+                        way: &way,
                         parent: &frame.directory,
                         name: &name,
                         inode,
                     };
                     let copied = self.once(&item, &mut seen);
-                    frames.extend(self.settle(&path, copied)?.flatten());
+                    frames.extend(self.settle(way.path.path(), copied)?.flatten());
                 }
                 None => {
                     let done = frames.pop();
-                    done.map_or(Ok(()), |frame| self.leave(&frame))?;
+                    done.map_or(Ok(()), |frame| self.leave(&way, &frame))?;
                 }
             }
         }
@@ -150,19 +158,18 @@ impl<'a> Copier<'a> {
                 .make_directory(item.name)
                 .map_err(host("make the directory"))?;
             return Ok(Some(self.frame(
-                item.path,
-                item.place,
+                item.way,
                 directory,
                 item.inode,
                 Some(metadata),
             )));
         }
         if attributes.nlink > 1 {
-            if let Some(first) = self.links.get(&item.inode) {
+            if let Some(first) = self.links.get(item.inode) {
                 let linked = item.parent.make_hard_link(item.name, &self.base, first);
                 return linked.map(|()| None).map_err(host("link"));
             }
-            self.links.insert(item.inode, item.place.to_vec());
+            self.links.insert(item.inode, item.way.place.path());
         }
         match attributes.kind {
             FileType::Regular | FileType::Directory => self.regular(item, &metadata)?,
@@ -208,7 +215,7 @@ impl<'a> Copier<'a> {
         let is_device = matches!(kind, Host::BlockDevice | Host::CharacterDevice);
         if is_device && !self.preserve_all {
             self.left_out.devices = self.left_out.devices.saturating_add(1);
-            self.links.remove(&item.inode);
+            self.links.remove(item.inode);
             return Ok(());
         }
         let device = if is_device {
@@ -224,20 +231,18 @@ impl<'a> Copier<'a> {
 
     fn frame(
         &mut self,
-        path: &[u8],
-        place: &[u8],
+        way: &Way,
         directory: Directory,
         inode: Inode,
         metadata: Option<Metadata>,
     ) -> Frame {
         let (mut entries, error) = entries::sorted(self.filesystem, inode);
         if let Some(error) = error {
-            self.complain(path, error);
+            self.complain(way.path.path(), error);
         }
         entries.reverse();
         Frame {
-            path: path.to_vec(),
-            place: place.to_vec(),
+            marks: way.marks(),
             directory,
             entries,
             metadata,
@@ -246,13 +251,13 @@ impl<'a> Copier<'a> {
 
     /// A directory gets its attributes last: what is copied into it changes its times, and its mode
     /// may forbid the copying.
-    fn leave(&mut self, frame: &Frame) -> Result<(), Failure> {
+    fn leave(&mut self, way: &Way, frame: &Frame) -> Result<(), Failure> {
         let applied = match &frame.metadata {
             Some(metadata) => metadata.apply(frame.directory.as_fd()),
             None => Ok(()),
         };
         let applied = applied.map_err(host("set the attributes"));
-        self.settle(&frame.path, applied).map(|_| ())
+        self.settle(way.path.path(), applied).map(|_| ())
     }
 
     fn metadata(&self, item: &Item<'_>) -> Result<Metadata, Fault> {
@@ -280,6 +285,22 @@ impl<'a> Copier<'a> {
         self.outcome = self.outcome.with(&error);
         let error = error.context(shown(path)).context(self.image);
         self.progress.say(&format!("imgmount: {error}"));
+    }
+}
+
+impl Way {
+    fn marks(&self) -> (usize, usize) {
+        (self.path.mark(), self.place.mark())
+    }
+
+    fn push(&mut self, name: &[u8]) {
+        self.path.push(name);
+        self.place.push(name);
+    }
+
+    fn back(&mut self, (path, place): (usize, usize)) {
+        self.path.back(path);
+        self.place.back(place);
     }
 }
 

@@ -1,15 +1,16 @@
 //! The walk over what goes into the archive.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Write;
 
 use super::super::entries::{self, Files, Named, Xattrs, request, shown};
 use super::super::exit::{Failure, Outcome};
+use super::super::links::Links;
 use super::super::progress::Progress;
 use super::entry::{self, Entry};
 use super::sparse::{self, BLOCK};
 use crate::error::{Error, Result};
-use crate::filesystem::{Attributes, FileType, Inode};
+use crate::filesystem::{Attributes, FileType, Inode, Trail};
 use crate::number::{to_u64, to_usize};
 
 /// Bytes read at a time.
@@ -27,7 +28,7 @@ pub(super) struct Archive<'a, W> {
     buf: Vec<u8>,
     written: u64,
     /// Files with several names that are in the archive: under which one.
-    links: HashMap<Inode, Vec<u8>>,
+    links: Links,
     sockets: u64,
     progress: Progress,
     outcome: Outcome,
@@ -35,10 +36,8 @@ pub(super) struct Archive<'a, W> {
 
 /// A directory that is being added.
 struct Frame {
-    /// Its path in the image, for messages.
-    path: Vec<u8>,
-    /// Its name in the archive.
-    name: Vec<u8>,
+    /// Its path in the image, for messages, and its name in the archive.
+    marks: (usize, usize),
     /// What is still to be added, last first.
     entries: Vec<Named>,
 }
@@ -51,7 +50,7 @@ impl<'a, W: Write> Archive<'a, W> {
             out,
             buf: vec![0; CHUNK],
             written: 0,
-            links: HashMap::new(),
+            links: Links::default(),
             sockets: 0,
             progress: Progress::new(None),
             outcome: Outcome::Done,
@@ -69,21 +68,26 @@ impl<'a, W: Write> Archive<'a, W> {
             _ => last.unwrap_or(b"file"),
         };
         let mut seen = HashSet::from([inode]);
-        let mut frames: Vec<Frame> = self.item(path, name, inode)?.into_iter().collect();
+        let (mut path, mut name) = (Trail::at(path), Trail::at(name));
+        let mut frames: Vec<Frame> = self.item(&path, &name, inode)?.into_iter().collect();
         while let Some(frame) = frames.last_mut() {
-            let Some(Named { name, inode }) = frame.entries.pop() else {
+            path.back(frame.marks.0);
+            name.back(frame.marks.1);
+            let Some(next) = frame.entries.pop() else {
                 frames.pop();
                 continue;
             };
-            let path = entries::join(&frame.path, &name);
-            let name = entries::join(&frame.name, &name);
+            path.push(&next.name);
+            name.push(&next.name);
+            let inode = next.inode;
             if let Some(below) = self.item(&path, &name, inode)? {
                 // No file system has a directory twice; one that a hostile image has can multiply
                 // without end.
                 if seen.insert(inode) {
                     frames.push(below);
                 } else {
-                    self.complain(&path, Error::corrupt("this directory was added already"));
+                    let error = Error::corrupt("this directory was added already");
+                    self.complain(path.path(), error);
                 }
             }
         }
@@ -110,10 +114,12 @@ impl<'a, W: Write> Archive<'a, W> {
     /// Adds one file or directory; gives the directory's contents to go on with.
     fn item(
         &mut self,
-        path: &[u8],
-        name: &[u8],
+        path: &Trail,
+        name: &Trail,
         inode: Inode,
     ) -> std::result::Result<Option<Frame>, Failure> {
+        let marks = (path.mark(), name.mark());
+        let (path, name) = (path.path(), name.path());
         let (attributes, xattrs) = match self.examine(inode) {
             Ok(found) => found,
             Err(error) => {
@@ -130,11 +136,12 @@ impl<'a, W: Write> Archive<'a, W> {
                     ..Entry::default()
                 };
                 self.header(&entry, &attributes)?;
-                return Ok(Some(self.frame(path, name, inode)));
+                let entries = self.entries(path, inode);
+                return Ok(Some(Frame { marks, entries }));
             }
             _ if attributes.nlink > 1 => {
-                if let Some(first) = self.links.get(&inode) {
-                    let first = first.clone();
+                if let Some(first) = self.links.get(inode) {
+                    let first = first.to_vec();
                     let entry = Entry {
                         name,
                         target: Some(&first),
@@ -144,7 +151,7 @@ impl<'a, W: Write> Archive<'a, W> {
                     self.header(&entry, &attributes)?;
                     return Ok(None);
                 }
-                self.links.insert(inode, name.to_vec());
+                self.links.insert(inode, name);
             }
             _ => {}
         }
@@ -179,7 +186,7 @@ impl<'a, W: Write> Archive<'a, W> {
             },
             FileType::Socket => {
                 self.sockets = self.sockets.saturating_add(1);
-                self.links.remove(&inode);
+                self.links.remove(inode);
                 Ok(())
             }
             _ => self.header(&entry, attributes),
@@ -198,7 +205,7 @@ impl<'a, W: Write> Archive<'a, W> {
             Ok(pieces) => pieces,
             Err(error) => {
                 self.complain(path, error);
-                self.links.remove(&inode);
+                self.links.remove(inode);
                 return Ok(());
             }
         };
@@ -301,17 +308,14 @@ impl<'a, W: Write> Archive<'a, W> {
         self.put(&zeros)
     }
 
-    fn frame(&mut self, path: &[u8], name: &[u8], inode: Inode) -> Frame {
+    /// What is in a directory, last first.
+    fn entries(&mut self, path: &[u8], inode: Inode) -> Vec<Named> {
         let (mut entries, error) = entries::sorted(self.filesystem, inode);
         if let Some(error) = error {
             self.complain(path, error);
         }
         entries.reverse();
-        Frame {
-            path: path.to_vec(),
-            name: name.to_vec(),
-            entries,
-        }
+        entries
     }
 
     fn examine(&self, inode: Inode) -> Result<(Attributes, Xattrs)> {

@@ -104,3 +104,24 @@ fn times_and_large_numbers_survive() {
         u64::from(u32::MAX) - 1
     );
 }
+
+#[test]
+fn a_deep_tree_takes_memory_by_its_size_alone() {
+    const DEPTH: u32 = 10_000;
+    let mut memory = Memory::default();
+    let mut at = memory.root();
+    for _ in 0..DEPTH {
+        // One to go on in, and one that waits meanwhile; links that could be remembered.
+        let mut node = file(b"");
+        node.attributes.nlink = 2;
+        memory.add_to(at, b"f", node);
+        memory.add_to(at, b"e", directory());
+        at = memory.add_to(at, b"d", directory());
+    }
+    let mut outcome = None;
+    let used = allocation_counter::measure(|| {
+        outcome = write(&memory, "disk.raw", b"/", std::io::sink()).ok();
+    });
+    assert_eq!(outcome, Some(Outcome::Done));
+    assert!(used.bytes_max < 64 << 20, "{} bytes", used.bytes_max);
+}

@@ -360,7 +360,6 @@ pub const CASES: &[Case] = &[
         copied: 4,
         inside: &["f aaaa: bbbb"],
         archived: 4,
-        ..CASE
     },
     Case {
         name: "a whiteout and an opaque directory",
