@@ -302,3 +302,19 @@ fn the_demo_disk_is_small_and_as_debugfs_says() {
     let files = comparison.check("the demo disk");
     assert!(files > 20, "only {files} files");
 }
+
+/// Every format but `raw`, which has no structure, has a fuzz target that is called like it.
+#[test]
+fn every_format_has_a_fuzz_target() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/fuzz/Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let targets = manifest.split("[[bin]]").skip(1).map(|target| {
+        let name = target.lines().find_map(|line| line.strip_prefix("name = "));
+        name.unwrap().trim_matches('"')
+    });
+    let targets: BTreeSet<&str> = targets.collect();
+    let formats = imgmount::stack::Registries::BUILT_IN.names();
+    let mut wanted: BTreeSet<&str> = formats.filter(|name| *name != "raw").collect();
+    wanted.insert("stack");
+    assert_eq!(targets, wanted);
+}

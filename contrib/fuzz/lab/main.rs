@@ -11,10 +11,12 @@
 
 mod bytes;
 mod cases;
+mod corpus;
 mod explore;
 mod facts;
 mod families;
 mod family;
+mod input;
 mod limits;
 mod numbers;
 mod opened;
@@ -54,6 +56,13 @@ struct Arguments {
     /// Write the image of that case there, and nothing else is done with it.
     #[arg(long, requires = "case")]
     write: Option<PathBuf>,
+    /// Write the seeds there, and small collected images, a folder for each fuzz target; no case is
+    /// made.
+    #[arg(long)]
+    corpus: Option<PathBuf>,
+    /// Write the files there that an input of the fuzz targets stands for, as image.0, image.1 …
+    #[arg(long, value_names = ["INPUT", "FOLDER"], num_args = 2)]
+    unpack: Option<Vec<PathBuf>>,
     /// How many at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -98,6 +107,20 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         return worker::run(*family, prepared, seed, first, end).map(|()| true);
     }
     let images = arguments.images.clone().or_else(beside);
+    if let Some([input, folder]) = arguments.unpack.as_deref() {
+        let unpacked = corpus::unpack(input, folder);
+        let failed = |error| format!("{}: {error}", input.display());
+        return unpacked.map_err(failed).map(|()| true);
+    }
+    if let Some(folder) = &arguments.corpus {
+        let counts = corpus::write(&families, images.as_deref(), folder);
+        let counts = counts.map_err(|error| format!("{}: {error}", folder.display()))?;
+        let lines = counts
+            .iter()
+            .map(|(name, count)| format!("{name:18} {count:5}\n"));
+        print!("{}", lines.collect::<String>());
+        return Ok(true);
+    }
     if let (Some(case), Some(folder)) = (arguments.case, &arguments.write) {
         let family = families.first().ok_or("no family")?;
         return write(*family, images.as_deref(), seed, case, folder).map(|()| true);

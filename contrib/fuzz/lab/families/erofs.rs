@@ -240,7 +240,7 @@ impl Image<'_> {
                 ("file_type", 1),
                 ("reserved", 1),
             ];
-            let entries = (count.min(MOST)).max(1) as usize;
+            let entries = count.clamp(1, MOST) as usize;
             self.add(
                 &format!("directory block {at}"),
                 at..at + len,
