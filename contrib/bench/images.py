@@ -13,6 +13,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+import peers
 import tree
 
 MIB = 1 << 20
@@ -69,10 +70,11 @@ class CannotMake(Exception):
 def call(*words, **options):
     """Runs a program that makes something; its words where it fails."""
     words = [str(word) for word in words]
-    if shutil.which(words[0]) is None:
+    program = peers.find(words[0])
+    if program is None:
         raise CannotMake(f"{words[0]} is not installed")
     done = subprocess.run(
-        words, stdout=options.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE,
+        [program, *words[1:]], stdout=options.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE,
         env=ENVIRONMENT, check=False, **options)
     if done.returncode not in (0, 1 if words[0] == "e2fsck" else 0):
         said = done.stderr.decode(errors="replace").strip().splitlines()
@@ -244,7 +246,7 @@ class Store:
 
     def convert(self, raw, part, name):
         """A container of the raw disk."""
-        pzstd = "pzstd" if shutil.which("pzstd") else "zstd"
+        pzstd = "pzstd" if peers.find("pzstd") else "zstd"
         packers = {"gz": ["gzip", "-6c"], "zst": [pzstd, "-qc"],
                    "xz": ["xz", "-2c", "-T0", "--block-size=16MiB"]}
         form = KNOWN[name][0]

@@ -150,17 +150,16 @@ class Imgmount(Peer):
         return folder
 
     def disk(self, image, folder, user=None):
-        start([self.program, "--no-index", image.path, folder], user)
+        start([self.program, "--no-index", "--layout=volumes", image.path, folder], user)
         return os.path.join(folder, "disk.img")
 
     def command(self, verb, image, out):
-        if verb == "convert":
-            force = ["--force"] if os.path.exists(out) else []
-            return [self.program, "convert", "--no-index", *force, image.path, out]
+        if verb == "convert" and out != os.devnull:
+            return [self.program, "convert", "--no-index", image.path, out]
         if image.format == "luks":
             key = os.path.join(os.path.dirname(image.path), "luks.key")
             return [self.program, "cat", "--key", key, image.path, "luks.img"]
-        return [self.program, "cat", "--no-index", image.path, "disk.img"]
+        return [self.program, "cat", "--no-index", "--layout=volumes", image.path, "disk.img"]
 
 
 class Null(Peer):
@@ -295,9 +294,11 @@ class QemuStorageDaemon(Peer):
         return os.path.join(os.environ["BENCH_EMPTY"], "pid")
 
     def leave(self, folder, user=None):
-        with open(self.pidfile(), encoding="ascii") as file:
-            os.kill(int(file.read()), signal.SIGTERM)
-        os.remove(self.pidfile())
+        try:
+            with open(self.pidfile(), encoding="ascii") as file:
+                os.kill(int(file.read()), signal.SIGTERM)
+        except (FileNotFoundError, ProcessLookupError):
+            raise Failed(f"{self.name} ended by itself") from None
         until = time.monotonic() + PATIENCE
         while is_mounted(os.path.join(folder, "disk.img")) and time.monotonic() < until:
             time.sleep(0.01)

@@ -77,10 +77,11 @@ def cells(row, measured):
         if name in ("imgmount", "null"):
             continue
         few = f", {len(theirs)} ×" if len(theirs) < len(ours) else ""
-        others.append(f"{name} {shown(median(theirs), row.unit)}{few}: "
-                      f"{spread(ratios(ours, theirs))}")
+        found = ratios(ours, theirs)
+        others.append(f"{name} {shown(median(theirs), row.unit)}{few}" +
+                      (f": {spread(found)}" if found else ""))
     limit = ""
-    if "null" in runs:
+    if "null" in runs and ratios(ours, runs["null"]):
         least = statistics.median(ratios(ours, runs["null"]))
         reached = least if row.more_is_better else 1 / least
         limit = shown(median(runs["null"]), row.unit)
