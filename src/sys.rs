@@ -40,13 +40,18 @@ fn close_listed(first: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The highest number below `end` that is an open descriptor of this process.
+/// The number behind that of the last open descriptor of this process. The kernel gives the lowest
+/// that is free, so that a long gap is the end: a limit can allow a million.
 #[must_use]
-pub fn highest_descriptor(end: i32) -> Option<i32> {
-    (0..end).rev().find(|number| {
-        // SAFETY: F_GETFD takes any number and tells by an error that it is no descriptor.
-        unsafe { libc::fcntl(*number, libc::F_GETFD) >= 0 }
-    })
+pub fn end_of_descriptors() -> i32 {
+    const GAP: i32 = 256;
+    // SAFETY: F_GETFD takes any number and tells by an error that it is no descriptor.
+    let is_open = |number: &i32| unsafe { libc::fcntl(*number, libc::F_GETFD) >= 0 };
+    let mut end = 0_i32;
+    while let Some(open) = (end..end.saturating_add(GAP)).find(is_open) {
+        end = open.saturating_add(1);
+    }
+    end
 }
 
 /// The descriptor `number` that the process was started with, once more.
@@ -67,6 +72,8 @@ pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
 /// own, reserving 64 MiB of address space; where a limit forbids that, it maps every allocation by
 /// itself, which takes pages for bytes. Other C libraries have one anyway.
 pub fn share_heaps(count: i32) {
+    #[cfg(not(target_env = "gnu"))]
+    let _ = count;
     // SAFETY: mallopt(3) takes two integers; this is one of its documented settings.
     #[cfg(target_env = "gnu")]
     unsafe {

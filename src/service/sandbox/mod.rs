@@ -203,11 +203,7 @@ pub(super) fn limit_memory(bytes: u64) -> Held {
 fn limit_descriptors() -> Held {
     const ROOM: u64 = 64;
     let before = getrlimit(Resource::Nofile);
-    let end = before.current.and_then(|end| i32::try_from(end).ok());
-    let highest = crate::sys::highest_descriptor(end.unwrap_or(i32::MAX));
-    let open = highest.map_or(0, |highest| {
-        u64::from(highest.unsigned_abs()).saturating_add(1)
-    });
+    let open = u64::from(crate::sys::end_of_descriptors().unsigned_abs());
     let wanted = match open {
         few if few <= ROOM / 2 => ROOM,
         many => many.saturating_add(ROOM),
