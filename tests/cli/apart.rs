@@ -260,21 +260,26 @@ fn what_is_encrypted_is_opened_with_the_system_calls_of_the_list() {
 fn every_format_is_read_with_the_system_calls_of_the_list() {
     need!(tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     for name in imgmount::stack::Registries::BUILT_IN.names() {
-        let scratch = Scratch::new();
-        let image = crate::fixtures::fixture(name, &scratch).expect(name);
-        for verb in ["tar I", "check I", "info I", "ls -lR I", "convert I D"] {
-            let run = imgmount().args(words(verb, &image, &scratch.join("converted")));
-            let run = run.args(crate::fixtures::key(name, &scratch));
-            let output = run.arg("--require-sandbox").output();
-            let words = String::from_utf8_lossy(&output.stderr);
-            let is_well = output
-                .status
-                .code()
-                .is_some_and(|code| code != 3 && code != 5);
-            assert!(
-                is_well && !words.contains("signal"),
-                "{name}: {verb}: {words}"
-            );
-        }
+        assert_read(env!("CARGO_BIN_EXE_imgmount"), name);
+    }
+}
+
+/// That `program` reads the fixture of the format `name` with the system calls of the list.
+pub fn assert_read(program: &str, name: &str) {
+    let scratch = Scratch::new();
+    let image = crate::fixtures::fixture(name, &scratch).expect(name);
+    for verb in ["tar I", "check I", "info I", "ls -lR I", "convert I D"] {
+        let run = Run::new(program).args(words(verb, &image, &scratch.join("converted")));
+        let run = run.args(crate::fixtures::key(name, &scratch));
+        let output = run.arg("--require-sandbox").output();
+        let words = String::from_utf8_lossy(&output.stderr);
+        let is_well = output
+            .status
+            .code()
+            .is_some_and(|code| code != 3 && code != 5);
+        assert!(
+            is_well && !words.contains("signal"),
+            "{name}: {verb}: {words}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The command line from outside: what a user types, and what comes back.
 
-mod apart;
+pub mod apart;
 mod asking;
 mod bench;
 mod check;

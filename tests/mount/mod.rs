@@ -7,6 +7,7 @@ mod kept;
 mod life;
 mod limits;
 mod load;
+mod musl;
 mod naming;
 mod options;
 mod refused;

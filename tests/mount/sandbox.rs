@@ -1,6 +1,7 @@
 //! What the process that parses images can do: nothing else.
 
 use super::{Place, SOON, code_and_words, everybody};
+use crate::support::command::Run;
 use crate::support::images::Scratch;
 
 /// Everything that is asked of a mount, of every file in it.
@@ -110,16 +111,20 @@ fn the_worker_is_nobody_with_no_rights_whoever_mounts() {
 fn every_format_is_served_with_the_system_calls_of_the_list() {
     need!(fuse, tool "getfattr", tool "bzip2", tool "gzip", tool "lz4", tool "mkfs.erofs", tool "mkfs.exfat", tool "mkfs.fat", tool "mksquashfs", tool "mkudffs", tool "parted", tool "qemu-img", tool "sfdisk", tool "xorriso", tool "xz", tool "zstd");
     for name in imgmount::stack::Registries::BUILT_IN.names() {
-        let scratch = Scratch::new();
-        let image = crate::fixtures::fixture(name, &scratch).expect(name);
-        let run =
-            crate::support::command::imgmount().words("run --require-sandbox --layout volumes");
-        let run = run.args(crate::fixtures::key(name, &scratch));
-        let run = run.arg(&image).args(["--", "sh", "-ec", EVERYTHING]);
-        let (code, words) = code_and_words(&run.output());
-        assert!(
-            code == 0 && !words.contains("signal"),
-            "{name}: {code} {words}"
-        );
+        assert_served(env!("CARGO_BIN_EXE_imgmount"), name);
     }
+}
+
+/// That `program` serves the fixture of the format `name` with the system calls of the list.
+pub fn assert_served(program: &str, name: &str) {
+    let scratch = Scratch::new();
+    let image = crate::fixtures::fixture(name, &scratch).expect(name);
+    let run = Run::new(program).words("run --require-sandbox --layout volumes");
+    let run = run.args(crate::fixtures::key(name, &scratch));
+    let run = run.arg(&image).args(["--", "sh", "-ec", EVERYTHING]);
+    let (code, words) = code_and_words(&run.output());
+    assert!(
+        code == 0 && !words.contains("signal"),
+        "{name}: {code} {words}"
+    );
 }

@@ -16,6 +16,7 @@ pub mod images;
 pub mod kernel;
 pub mod library;
 pub mod mtree;
+pub mod musl;
 pub mod record;
 pub mod through;
 pub mod udf;

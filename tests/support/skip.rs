@@ -43,6 +43,10 @@ pub fn missing(what: &str, value: &str) -> Option<String> {
             own_mounts(),
             "needs a mount namespace of its own".to_owned(),
         ),
+        "musl" => absent(
+            super::musl::can_be_built(),
+            "needs Rust's library for musl and musl-gcc".to_owned(),
+        ),
         "tool" => absent(command::find(value).is_some(), format!("needs {value}")),
         other => panic!("need!({other}): no such need"),
     }

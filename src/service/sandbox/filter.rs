@@ -161,7 +161,14 @@ fn allowed() -> Rules {
         libc::SYS_prctl,
         &[is(0, name), is(0, NAME_MEMORY), is(0, privileges)],
     );
-    let commands = [libc::F_GETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC];
+    let commands = [
+        libc::F_GETFD,
+        libc::F_GETFL,
+        libc::F_DUPFD_CLOEXEC,
+        // What musl does with the copy once more.
+        #[cfg(target_env = "musl")]
+        libc::F_SETFD,
+    ];
     only(libc::SYS_fcntl, &commands.map(|it| is(1, bits(it))));
     rules
 }
