@@ -306,6 +306,9 @@ impl Making<'_> {
             if after.len() != before.len() {
                 let (short, long) = (after.len().min(before.len()), after.len().max(before.len()));
                 touched.push((file, short as u64..long as u64));
+                // Of a disk in parts, what lies in those behind has moved.
+                let behind = self.prepared.seed.files.iter().enumerate().skip(file + 1);
+                touched.extend(behind.map(|(file, (_, bytes))| (file, 0..bytes.len() as u64)));
             }
         }
         touched
@@ -343,5 +346,68 @@ fn gcd(one: u64, other: u64) -> u64 {
     match other {
         0 => one,
         _ => gcd(other, one % other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::families;
+    use super::*;
+
+    /// Disks of the family that needs no tools to make its own.
+    fn prepared() -> (&'static dyn Family, Vec<Prepared>) {
+        let mut all = families::ALL.iter();
+        let family = *all.find(|family| family.name() == "ldm").expect("a family");
+        let prepared = super::super::run::prepare(family, None);
+        (family, prepared)
+    }
+
+    #[test]
+    fn a_number_is_one_image_and_it_is_broken() {
+        let (family, seeds) = prepared();
+        let make = |number| make(family, &seeds, 7, number).expect("a case");
+        let mut all = std::collections::BTreeSet::new();
+        for number in 0..60 {
+            let (case, again) = (make(number), make(number));
+            assert!(
+                case.files == again.files && case.what == again.what,
+                "{}",
+                case.what
+            );
+            assert!(!case.touched.is_empty(), "{}", case.what);
+            let sound = &seeds[case.seed].seed.files;
+            for (file, range) in &case.touched {
+                let of = |bytes: &[u8]| {
+                    bytes
+                        .get(range.start as usize..range.end as usize)
+                        .map(<[u8]>::to_vec)
+                };
+                let differs = of(&sound[*file].1) != of(&case.files[*file]);
+                assert!(differs || case.is_cut, "{}: {range:?}", case.what);
+            }
+            all.insert(case.files);
+        }
+        assert!(all.len() > 55, "{} of 60", all.len());
+    }
+
+    #[test]
+    fn every_field_and_value_comes_once_before_any_comes_twice() {
+        for total in [1, 2, 12, 13, 1000] {
+            let order = (0..total).map(|nth| permuted(nth, total, 3));
+            let places: std::collections::BTreeSet<u64> = order.collect();
+            assert_eq!(places, (0..total).collect());
+        }
+    }
+
+    #[test]
+    fn what_differs_is_told_to_the_byte() {
+        let before = vec![0; 10_000];
+        let mut after = before.clone();
+        for at in [0, 4095, 4096, 9_999] {
+            after[at] = 1;
+        }
+        let mut touched = Vec::new();
+        differences(2, &before, &after, &mut touched);
+        assert_eq!(touched, [(2, 0..1), (2, 4095..4097), (2, 9_999..10_000)]);
     }
 }

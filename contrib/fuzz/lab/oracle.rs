@@ -1,13 +1,14 @@
 //! What a sound image shows, and whether a broken one shows the same of what was not hit.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use imgmount::error::Result;
 use imgmount::filesystem::{FileSystem, FileType};
 use imgmount::signature;
 use imgmount::source::Source;
-use imgmount::stack::Stack;
+use imgmount::stack::{Content, Node, Stack};
 use imgmount::tree::Tree;
 use serde::{Deserialize, Serialize};
 
@@ -32,9 +33,20 @@ pub struct Reference {
     opening: Vec<Piece>,
     /// The formats whose magic numbers are in it.
     magics: String,
+    /// Where the volumes are of a disk that is the image itself.
+    areas: Vec<Area>,
     targets: Vec<Target>,
     /// Each read of what is no file's contents.
     pub seen: Vec<Piece>,
+}
+
+/// Where a volume is.
+#[derive(Serialize, Deserialize)]
+struct Area {
+    name: String,
+    range: Range<u64>,
+    /// It holds no other volumes.
+    is_leaf: bool,
 }
 
 /// Something that is compared.
@@ -107,8 +119,28 @@ pub fn reference(seed: &Seed) -> Result<Reference> {
         seen: seen.filter(|(_, range)| !range.is_empty()).collect(),
         opening: merged(opening),
         magics,
+        areas: areas(&stack),
         targets,
     })
+}
+
+/// The partitions of the first disk, where it is the image byte for byte.
+fn areas(stack: &Stack) -> Vec<Area> {
+    let is_raw = stack.layers.len() == 1 && stack.image_format() == "raw";
+    let first = stack
+        .disks
+        .first()
+        .filter(|_| is_raw && stack.sets.is_empty());
+    let partitions = first.map_or(&[][..], |disk| disk.content.children());
+    let area = |node: &Node| {
+        let (start, len) = node.location?;
+        Some(Area {
+            name: node.name.clone(),
+            range: start..start.checked_add(len)?,
+            is_leaf: matches!(node.content, Content::FileSystem { .. }),
+        })
+    };
+    partitions.iter().filter_map(area).collect()
 }
 
 /// The formats whose magic numbers are in `image` and in each volume of it.
@@ -211,17 +243,41 @@ impl Reference {
     /// Compares what none of the bytes were touched of that it takes to read it: how many things
     /// these are, and what `tree` shows differently.
     pub fn compare(&self, case: &Case, tree: &Tree) -> (u64, Option<String>) {
-        if self.opening_is_hit(&case.touched) {
-            return (0, None);
-        }
-        let spared = self.targets.iter();
-        let spared = spared.filter(|target| !overlap(&target.read, &case.touched));
+        let is_hit = self.opening_is_hit(&case.touched);
+        let hit_area = self.hit_area(&case.touched);
+        let spared = self.targets.iter().filter(|target| {
+            let is_elsewhere = hit_area.is_some_and(|hit| self.is_apart(target, hit));
+            (!is_hit || is_elsewhere) && !overlap(&target.read, &case.touched)
+        });
         let (mut compared, mut first) = (0, None);
         for target in spared {
             compared += 1;
             first = first.or(differs(target, tree, case.is_cut));
         }
         (compared, first)
+    }
+
+    /// The one volume that all of the bytes `touched` are in.
+    fn hit_area(&self, touched: &[Piece]) -> Option<&Area> {
+        let holds = |area: &&Area| {
+            let is_inside = |(file, range): &Piece| {
+                *file == 0 && area.range.start <= range.start && range.end <= area.range.end
+            };
+            area.is_leaf && touched.iter().all(is_inside)
+        };
+        self.areas.iter().find(holds)
+    }
+
+    /// Whether `target` is in a volume that shares no byte with `hit`: nothing in the one bears on the
+    /// other.
+    fn is_apart(&self, target: &Target, hit: &Area) -> bool {
+        let name = target.path.first().map_or(&[][..], |name| &name[..]);
+        let name = name.strip_suffix(b".img").unwrap_or(name);
+        let mut others = self.areas.iter();
+        let other = others.find(|other| other.name.as_bytes() == name);
+        other.is_some_and(|other| {
+            other.range.end <= hit.range.start || hit.range.end <= other.range.start
+        })
     }
 }
 
@@ -231,9 +287,21 @@ fn differs(target: &Target, tree: &Tree, is_cut: bool) -> Option<String> {
     let now = facts::look(tree, &target.path, &target.part);
     let is_gone = matches!(&now, Facts::Seen(seen) if seen == facts::NOTHING);
     let is_same = match (&target.facts, &now) {
-        (Facts::Seen(before), Facts::Seen(now)) => before == now || (is_cut && is_gone),
+        (Facts::Seen(before), Facts::Seen(now)) if is_cut => {
+            is_gone || without_blocks(before) == without_blocks(now)
+        }
+        (Facts::Seen(before), Facts::Seen(now)) => before == now,
         (Facts::Failed(_), Facts::Failed(_)) => true,
         _ => is_cut,
     };
     (!is_same).then(|| format!("{}: was {:?}, is {now:?}", target.name(), target.facts))
+}
+
+/// All but how many blocks a raw file takes: holes are not known of what is gone.
+fn without_blocks(said: &str) -> (&str, &str) {
+    let (before, behind) = said.split_once(" blocks: ").unwrap_or((said, ""));
+    (
+        before,
+        behind.split_once(',').map_or(behind, |(_, rest)| rest),
+    )
 }

@@ -132,3 +132,35 @@ pub fn overlap(these: &[Piece], those: &[Piece]) -> bool {
             .any(|(other, with)| file == other && range.start < with.end && with.start < range.end)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_one_where_they_touch_and_overlap_in_the_same_file_only() {
+        let reads = vec![(1, 8..9), (0, 4..6), (0, 0..2), (0, 2..3), (0, 5..5)];
+        let merged = merged(reads);
+        assert_eq!(merged, [(0, 0..3), (0, 4..6), (1, 8..9)]);
+        assert!(overlap(&merged, &[(0, 5..8)]));
+        assert!(!overlap(&merged, &[(0, 3..4), (0, 8..9), (1, 0..8)]));
+    }
+
+    #[test]
+    fn what_is_read_of_a_neighbour_is_known_as_its_own() {
+        let files: Files = Arc::new(vec![
+            ("image".to_owned(), Arc::new(vec![1; 10])),
+            ("beside".to_owned(), Arc::new(vec![2; 10])),
+        ]);
+        let log = Arc::<Log>::default();
+        let beside = Beside {
+            files,
+            log: Some(log.clone()),
+        };
+        let found = beside.open(b"beside").expect("it is there");
+        let mut bytes = [0; 4];
+        found.source.read_exact_at(&mut bytes, 3).expect("readable");
+        assert_eq!((bytes, log.take()), ([2; 4], vec![(1, 3..7)]));
+        assert!(beside.open(b"other").is_err());
+    }
+}

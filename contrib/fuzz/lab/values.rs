@@ -104,3 +104,42 @@ pub fn write(bytes: &mut [u8], field: &Field, number: u64) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_every_width_and_order_is_set_and_read_back() {
+        for order in [Order::Little, Order::Big] {
+            for width in [1, 2, 3, 4, 6, 8] {
+                let field = Field::new("field", 3, width, order);
+                let mut bytes = vec![0; 12];
+                let mut numbers = Numbers::of("values", 1, 1);
+                let place = Place {
+                    own: 0x1_0200,
+                    parent: 0x40,
+                };
+                let mut number = |value: Value| value.number(1, width, &place, &mut numbers);
+                let largest = u64::MAX >> (64 - u32::from(width) * 8);
+                assert_eq!(number(Value::Largest), largest);
+                assert_eq!(number(Value::Sign), largest / 2 + 1);
+                assert_eq!(number(Value::OneLess), 0);
+                assert_eq!(number(Value::OwnOffset), 0x1_0200 & largest);
+                assert_eq!(number(Value::ParentOffset), 0x40);
+                let random = number(Value::Random);
+                assert!(write(&mut bytes, &field, random));
+                assert_eq!(read(&bytes, &field), Some(random));
+                let at = if order == Order::Little {
+                    3
+                } else {
+                    2 + usize::from(width)
+                };
+                assert_eq!(u64::from(bytes[at]), random & 0xff);
+                bytes.truncate(2 + usize::from(width));
+                assert!(!write(&mut bytes, &field, 1));
+                assert_eq!(read(&bytes, &field), None);
+            }
+        }
+    }
+}

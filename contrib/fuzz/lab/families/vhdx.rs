@@ -218,9 +218,9 @@ fn of_file(file: usize, bytes: &[u8]) -> Vec<Structure> {
             );
         }
         let data = [("Signature", 4), ("SequenceHigh", 4)];
-        add("log data".to_owned(), log + 4096, log, &data);
+        add("data sector".to_owned(), log + 4096, log, &data);
         add(
-            "log data end".to_owned(),
+            "data sector end".to_owned(),
             log + 8188,
             log,
             &[("SequenceLow", 4)],
