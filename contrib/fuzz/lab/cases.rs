@@ -30,6 +30,8 @@ pub struct Case {
     pub touched: Vec<Piece>,
     /// A file was cut off: what it held at its end may be missed by anybody.
     pub is_cut: bool,
+    /// It is opened without regard to checksums.
+    pub ignores_checksums: bool,
 }
 
 /// Ten cases in a row: what is done in each.
@@ -85,7 +87,7 @@ pub fn make(family: &dyn Family, seeds: &[Prepared], seed: u64, number: u64) -> 
     let earlier = earlier.filter(|kind| **kind == Kind::Field).count() as u64;
     let done = match kind {
         Kind::Field => making.field(seed, nth / ROUND.len() as u64 * FIELDS + earlier),
-        Kind::Word => making.word(),
+        Kind::Word => making.words(),
         Kind::Swap => making.swap(),
         Kind::Cut => making.cut(),
         Kind::Flips => making.flips(),
@@ -98,14 +100,16 @@ pub fn make(family: &dyn Family, seeds: &[Prepared], seed: u64, number: u64) -> 
         seed: index,
         touched: making.touched(),
         is_cut: making.is_cut(),
+        ignores_checksums: kind != Kind::Field && making.numbers.below(4) == 0,
         what: format!("{}: {}", prepared.seed.name, making.what),
         files: making.files,
     })
 }
 
 impl Making<'_> {
-    /// The `nth` of all fields and values, in an order that the seed of the generator says; a second
-    /// round through them sets two at once.
+    /// The `nth` of all fields and values, in an order that the seed of the generator says. From the
+    /// second round through them on another field is set too, which may be any; and before that, one
+    /// time in four, one of the same structure.
     fn field(&mut self, seed: u64, nth: u64) -> bool {
         let structures = &self.prepared.structures;
         let fields = structures.iter().map(|structure| structure.fields.len());
@@ -118,8 +122,24 @@ impl Making<'_> {
         if nth >= total {
             let second = self.numbers.below(total);
             self.nth_field(second);
+        } else if self.numbers.below(4) == 0 {
+            self.beside(chosen);
         }
         done
+    }
+
+    /// Another field of the structure that the `chosen` one is in.
+    fn beside(&mut self, chosen: u64) -> bool {
+        let mut first = 0;
+        for structure in &self.prepared.structures {
+            let many = structure.fields.len() as u64 * values::ALL.len() as u64;
+            if chosen < first + many {
+                let other = first + self.numbers.below(many);
+                return self.nth_field(other);
+            }
+            first += many;
+        }
+        false
     }
 
     fn nth_field(&mut self, chosen: u64) -> bool {
@@ -171,6 +191,12 @@ impl Making<'_> {
             self.what.push_str(", ");
         }
         self.what.push_str(what);
+    }
+
+    /// One word, or a few.
+    fn words(&mut self) -> bool {
+        let many = [1, 1, 2, 4][self.numbers.below(4) as usize];
+        (0..many).fold(false, |done, _| self.word() || done)
     }
 
     /// A word that our readers look at, whatever it may mean.

@@ -32,7 +32,12 @@ impl Keys for One {
 }
 
 /// Opens the first of `files`.
-pub fn stack(files: &Files, key: Option<&[u8]>, log: Option<Arc<Log>>) -> Result<Stack> {
+pub fn stack(
+    files: &Files,
+    key: Option<&[u8]>,
+    ignore_checksums: bool,
+    log: Option<Arc<Log>>,
+) -> Result<Stack> {
     let name = files.first().map_or("", |(name, _)| name);
     let mut context = Context {
         keys: Keyring::new(Arc::new(One(key.map(<[u8]>::to_vec)))),
@@ -43,6 +48,7 @@ pub fn stack(files: &Files, key: Option<&[u8]>, log: Option<Arc<Log>>) -> Result
         origin: Origin::new(name.as_bytes().to_vec(), Some(identity(0))),
         ..Context::new(Cache::new(8 << 20))
     };
+    context.options.ignore_checksums = ignore_checksums;
     context.options.kdf_limit = KdfLimit {
         memory: 64 << 20,
         seconds: 1,

@@ -88,7 +88,7 @@ pub fn reference(seed: &Seed) -> Result<Reference> {
     let files = shared(seed, bytes.collect());
     let open = || {
         let log = Arc::<Log>::default();
-        let stack = opened::stack(&files, seed.key.as_deref(), Some(log.clone()))?;
+        let stack = opened::stack(&files, seed.key.as_deref(), false, Some(log.clone()))?;
         let stack = Arc::new(stack);
         Ok((stack.clone(), opened::tree(stack)?, log))
     };

@@ -104,7 +104,7 @@ fn judge(prepared: &Prepared, mut case: Case) -> Judged {
     let reference = &prepared.reference;
     let image = Recorded::new(&files, 0, None);
     let opened = within("open", limits::FOR_OPENING, || {
-        opened::stack(&files, key, None)
+        opened::stack(&files, key, case.ignores_checksums, None)
     });
     let stack = match opened {
         Ok(stack) => Arc::new(stack),
