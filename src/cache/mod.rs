@@ -119,6 +119,15 @@ impl Cache {
         }
     }
 
+    /// Gives half of what is held back, and holds no more than the other half from now on: where
+    /// memory is short, there is less of it than the budget says, and the next failure may be one
+    /// that nothing survives.
+    pub fn relieve(&self) {
+        for shard in &self.shards {
+            lock(shard).relieve();
+        }
+    }
+
     /// A layer that nobody else has.
     pub fn layer(&self) -> Layer {
         Layer(self.layers.fetch_add(1, Ordering::Relaxed))

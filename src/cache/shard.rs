@@ -50,6 +50,11 @@ impl Shard {
         self.settle();
     }
 
+    /// See [`super::Cache::relieve`].
+    pub(super) fn relieve(&mut self) {
+        self.set_budget(self.budget.min(self.held() / 2));
+    }
+
     /// The block, moved to protected if another visit than this one brought it.
     pub(super) fn get(&mut self, key: Key, visit: Visit) -> Option<Block> {
         let block = match self.protected.blocks.get(&key) {

@@ -196,6 +196,21 @@ fn a_smaller_budget_pushes_out_at_once_the_unprotected_first() {
 }
 
 /// Runs `work` in eight threads that start together; gives what each got.
+#[test]
+fn a_cache_that_there_is_no_memory_for_is_half_as_large_from_then_on() {
+    let cache = Cache::new(100 * COST);
+    let layer = cache.layer();
+    let fill = || (0..1000).for_each(|number| _ = touch(&cache, layer, number));
+    for most in [50, 25, 12] {
+        fill();
+        cache.relieve();
+        assert!(cache.statistics().held <= most * COST, "at once");
+        fill();
+        let held = cache.statistics().held;
+        assert!(held <= most * COST && held > 0, "{held}");
+    }
+}
+
 fn in_eight_threads<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(8);
     let run = |index| {

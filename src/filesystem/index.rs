@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::cache::{Block, Cache, Layer};
 use crate::error::Result;
+use crate::source::zeroed;
 
 /// One directory, as its reader sees it.
 pub(super) trait Listing {
@@ -161,17 +162,20 @@ impl Index {
 
     fn block(&self, directory: &dyn Listing) -> Result<Block> {
         let visit = self.cache.visit();
-        let make = || Ok(self.make(directory));
+        let make = || self.make(directory);
         self.cache
             .visit_or_read(self.layer, directory.number(), visit, make)
     }
 
     /// The pairs of `directory`, sorted, and one byte behind them where names are missing.
-    fn make(&self, directory: &dyn Listing) -> Block {
+    ///
+    /// # Errors
+    /// `Io` where memory is short.
+    fn make(&self, directory: &dyn Listing) -> Result<Block> {
         let mut pairs = Vec::new();
         let mut is_whole = true;
         let each = &mut |name: &[u8], position| {
-            is_whole = pairs.len() < MOST_NAMES;
+            is_whole = pairs.len() < MOST_NAMES && pairs.try_reserve(1).is_ok();
             if is_whole {
                 pairs.push((self.hash.hash_one(&*directory.fold(name)), position));
             }
@@ -179,15 +183,14 @@ impl Index {
         };
         let result = directory.each(each);
         pairs.sort_unstable();
-        let bytes = pairs.into_iter().flat_map(|(hash, position): (u64, u64)| {
-            let [hash, position] = [hash, position].map(u64::to_le_bytes);
-            hash.into_iter().chain(position)
-        });
-        let mut block: Vec<u8> = bytes.collect();
-        if !is_whole || result.is_err() {
-            block.push(0);
+        let is_whole = is_whole && result.is_ok();
+        let len = pairs.len().saturating_mul(PAIR);
+        let mut block = zeroed(len.saturating_add(usize::from(!is_whole)))?;
+        let (places, _) = block.as_chunks_mut::<PAIR>();
+        for (place, pair) in places.iter_mut().zip(pairs) {
+            *place = join(pair);
         }
-        Block::from(block)
+        Ok(Block::from(block))
     }
 }
 
@@ -195,6 +198,10 @@ fn split(pair: &[u8; PAIR]) -> (u64, u64) {
     let pair = u128::from_le_bytes(*pair);
     let low = |half: u128| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0);
     (low(pair), low(pair >> 64))
+}
+
+fn join((hash, position): (u64, u64)) -> [u8; PAIR] {
+    (u128::from(position) << 64 | u128::from(hash)).to_le_bytes()
 }
 
 fn is_incomplete(block: &[u8]) -> bool {

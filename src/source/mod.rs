@@ -137,12 +137,40 @@ pub fn read_vec(source: &dyn Source, offset: u64, len: usize) -> Result<Vec<u8>>
 /// # Errors
 /// `Io` where memory is short: a failed allocation is an error of this request and no abort.
 pub fn zeroed(len: usize) -> Result<Vec<u8>> {
-    let mut zeros = Vec::new();
-    zeros
-        .try_reserve_exact(len)
-        .map_err(|_| Error::new(Kind::Io, format!("no memory for {len} bytes")))?;
+    let mut zeros = room(len)?;
     zeros.resize(len, 0);
     Ok(zeros)
+}
+
+/// The same bytes once more.
+///
+/// # Errors
+/// As [`zeroed`].
+pub fn copied(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = room(bytes.len())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
+/// `buf` with `len` bytes, the new ones zeros, for what the disk says the length of.
+///
+/// # Errors
+/// As [`zeroed`]; it is as it was then.
+pub fn resize(buf: &mut Vec<u8>, len: usize) -> Result<()> {
+    let more = len.saturating_sub(buf.len());
+    buf.try_reserve(more).map_err(|_| short(len))?;
+    buf.resize(len, 0);
+    Ok(())
+}
+
+fn room(len: usize) -> Result<Vec<u8>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(|_| short(len))?;
+    Ok(room)
+}
+
+fn short(len: usize) -> Error {
+    Error::new(Kind::Io, format!("no memory for {len} bytes"))
 }
 
 /// The first `len` bytes of `buf`, or all where it has fewer.

@@ -1,5 +1,6 @@
 //! The file systems besides ext4: against what their own tools, the kernel and other readers say.
 
+mod budget;
 mod collected;
 pub mod erofs;
 mod everyday;

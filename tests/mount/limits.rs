@@ -1,10 +1,14 @@
 //! What the mount says when its image changes, and what it does where memory is short.
 
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::{Place, SOON, Who, numbered, signal, wait_until};
+use crate::support::command::Run;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -52,4 +56,53 @@ fn u07_an_address_space_of_96_mib_is_enough_for_any_cache_size() {
         place.imgmount().words("umount m").run();
         place.assert_clean_within(SOON);
     }
+}
+
+/// What a process may have of addresses and of memory, for its owner.
+fn limit(process: i32, bytes: u64) {
+    let prlimit = Run::new("prlimit").arg(format!("--pid={process}"));
+    prlimit
+        .arg(format!("--as={bytes}:"))
+        .arg(format!("--data={bytes}:"))
+        .run();
+}
+
+#[test]
+fn u07_memory_that_runs_out_costs_the_cache_and_not_the_mount() {
+    const LARGE: usize = 24 << 20;
+    need!(fuse, root, tool "mke2fs", tool "prlimit");
+    let files = crate::support::images::Scratch::new();
+    let large = numbered(LARGE);
+    std::fs::write(files.join("large"), &large).unwrap();
+    let place = Place::with_files(Who::Self_, files.path(), "40M");
+    let point = place.directory("m");
+    let program = env!("CARGO_BIN_EXE_imgmount");
+    // Under a limit it has one heap, which has no addresses in store; and in the sandbox it would
+    // have a user of its own, whose limits are nobody else's to change.
+    let options = "--no-sandbox --cache-size 256M";
+    let script = format!("ulimit -S -v 2097152; exec {program} {options} disk.img m");
+    place.run("sh").arg("-c").arg(script).run();
+    let workers = place.processes("--worker");
+    let [worker] = workers.as_slice() else {
+        panic!("{workers:?}");
+    };
+    // From here on there is what it has, and nothing more.
+    limit(*worker, 1 << 20);
+    let file = std::fs::File::open(point.join("large")).unwrap();
+    let mut piece = vec![0; 64 << 10];
+    for offset in (0..LARGE).step_by(piece.len()) {
+        match file.read_at(&mut piece, offset as u64) {
+            Ok(count) => assert!(piece[..count] == large[offset..offset + count], "{offset}"),
+            Err(error) => {
+                let number = rustix::io::Errno::from_io_error(&error).unwrap();
+                assert!([Errno::IO, Errno::NOMEM].contains(&number), "{error}");
+            }
+        }
+    }
+    drop(file);
+    assert_eq!(place.processes("--worker"), workers, "it lives");
+    limit(*worker, 4 << 30);
+    assert!(place.run("cat").arg("m/large").stdout() == large);
+    place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
 }

@@ -12,7 +12,7 @@ use crate::format::Notices;
 use crate::number::{to_u64, to_usize};
 use crate::service::frames::Frames;
 use crate::service::reader::Reader;
-use crate::source::{ExtentKind, Source};
+use crate::source::{ExtentKind, Source, resize};
 
 /// Names that are sent together.
 const NAMES: usize = 512;
@@ -42,8 +42,8 @@ impl Asked<'_> {
                     reply(lane, Ok(Reader::few(new.collect())), &[])?;
                 }
                 (Ask::VolumeRead { offset, length }, Of::Volume(volume)) => {
-                    buf.resize(to_usize(length.into()), 0);
-                    let read = caught(|| volume.read_exact_at(&mut buf, offset));
+                    let read = resize(&mut buf, to_usize(length.into()))
+                        .and_then(|()| caught(|| volume.read_exact_at(&mut buf, offset)));
                     reply(lane, read, &buf)?;
                 }
                 (Ask::VolumeExtent { offset }, Of::Volume(volume)) => {
@@ -91,8 +91,8 @@ pub(in super::super) fn answer(
             offset,
             length,
         }) => {
-            buf.resize(to_usize((*length).into()), 0);
-            let count = files.read(&request, *file, buf, *offset);
+            let count = resize(buf, to_usize((*length).into()))
+                .and_then(|()| files.read(&request, *file, buf, *offset));
             let read = count.as_ref().ok().and_then(|count| buf.get(..*count));
             let count = count.map(|count| u32::try_from(count).unwrap_or_default());
             reply(lane, count, read.unwrap_or_default())
@@ -182,7 +182,7 @@ fn content(
     let start = contents.len();
     // One byte more than there should be says whether that is all.
     let end = start.saturating_add(to_usize(size));
-    contents.resize(end.saturating_add(1), 0);
+    resize(contents, end.saturating_add(1)).ok()?;
     let room = contents.get_mut(start..).unwrap_or_default();
     let read = files.read(&Request::new(uid), inode, room, 0);
     let is_all = read.is_ok_and(|count| to_u64(count) == size);

@@ -10,8 +10,8 @@ use super::blocks::{Block, Blocks};
 use super::independent::{read, unpack};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
-use crate::source::SharedSource;
 use crate::source::streamed::{Codec, Decoder, Point};
+use crate::source::{SharedSource, resize};
 
 /// Bytes that a block may refer back.
 const WINDOW: usize = 64 << 10;
@@ -108,7 +108,7 @@ impl Unpacker {
         }
         let packed = read(&*shared.source, block).map_err(named)?;
         self.given = 0;
-        self.block.resize(to_usize(len), 0);
+        resize(&mut self.block, to_usize(len))?;
         unpack(block, &packed, &mut self.block, &self.window).map_err(named)?;
         self.next = self.next.saturating_add(1);
         self.slide();

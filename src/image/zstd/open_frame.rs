@@ -14,7 +14,7 @@ use super::trail::{History, Trail};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::streamed::Cursor;
-use crate::source::{SharedSource, read_vec};
+use crate::source::{SharedSource, read_vec, resize};
 
 /// Bytes of the largest window that is kept in a point. Of larger ones few points would fit into
 /// what an index may have, and each would need a decoder twice as large.
@@ -137,7 +137,7 @@ impl OpenFrame {
         };
         let end = BLOCK_HEADER.saturating_add(block.packed());
         let mut packed = std::mem::take(&mut self.packed);
-        packed.resize(end.saturating_add(trailer), 0);
+        resize(&mut packed, end.saturating_add(trailer))?;
         let (head, rest) = packed.split_at_mut(BLOCK_HEADER);
         head.copy_from_slice(&header);
         self.cursor.fill(rest)?;

@@ -8,7 +8,7 @@ use crate::cache::Block;
 use crate::error::Result;
 use crate::number::{to_u64, to_usize};
 use crate::source::streams::Read;
-use crate::source::{ExtentKind, Source, head, zeroed};
+use crate::source::{ExtentKind, Source, copied, head, zeroed};
 
 /// Bytes of a hole worth two reads instead of one. Reading that much from memory costs about as
 /// much as one more call.
@@ -126,7 +126,7 @@ impl Cached {
         let len = lens.sum();
         let first = group.first().map_or(0, |own| own.ticket.number());
         if bytes.len() < len {
-            *bytes = zeroed(len)?;
+            *bytes = zeroed(len).inspect_err(|_| self.cache.relieve())?;
         }
         self.inner.read_exact_at(head(bytes, len), start_of(first))
     }
@@ -139,7 +139,11 @@ impl Cached {
             if let Some(wanted) = own.wanted {
                 wanted.copy_from(bytes);
             }
-            own.ticket.fill(Block::from(bytes.to_vec()));
+            match copied(bytes) {
+                Ok(bytes) => own.ticket.fill(Block::from(bytes)),
+                // Whoever waits for it reads it once more.
+                Err(_) => self.cache.relieve(),
+            }
         }
     }
 }
