@@ -81,6 +81,31 @@ pub fn share_heaps(count: i32) {
     }
 }
 
+/// The descriptor `number` that the process was started with, as a value that ends it: no program that
+/// is started later has it. Standard input, output or error leads nowhere from then on.
+///
+/// # Errors
+/// `EBADF` where there is none.
+pub fn take(number: i32) -> io::Result<OwnedFd> {
+    let taken = duplicate(number)?;
+    if number > libc::STDERR_FILENO {
+        // SAFETY: it is open, as the line above shows, and nothing in this process owns it: whoever
+        // started the process opened it and named its number.
+        drop(unsafe { OwnedFd::from_raw_fd(number) });
+        return Ok(taken);
+    }
+    let null = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    match number {
+        libc::STDIN_FILENO => rustix::stdio::dup2_stdin(null)?,
+        libc::STDOUT_FILENO => rustix::stdio::dup2_stdout(null)?,
+        _ => rustix::stdio::dup2_stderr(null)?,
+    }
+    Ok(taken)
+}
+
 static PROCESSORS: OnceLock<usize> = OnceLock::new();
 
 /// What [`processors`] says from now on, unless it was asked before.

@@ -56,12 +56,35 @@ _imgmount() {
 
     case "${cmd}" in
         imgmount)
-            opts="-f -p -o -v -h -V --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount self-test"
+            opts="-f -p -o -v -h -V --foreground --idle-timeout --ready-fd --pid-file --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --completions --manual --help --version mount info ls cat cp convert tar check run umount self-test"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1043,12 +1066,35 @@ _imgmount() {
             return 0
             ;;
         imgmount__subcmd__mount)
-            opts="-f -p -o -v -h --foreground --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
+            opts="-f -p -o -v -h --foreground --idle-timeout --ready-fd --pid-file --partition --layout --no-raw --format --snapshot --disk --allow-file --allow-dir --with --offset --length --sector-size --cache-size --no-index --ignore-checksums --no-replay --session --key --keyfile-offset --keyfile-size --passphrase-fd --header --kdf-limit --no-ask --strict --require-sandbox --no-sandbox --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ready-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --partition)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

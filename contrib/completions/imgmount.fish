@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_imgmount_global_optspecs
-    string join \n f/foreground p/partition= layout= no-raw format= snapshot= disk= allow-file= allow-dir= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= require-sandbox no-sandbox v/verbose completions= manual h/help V/version
+    string join \n f/foreground idle-timeout= ready-fd= pid-file= p/partition= layout= no-raw format= snapshot= disk= allow-file= allow-dir= with= offset= length= sector-size= cache-size= no-index ignore-checksums no-replay session= key= keyfile-offset= keyfile-size= passphrase-fd= header= kdf-limit= no-ask strict o= require-sandbox no-sandbox v/verbose completions= manual h/help V/version
 end
 
 function __fish_imgmount_needs_command
@@ -24,6 +24,9 @@ function __fish_imgmount_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c imgmount -n "__fish_imgmount_needs_command" -l idle-timeout -d 'Unmount when nobody has used it for so long: 90, 5m, 1h' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l ready-fd -d 'Write a line to this descriptor when the tree can be used, and close it then or on failure' -r
+complete -c imgmount -n "__fish_imgmount_needs_command" -l pid-file -d 'Keep the number of the process that unmounts in this file' -r -F
 complete -c imgmount -n "__fish_imgmount_needs_command" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_needs_command" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''
@@ -73,6 +76,9 @@ complete -c imgmount -n "__fish_imgmount_needs_command" -a "check" -d 'Read ever
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "run" -d 'Mount, run a command, unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "umount" -d 'Unmount'
 complete -c imgmount -n "__fish_imgmount_needs_command" -a "self-test" -d 'Try what the process that parses images must not be able to do'
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l idle-timeout -d 'Unmount when nobody has used it for so long: 90, 5m, 1h' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l ready-fd -d 'Write a line to this descriptor when the tree can be used, and close it then or on failure' -r
+complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l pid-file -d 'Keep the number of the process that unmounts in this file' -r -F
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -s p -l partition -d 'Only this volume: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x' -r
 complete -c imgmount -n "__fish_imgmount_using_subcommand mount" -l layout -d 'A directory for each volume, or the one file system directly [default: auto]' -r -f -a "auto\t''
 volumes\t''

@@ -15,6 +15,9 @@ _imgmount() {
 
     local context curcontext="$curcontext" state line
     _arguments "${_arguments_options[@]}" : \
+'--idle-timeout=[Unmount when nobody has used it for so long\: 90, 5m, 1h]:DURATION:_default' \
+'--ready-fd=[Write a line to this descriptor when the tree can be used, and close it then or on failure]:NUMBER:_default' \
+'--pid-file=[Keep the number of the process that unmounts in this file]:FILE:_files' \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \
@@ -67,6 +70,9 @@ _imgmount() {
         case $line[3] in
             (mount)
 _arguments "${_arguments_options[@]}" : \
+'--idle-timeout=[Unmount when nobody has used it for so long\: 90, 5m, 1h]:DURATION:_default' \
+'--ready-fd=[Write a line to this descriptor when the tree can be used, and close it then or on failure]:NUMBER:_default' \
+'--pid-file=[Keep the number of the process that unmounts in this file]:FILE:_files' \
 '-p+[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--partition=[Only this volume\: 2, p2, LABEL=x, UUID=x, PARTLABEL=x or PARTUUID=x]:VOLUME:_default' \
 '--layout=[A directory for each volume, or the one file system directly \[default\: auto\]]:LAYOUT:(auto volumes direct)' \

@@ -3,13 +3,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::size;
 use crate::format;
-use crate::service::open;
 use crate::service::sandbox::Wanted;
+use crate::service::{duration, open};
 use crate::tree;
 
 /// Show what is inside a disk image as files, without root
@@ -95,6 +96,15 @@ pub struct Mount {
     /// Stay in the foreground
     #[arg(short, long, help_heading = "Mounting")]
     pub foreground: bool,
+    /// Unmount when nobody has used it for so long: 90, 5m, 1h
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, help_heading = "Mounting")]
+    pub idle_timeout: Option<Duration>,
+    /// Write a line to this descriptor when the tree can be used, and close it then or on failure
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..), help_heading = "Mounting")]
+    pub ready_fd: Option<i32>,
+    /// Keep the number of the process that unmounts in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Mounting")]
+    pub pid_file: Option<PathBuf>,
     /// What the tree shows.
     #[command(flatten)]
     pub showing: Showing,

@@ -1,6 +1,7 @@
 //! `imgmount [mount]`, `run` and `umount`: the service does the work.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
 
 use super::arguments::{Mount, Run, Umount};
 use super::exit::{Failure, Outcome};
@@ -10,6 +11,7 @@ use super::output::Output;
 use crate::error::Error;
 use crate::service::failure;
 use crate::service::mount::{self as service, Mounted, Request};
+use crate::sys;
 
 /// Mounts. Without a mount point of the user's, says where.
 pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
@@ -17,23 +19,41 @@ pub(crate) fn mount(arguments: &Mount) -> Result<Outcome, Failure> {
         image,
         mountpoint,
         foreground,
+        idle_timeout,
+        ready_fd,
+        pid_file,
         showing,
         opening,
     } = arguments;
     let Some(image) = image else {
         return Err(Failure::Usage(Error::invalid("no IMAGE")));
     };
+    // Before anything else is open that could have its number.
+    let mut waiting = ready_fd.map(waiting).transpose()?;
     let mut request = wanted(image, showing, opening)?;
     request.mountpoint.clone_from(mountpoint);
     request.foreground = *foreground;
+    request.idle_timeout = request.idle_timeout.or(*idle_timeout);
+    request.pid_file = request.pid_file.or_else(|| pid_file.clone());
     let mut announced = Ok(());
     service::mount(&request, &mut |mounted| {
         notices(&request, mounted);
         if mountpoint.is_none() {
             announced = announce(mounted);
         }
+        if let (Ok(()), Some(mut waiting)) = (&announced, waiting.take()) {
+            let _ = waiting.write_all(b"ready\n"); // Whoever has gone away waits no more.
+        }
+        announced.is_ok()
     })?;
     announced.map(|()| Outcome::Done)
+}
+
+/// Whoever waits at the descriptor `number` for the tree to be there.
+fn waiting(number: i32) -> Result<File, Failure> {
+    let none = || Error::invalid(format!("--ready-fd {number} is no open descriptor"));
+    let taken = sys::take(number).map_err(|_| Failure::Usage(none()))?;
+    Ok(taken.into())
 }
 
 /// Mounts, runs the command, unmounts; passes the command's exit code on.

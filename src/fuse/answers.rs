@@ -5,7 +5,7 @@ use std::sync::Once;
 use fuser::{Errno, FileAttr};
 
 use super::errno::{self, Reported};
-use super::{Options, attributes};
+use super::{Events, Options, attributes};
 use crate::error::{Error, Result as Outcome, caught};
 use crate::filesystem::{Entry, FileSystem, FileType, Inode, Request, Usage};
 use crate::number::{to_u64, to_usize};
@@ -22,17 +22,6 @@ pub(super) struct Answers {
     reported: Reported,
     begun: Once,
     events: Events,
-}
-
-/// Something to be done.
-pub(super) type Event = Box<dyn Fn() + Send + Sync>;
-
-/// What is done when something happens.
-pub(super) struct Events {
-    /// The first request has come: every thread is at its place.
-    pub(super) begins: Event,
-    /// A panic has cost a request.
-    pub(super) fails: Event,
 }
 
 /// Where lseek(2) goes.
@@ -59,6 +48,21 @@ impl Answers {
         }
     }
 
+    /// Somebody opens a file or a directory. Whether its end is to be told as well.
+    pub(super) fn open(&self) -> bool {
+        if let Some(activity) = &self.events.activity {
+            activity.begin();
+        }
+        self.events.activity.is_some()
+    }
+
+    /// They have closed it.
+    pub(super) fn close(&self) {
+        if let Some(activity) = &self.events.activity {
+            activity.end();
+        }
+    }
+
     /// Whether other users may use the mount.
     pub(super) fn allow_other(&self) -> bool {
         self.options.allow_other
@@ -69,7 +73,10 @@ impl Answers {
     pub(super) fn guard<T>(&self, uid: u32, work: impl FnOnce(&Request) -> Answer<T>) -> Answer<T> {
         self.begun.call_once(|| (self.events.begins)());
         let request = Request::new(uid);
-        caught(|| Ok(work(&request))).unwrap_or_else(|bug| {
+        self.open();
+        let answer = caught(|| Ok(work(&request)));
+        self.close();
+        answer.unwrap_or_else(|bug| {
             (self.events.fails)();
             Err(errno::of(&bug))
         })

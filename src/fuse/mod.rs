@@ -6,17 +6,21 @@
 //! ([`serve`]), and an entry without attributes cannot be expressed (`attributes::unreadable`).
 //! It is given an open `/dev/fuse` and never mounts or unmounts: `service` does.
 
+mod activity;
 mod answers;
 mod attributes;
 mod errno;
+mod replies;
 mod shell;
 #[cfg(test)]
 mod tests;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::activity::Activity;
 use crate::error::{Error, Result};
 use crate::tree::Tree;
 
@@ -45,10 +49,23 @@ pub struct Threads {
     pub own_descriptors: bool,
 }
 
+/// Something to be done.
+pub type Event = Box<dyn Fn() + Send + Sync>;
+
+/// Who is told what happens while a tree is served.
+pub struct Events {
+    /// The first request has come: every thread is at its place, and nothing more is opened.
+    pub begins: Event,
+    /// A panic has cost a request.
+    pub fails: Event,
+    /// Where every open file and every request is noted, if anybody wants to know. It costs a request
+    /// for each file that is opened.
+    pub activity: Option<Arc<Activity>>,
+}
+
 /// Serves `tree` through `device`, an open `/dev/fuse` that is mounted, until it is unmounted.
-/// Calls `ready` when the kernel and this program have agreed on the protocol, `begins` when the
-/// first request comes: nothing more is opened by then; and `fails` for each request that a panic
-/// has cost.
+/// Calls `ready` when the kernel and this program have agreed on the protocol; what happens from
+/// then on is for `events`.
 ///
 /// # Errors
 /// `Io` where the kernel ends the connection in another way than by an unmount.
@@ -58,16 +75,11 @@ pub fn serve(
     options: &Options,
     threads: Threads,
     ready: impl FnOnce() -> Result<()>,
-    begins: impl Fn() + Send + Sync + 'static,
-    fails: impl Fn() + Send + Sync + 'static,
+    events: Events,
 ) -> Result<()> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads.count.max(1));
     config.clone_fd = threads.own_descriptors;
-    let events = answers::Events {
-        begins: Box::new(begins),
-        fails: Box::new(fails),
-    };
     let shell = shell::Shell::new(answers::Answers::new(tree, options.clone(), events));
     // The kernel enforces who may use the mount. fuser's own check would compare with the user of
     // this process, which need not be the one who mounts.

@@ -4,22 +4,19 @@ use std::cell::Cell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
-    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags,
+    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 
-use super::answers::{Answer, Answers, Seek};
-use super::attributes;
+use super::answers::{Answers, Seek};
+use super::replies::{self, FOR_GOOD};
 use crate::filesystem::Inode;
-use crate::number::to_u64;
-
-/// How long the kernel may keep what it was told: for good, since an image does not change.
-const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 thread_local! {
     /// What the thread last answered to a read: as much as the kernel asks for at once, 1 MiB.
@@ -63,15 +60,7 @@ impl Filesystem for Shell {
             self.answers
                 .lookup(request, Inode(parent.0), name.as_bytes())
         });
-        match found {
-            Ok(Some(entry)) => reply.entry(&FOR_GOOD, &entry, Generation(0)),
-            // Node 0: there is none, and the kernel may remember that.
-            Ok(None) => {
-                let none = attributes::nameless(Inode(0), fuser::FileType::RegularFile);
-                reply.entry(&FOR_GOOD, &none, Generation(0));
-            }
-            Err(errno) => reply.error(errno),
-        }
+        replies::entry(found, reply);
     }
 
     fn forget(&self, _request: &Request, node: INodeNo, count: u64) {
@@ -107,14 +96,48 @@ impl Filesystem for Shell {
         }
     }
 
-    /// Not needed, says ENOSYS; the kernel then opens files by itself, and keeps their pages.
+    /// Not needed, says ENOSYS, where nobody counts; the kernel then opens files by itself, and keeps
+    /// their pages. It does so here as well.
     fn open(&self, _request: &Request, _node: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.error(Errno::ENOSYS);
+        match self.answers.open() {
+            true => reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE),
+            false => reply.error(Errno::ENOSYS),
+        }
     }
 
-    /// As for open: the kernel then keeps the entries of directories too.
+    fn release(
+        &self,
+        _request: &Request,
+        _node: INodeNo,
+        _handle: FileHandle,
+        _flags: OpenFlags,
+        _owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.answers.close();
+        reply.ok();
+    }
+
+    /// As for open: the kernel keeps the entries of directories too.
     fn opendir(&self, _request: &Request, _node: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.error(Errno::ENOSYS);
+        let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
+        match self.answers.open() {
+            true => reply.opened(FileHandle(0), kept),
+            false => reply.error(Errno::ENOSYS),
+        }
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _node: INodeNo,
+        _handle: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.answers.close();
+        reply.ok();
     }
 
     fn read(
@@ -188,19 +211,7 @@ impl Filesystem for Shell {
         let usage = self
             .answers
             .guard(request.uid(), |_| Ok(self.answers.usage(Inode(node.0))));
-        match usage {
-            Ok(usage) => reply.statfs(
-                usage.blocks,
-                usage.free,
-                usage.available,
-                usage.files,
-                usage.files_free,
-                usage.block_size,
-                usage.name_max,
-                usage.block_size,
-            ),
-            Err(errno) => reply.error(errno),
-        }
+        replies::usage(usage, reply);
     }
 
     fn getxattr(
@@ -214,14 +225,14 @@ impl Filesystem for Shell {
         let value = self.answers.guard(request.uid(), |request| {
             self.answers.xattr(request, Inode(node.0), name.as_bytes())
         });
-        answer_xattr(value, size, reply);
+        replies::xattr(value, size, reply);
     }
 
     fn listxattr(&self, request: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
         let names = self.answers.guard(request.uid(), |request| {
             self.answers.xattr_names(request, Inode(node.0))
         });
-        answer_xattr(names, size, reply);
+        replies::xattr(names, size, reply);
     }
 
     fn access(&self, request: &Request, node: INodeNo, mask: AccessFlags, reply: ReplyEmpty) {
@@ -482,15 +493,5 @@ impl Filesystem for Shell {
         reply: ReplyWrite,
     ) {
         reply.error(Errno::EROFS);
-    }
-}
-
-/// getxattr(2) and listxattr(2): size 0 asks for the size, too small a size is ERANGE.
-fn answer_xattr(value: Answer<Vec<u8>>, size: u32, reply: ReplyXattr) {
-    match value {
-        Err(errno) => reply.error(errno),
-        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
-        Ok(value) if to_u64(value.len()) > u64::from(size) => reply.error(Errno::ERANGE),
-        Ok(value) => reply.data(&value),
     }
 }

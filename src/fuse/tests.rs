@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::Errno;
 
-use super::Options;
-use super::answers::{Answer, Answers, Events, Seek};
+use super::answers::{Answer, Answers, Seek};
+use super::{Events, Options};
 use crate::error::{Error, Result};
 use crate::filesystem::{
     Attributes, Entry, FileSystem, FileType, Inode, Request, Timestamp, Usage,
@@ -176,6 +176,7 @@ fn answers_and(fails: impl Fn() + Send + Sync + 'static) -> (Answers, Arc<Atomic
     let events = Events {
         begins: Box::new(|| ()),
         fails: Box::new(fails),
+        activity: None,
     };
     (Answers::new(tree, Options::default(), events), reads)
 }

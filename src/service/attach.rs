@@ -5,6 +5,7 @@
 use std::ffi::{CString, OsString};
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,6 +16,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::channel::descriptor_from;
 use super::failure::Failure;
 use super::mountinfo::{self, TYPE};
+use super::notify;
 use super::shown;
 use crate::error::{Error, Kind, printable};
 
@@ -63,7 +65,7 @@ pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Fai
         Ok(()) => device,
         Err(Errno::PERM | Errno::ACCESS) => {
             drop(device);
-            mount_through_helper(point, how)?
+            mount_through_helper(point, how).inspect_err(|_| clear_half(point))?
         }
         Err(error) => return Err(mount_failed(point, &error.into())),
     };
@@ -80,6 +82,15 @@ pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Fai
         source: entry.source,
     };
     Ok((attached, device))
+}
+
+/// Takes away what a fusermount3 that was ended early has left at `point`: a mount of ours whose
+/// /dev/fuse nobody has.
+fn clear_half(point: &Path) {
+    let ours = mountinfo::at(point).is_ok_and(|it| it.is_some_and(|it| it.kind == TYPE));
+    if ours && is_dead(point) {
+        let _ = detach(point, true); // The error that led here is the one to tell.
+    }
 }
 
 impl Attached {
@@ -266,8 +277,12 @@ fn helper(
     ];
     let mut denied = None;
     for place in PLACES {
-        // Its messages are read below, in English.
-        match run(Command::new(place).env("LC_ALL", "C")) {
+        let mut command = Command::new(place);
+        // Its messages are read below, in English. Ctrl-C at the terminal is for whoever started
+        // this program; half of a mount, or of its end, is nothing to be left with.
+        command.env("LC_ALL", "C").process_group(0);
+        command.env_remove(notify::SOCKET);
+        match run(&mut command) {
             Ok(output) => return Ok(output),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             // A directory of PATH that the user may not enter is answered so too.

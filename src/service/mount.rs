@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::failure::Failure;
 use super::keys::Handed;
+use super::notify;
 use super::process::{self, Log, SUPERVISOR, same_program};
 pub use super::run::{Ran, run};
 use super::supervisor::Supervisor;
@@ -42,6 +44,11 @@ pub struct Request {
     pub read_write_asked: bool,
     /// Serve from this process until unmounted.
     pub foreground: bool,
+    /// Unmount when nobody has used it for so long; never where it is zero.
+    pub idle_timeout: Option<Duration>,
+    /// Where the number of the process that unmounts is kept.
+    #[serde(with = "wire::optional_path")]
+    pub pid_file: Option<PathBuf>,
     /// What the worker logs, as in `RUST_LOG`.
     pub log: String,
     /// The worker tries what it must not be able to do.
@@ -62,9 +69,16 @@ impl Request {
             nonempty: false,
             read_write_asked: false,
             foreground: false,
+            idle_timeout: None,
+            pid_file: None,
             log: "warn".to_owned(),
             self_test: false,
         }
+    }
+
+    /// [`Request::idle_timeout`], where that is any.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        self.idle_timeout.filter(|timeout| !timeout.is_zero())
     }
 }
 
@@ -74,23 +88,33 @@ pub struct Mounted {
     /// Where, as an absolute path without symbolic links.
     #[serde(with = "wire::path")]
     pub mountpoint: PathBuf,
+    /// The process that unmounts it, on a signal for example.
+    pub process: u32,
     /// What was odd but no error while the image was opened.
     pub notices: Vec<String>,
 }
 
-/// Mounts, and calls `ready` once the tree can be used. Returns right after that; with
-/// `foreground`, when it is unmounted. Not for a process with other children.
+/// Mounts, and calls `ready` once the tree can be used; where that says false, which is when nobody
+/// hears of the mount, it is unmounted again. Returns right after that; with `foreground`, when it
+/// is unmounted. Not for a process with other children.
 ///
 /// # Errors
 /// The image is refused, or the host cannot mount; nothing is left mounted then.
-pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted)) -> Result<(), Failure> {
+pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted) -> bool) -> Result<(), Failure> {
     if request.foreground {
         let handed = Handed::open(&request.open.keys)?;
         let supervisor = Supervisor::start(request, None, None, handed)?;
-        ready(supervisor.mounted());
+        if !ready(supervisor.mounted()) {
+            return supervisor.end().map(|_| ());
+        }
+        notify::ready(supervisor.mounted());
         return supervisor.stay(Log::Show);
     }
-    ready(&in_background(request)?);
+    let mounted = in_background(request)?;
+    if !ready(&mounted) {
+        return unmount(&mounted.mountpoint, true).map(|_| ());
+    }
+    notify::ready(&mounted);
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
+use super::duration;
 use super::failure::Failure;
 use super::keys::ForVolume;
 use super::mount::Request;
@@ -68,6 +70,7 @@ const OWN: &[&str] = &[
     "format",
     "gid",
     "header",
+    "idle_timeout",
     "ignore_checksums",
     "kdf_limit",
     "key",
@@ -88,6 +91,7 @@ const OWN: &[&str] = &[
     "norock",
     "offset",
     "partition",
+    "pid_file",
     "rw",
     "session",
     "showassoc",
@@ -141,6 +145,8 @@ impl Request {
             "keyfile_size" => self.open.keys.size = Some(number(option, value)?),
             "header" => self.open.keys.headers.push(for_volume(option, value)?),
             "kdf_limit" => self.open.format.kdf_limit = kdf_limit(option, value)?,
+            "idle_timeout" => self.idle_timeout = Some(time(option, value)?),
+            "pid_file" => self.pid_file = Some(text(option, value)?.into()),
             "no_ask" => self.open.keys.no_ask = true,
             "strict" => self.open.keys.strict = true,
             "snapshot" => self.open.format.snapshot = Some(text(option, value)?.to_owned()),
@@ -230,6 +236,10 @@ fn mode(option: &str, value: Option<&str>) -> Result<u16, Failure> {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
         _ => Err(wrong(option, "needs permission bits in octal, as 022")),
     }
+}
+
+fn time(option: &str, value: Option<&str>) -> Result<Duration, Failure> {
+    duration::parse(text(option, value)?).map_err(|why| wrong(option, &format!("needs {why}")))
 }
 
 /// As vfat's: local time is that many minutes ahead of UTC.
@@ -382,6 +392,10 @@ mod tests {
         assert!(keys.strict && !keys.no_ask && keys.size == Some(5));
         let limit = request.open.format.kdf_limit;
         assert_eq!((limit.memory, limit.seconds), (1024, 3));
+        let request = set("idle_timeout=5m,pid_file=/run/a b.pid").unwrap();
+        assert_eq!(request.idle(), Some(Duration::from_secs(300)));
+        assert_eq!(request.pid_file.as_deref(), Some(Path::new("/run/a b.pid")));
+        assert_eq!(set("idle_timeout=0").unwrap().idle(), None);
         let request = set("snapshot=before,disk=disk2").unwrap();
         assert_eq!(request.open.format.snapshot.as_deref(), Some("before"));
         assert_eq!(request.open.format.disk.as_deref(), Some("disk2"));
@@ -416,6 +430,9 @@ mod tests {
         assert!(message("map=upper").contains("off, normal or acorn"));
         assert!(message("uid=root").contains("decimal"));
         assert!(message("partition").contains("needs a value"));
+        assert!(
+            message("idle_timeout=5M").contains("needs seconds, or a number with s, m, h or d")
+        );
         assert!(message("a\x1b").contains("a\\x1b"));
     }
 

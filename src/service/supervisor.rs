@@ -4,6 +4,7 @@
 //! until somebody unmounts; without both, the next imgmount at that place clears what is left.
 
 mod ending;
+mod staying;
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,15 +13,17 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use self::ending::{Ending, Mount, PATIENCE};
+use self::ending::{Mount, PATIENCE};
+use self::staying::Idle;
 use super::answers::Answers;
 use super::attach::{self, How};
 use super::channel::Channel;
-use super::failure::{self, Failure};
+use super::failure::Failure;
 use super::keys::{self, Handed};
 use super::last_words::LastWords;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
+use super::pid_file::PidFile;
 use super::process::{self, Log, Worker};
 use super::sandbox::Attempt;
 use super::wire::{Outcome, Report, Serve, Task};
@@ -34,6 +37,8 @@ pub(super) const ENDING: [i32; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
 
 /// A mount that is being served. Ends with this value, whatever is in use.
 pub(super) struct Supervisor {
+    /// Before the mount point, whose end others wait for.
+    pid_file: Option<PidFile>,
     mount: Mount,
     worker: Worker,
     answers: Answers,
@@ -46,6 +51,7 @@ pub(super) struct Supervisor {
     last_words: Option<LastWords>,
     signals: sys::Caught,
     mounted: Mounted,
+    idle: Idle,
 }
 
 /// What happened.
@@ -82,6 +88,8 @@ impl Supervisor {
     ) -> Result<Self, Failure> {
         let name = shown(&request.image);
         let signals = catch()?;
+        let pid_file = request.pid_file.as_deref().map(PidFile::place);
+        let pid_file = pid_file.transpose()?;
         let image = image_file::open(&request.image).context(|| name.as_str())?;
         let point = match point {
             Some(point) => point,
@@ -97,7 +105,9 @@ impl Supervisor {
         let worker = Worker::start(process::WORKER, &task, image.file.as_fd(), about)
             .map_err(Failure::host)?;
         let mut starting = Self {
+            pid_file: None,
             mounted: Mounted {
+                process: std::process::id(),
                 mountpoint: point.path().to_owned(),
                 notices: image.notices,
             },
@@ -112,12 +122,14 @@ impl Supervisor {
             faults: 0,
             last_words: None,
             signals,
+            idle: Idle::after(request.idle()),
         };
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
             starting.mounted.notices.extend(notices);
         }
         starting.answers.forget_user();
         starting.attach(request, client)?;
+        starting.pid_file = pid_file.map(PidFile::write).transpose()?;
         starting.mounted.notices.extend(for_root_alone(request));
         Ok(starting)
     }
@@ -249,6 +261,10 @@ impl Supervisor {
                 self.faults = self.faults.saturating_add(1);
                 Ok(())
             }
+            Ok(Report::Idle) => {
+                self.idle.say();
+                Ok(())
+            }
             Ok(Report::Tried(attempts)) => {
                 self.tried = Some(attempts);
                 Ok(())
@@ -305,69 +321,12 @@ impl Supervisor {
         Ok(happened)
     }
 
-    /// Stays until it is unmounted, by a signal or by somebody else.
-    ///
-    /// # Errors
-    /// `Host` where the worker died.
-    pub(super) fn stay(mut self, log: Log) -> Result<(), Failure> {
-        let mut ending = Ending::NotAsked;
-        loop {
-            let deadline = ending.next_try(&mut self.mount)?;
-            let happened = self.wait(None, deadline, log)?;
-            if happened.worker {
-                break;
-            }
-            if happened.signal.is_some() {
-                ending = ending.hurried();
-                if ending == Ending::Killed {
-                    self.worker.kill();
-                }
-            }
-        }
-        self.finish(ending, log)
-    }
-
-    fn finish(mut self, ending: Ending, log: Log) -> Result<(), Failure> {
-        // It has ended, or says what it has no reason to say any more.
-        self.worker.kill();
-        let status = self.worker.wait();
-        self.mount.clear();
-        let faults = self.faults();
-        if faults > 0 {
-            let bugs = failure::bugs(faults);
-            if log == Log::System {
-                self.worker.note(bugs.to_string().as_bytes());
-            }
-            return Err(bugs.into());
-        }
-        let well = status.is_some_and(|status| status.success());
-        if well || ending == Ending::Killed {
-            return Ok(());
-        }
-        Err(Failure::host(process::death(status.as_ref())))
-    }
-
     /// How many requests failed by bugs of this program, which whoever asked is told now.
     fn faults(&self) -> u64 {
         if let Some(last_words) = &self.last_words {
             last_words.say(self.faults);
         }
         self.faults
-    }
-
-    /// Unmounts; after a while also what is in use. Gives how many requests failed by bugs.
-    pub(super) fn end(mut self) -> Result<u64, Failure> {
-        let mut ending = Ending::NotAsked.hurried();
-        let last = Instant::now().checked_add(PATIENCE.saturating_mul(2));
-        loop {
-            let next = ending.next_try(&mut self.mount)?;
-            let happened = self.wait(None, next.or(last), Log::Show)?;
-            let late = last.is_none_or(|last| Instant::now() >= last);
-            // What it has to keep is kept by then.
-            if happened.worker || (ending == Ending::Detached && late) {
-                return Ok(self.faults());
-            }
-        }
     }
 }
 
@@ -445,6 +404,7 @@ pub(super) fn task(request: &Request, image: &File) -> Task {
         threads: cores.clamp(2, MOST_THREADS),
         processors: cores,
         self_test: request.self_test,
+        idle_timeout: request.idle(),
         lanes: 0,
         log: request.log.clone(),
     }

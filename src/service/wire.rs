@@ -30,6 +30,8 @@ pub(super) struct Task {
     pub(super) processors: usize,
     /// Try at the first request what must not be possible.
     pub(super) self_test: bool,
+    /// Say so when nobody has used the mount for so long.
+    pub(super) idle_timeout: Option<std::time::Duration>,
     /// How many streams to a verb follow.
     pub(super) lanes: usize,
     /// What to log, as in `RUST_LOG`.
@@ -53,6 +55,8 @@ pub(super) enum Report {
     Refused(Error),
     /// The kernel and the worker have agreed: the tree can be used.
     Serving,
+    /// Nobody has used the mount for as long as was asked for, as far as the worker can tell.
+    Idle,
     /// What it has tried.
     Tried(Vec<Attempt>),
     /// A bug has cost a request.

@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 
@@ -86,14 +87,36 @@ pub(super) fn work(closed: std::io::Result<()>, registries: Registries) -> Resul
             let _ = teller.tell(&Report::Tried(Attempt::all(parent)));
         }
     };
-    let fails = move || counts();
-    let served = fuse::serve(tree, device, &task.fuse, threads, ready, begin, fails);
+    let activity = task.idle_timeout.map(|timeout| {
+        let activity = Arc::<fuse::Activity>::default();
+        watch(activity.clone(), timeout, supervisor.clone());
+        activity
+    });
+    let events = fuse::Events {
+        begins: Box::new(begin),
+        fails: Box::new(move || counts()),
+        activity,
+    };
+    let served = fuse::serve(tree, device, &task.fuse, threads, ready, events);
     served.inspect_err(|error| log::error!("{error}"))
 }
 
 /// The process that started this one.
 pub(super) fn parent() -> i32 {
     rustix::process::getppid().map_or(1, |it| it.as_raw_nonzero().get())
+}
+
+/// Tells the supervisor, from a thread of its own, whenever nobody has used the mount for `timeout`.
+fn watch(activity: Arc<fuse::Activity>, timeout: Duration, supervisor: Arc<Supervisor>) {
+    std::thread::spawn(move || {
+        loop {
+            let left = timeout.saturating_sub(activity.idle().unwrap_or_default());
+            if left.is_zero() && supervisor.tell(&Report::Idle).is_err() {
+                return; // Nobody is there to unmount.
+            }
+            std::thread::sleep(if left.is_zero() { timeout } else { left });
+        }
+    });
 }
 
 impl Given {

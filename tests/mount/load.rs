@@ -172,7 +172,12 @@ impl Served {
         let device = OwnedFd::from(device);
         let serve = move || {
             let options = fuse::Options::default();
-            fuse::serve(tree, device, &options, threads, || Ok(()), || (), || ())
+            let events = fuse::Events {
+                begins: Box::new(|| ()),
+                fails: Box::new(|| ()),
+                activity: None,
+            };
+            fuse::serve(tree, device, &options, threads, || Ok(()), events)
         };
         let thread = Some(std::thread::spawn(serve));
         Self { point, thread }

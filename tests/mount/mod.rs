@@ -14,6 +14,7 @@ mod refused;
 mod sandbox;
 mod second_files;
 mod serving;
+mod waiting;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -64,7 +64,8 @@ impl Ending {
 }
 
 impl Mount {
-    fn detach(&mut self, lazy: bool) -> Result<Detached, Failure> {
+    /// Unmounts; `lazy` also what is in use.
+    pub(super) fn detach(&mut self, lazy: bool) -> Result<Detached, Failure> {
         let Some(attached) = &self.attached else {
             return Ok(Detached::Done);
         };

@@ -1,0 +1,153 @@
+//! The time between a mount that can be used and its end.
+
+use std::time::{Duration, Instant};
+
+use super::super::attach::Detached;
+use super::super::failure::{self, Failure};
+use super::super::notify;
+use super::super::process::{self, Log};
+use super::super::shown;
+use super::Supervisor;
+use super::ending::{Ending, PATIENCE};
+
+/// When a mount that nobody uses is unmounted.
+pub(super) struct Idle {
+    /// Never, without it.
+    timeout: Option<Duration>,
+    /// When the worker was last believed that nobody does.
+    believed: Instant,
+    /// It has said so since.
+    said: bool,
+}
+
+impl Idle {
+    pub(super) fn after(timeout: Option<Duration>) -> Self {
+        Self {
+            timeout,
+            believed: Instant::now(),
+            said: false,
+        }
+    }
+
+    /// The worker says that nobody uses the mount.
+    pub(super) fn say(&mut self) {
+        self.said = true;
+    }
+
+    /// Whether it has said so, and no sooner than it had to.
+    fn is_due(&mut self) -> bool {
+        let said = std::mem::take(&mut self.said);
+        // Its clock may be a little ahead of this one.
+        let soonest = self.timeout.and_then(|timeout| timeout.checked_div(2));
+        let due = said && soonest.is_some_and(|soonest| self.believed.elapsed() >= soonest);
+        if due {
+            self.believed = Instant::now();
+        }
+        due
+    }
+}
+
+impl Supervisor {
+    /// Stays until it is unmounted: by a signal, by somebody else, or since nobody uses it.
+    ///
+    /// # Errors
+    /// `Host` where the worker died.
+    pub(in super::super) fn stay(mut self, log: Log) -> Result<(), Failure> {
+        let mut ending = Ending::NotAsked;
+        loop {
+            let deadline = ending.next_try(&mut self.mount)?;
+            let happened = self.wait(None, deadline, log)?;
+            if happened.worker {
+                break;
+            }
+            if happened.signal.is_some() {
+                if ending == Ending::NotAsked {
+                    notify::stopping();
+                }
+                ending = ending.hurried();
+                if ending == Ending::Killed {
+                    self.worker.kill();
+                }
+            }
+            if ending == Ending::NotAsked && self.idle.is_due() && self.detach_unused() {
+                notify::stopping();
+                ending = Ending::Detached;
+            }
+        }
+        if ending == Ending::NotAsked {
+            notify::stopping();
+        }
+        self.finish(ending, log)
+    }
+
+    /// Unmounts, unless the kernel knows of somebody who uses it.
+    fn detach_unused(&mut self) -> bool {
+        match self.mount.detach(false) {
+            Ok(Detached::Done) => {
+                log::info!("{} was not used", shown(self.mount.point.path()));
+                true
+            }
+            Ok(Detached::Busy) => false,
+            Err(failure) => {
+                log::warn!("{failure}");
+                false
+            }
+        }
+    }
+
+    fn finish(mut self, ending: Ending, log: Log) -> Result<(), Failure> {
+        // It has ended, or says what it has no reason to say any more.
+        self.worker.kill();
+        let status = self.worker.wait();
+        self.mount.clear();
+        let faults = self.faults();
+        if faults > 0 {
+            let bugs = failure::bugs(faults);
+            if log == Log::System {
+                self.worker.note(bugs.to_string().as_bytes());
+            }
+            return Err(bugs.into());
+        }
+        let well = status.is_some_and(|status| status.success());
+        if well || ending == Ending::Killed {
+            return Ok(());
+        }
+        Err(Failure::host(process::death(status.as_ref())))
+    }
+
+    /// Unmounts; after a while also what is in use. Gives how many requests failed by bugs.
+    pub(in super::super) fn end(mut self) -> Result<u64, Failure> {
+        let mut ending = Ending::NotAsked.hurried();
+        let last = Instant::now().checked_add(PATIENCE.saturating_mul(2));
+        loop {
+            let next = ending.next_try(&mut self.mount)?;
+            let happened = self.wait(None, next.or(last), Log::Show)?;
+            let late = last.is_none_or(|last| Instant::now() >= last);
+            // What it has to keep is kept by then.
+            if happened.worker || (ending == Ending::Detached && late) {
+                return Ok(self.faults());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_believed_only_as_often_as_it_can_be_right() {
+        let mut never = Idle::after(None);
+        never.say();
+        assert!(!never.is_due());
+        let mut idle = Idle::after(Some(Duration::from_millis(200)));
+        idle.say();
+        assert!(!idle.is_due(), "too soon");
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!idle.is_due(), "said before, and not since");
+        idle.say();
+        assert!(idle.is_due());
+        idle.say();
+        assert!(!idle.is_due(), "too soon after the last time");
+    }
+}
