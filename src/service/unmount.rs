@@ -2,12 +2,13 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::attach::{self, Detached};
 use super::failure::Failure;
 use super::last_words::Listening;
 use super::mount_point::{absolute, wait_for_end};
-use super::mountinfo::{self, TYPE};
+use super::mountinfo::{self, Entry, TYPE};
 use super::shown;
 use crate::error::{Error, Kind, printable};
 
@@ -32,13 +33,13 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<u64, Failure> {
         }
         Some(entry) => {
             let listening = Listening::to(&entry.device);
-            match attach::detach(&path, lazy)? {
+            match detach(&path, &entry, lazy)? {
                 Detached::Done => {
                     wait_for_end(&path);
                     Ok(listening.map_or(0, Listening::hear))
                 }
                 Detached::Busy => {
-                    let text = format!("{} is in use{}", shown(&path), users(&path));
+                    let text = format!("{} is in use{}", shown(&path), users(&entry));
                     let hint = format!("fusermount3 -u -z {} detaches it", shown(&path));
                     Err(Failure::host(refused(text).hint(hint)))
                 }
@@ -47,9 +48,27 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<u64, Failure> {
     }
 }
 
+/// Unmounts what is at `path`, which is `entry`. What is in use gets a moment: whoever used it may just
+/// have been told to end.
+fn detach(path: &Path, entry: &Entry, lazy: bool) -> Result<Detached, Failure> {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let end = Instant::now().checked_add(MOMENT);
+    loop {
+        let detached = attach::detach(path, lazy)?;
+        if detached == Detached::Done || end.is_none_or(|end| Instant::now() >= end) {
+            return Ok(detached);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        // It may be gone by now, and another in its place.
+        if mountinfo::at(path)?.as_ref() != Some(entry) {
+            return Ok(Detached::Done);
+        }
+    }
+}
+
 /// The processes that are in the mount or have files of it open, as far as this user may know:
 /// ` by bash (4711)`.
-fn users(mount: &Path) -> String {
+fn users(mount: &Entry) -> String {
     /// The rest is as many again as one needs to find.
     const MOST: usize = 3;
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -73,12 +92,19 @@ fn users(mount: &Path) -> String {
     }
 }
 
-fn uses(process: &Path, mount: &Path) -> bool {
-    let open = std::fs::read_dir(process.join("fd"));
-    let open = open.into_iter().flatten().flatten();
-    let mut links = ["cwd", "root", "exe"]
-        .into_iter()
-        .map(|link| process.join(link))
-        .chain(open.map(|entry| entry.path()));
-    links.any(|link| std::fs::read_link(link).is_ok_and(|target| target.starts_with(mount)))
+fn uses(process: &Path, mount: &Entry) -> bool {
+    let mut within = ["cwd", "root", "exe"].iter().map(|link| process.join(link));
+    let within = within
+        .any(|link| std::fs::read_link(link).is_ok_and(|target| target.starts_with(&mount.point)));
+    let open = std::fs::read_dir(process.join("fdinfo"));
+    let mut open = open.into_iter().flatten().flatten();
+    within || open.any(|descriptor| is_of(&descriptor.path(), mount.id))
+}
+
+/// Whether an open file, of which `information` tells, is of the mount number `id`. Its path would not
+/// do: the supervisor has open what the mount covers.
+fn is_of(information: &Path, id: u64) -> bool {
+    let text = std::fs::read_to_string(information).unwrap_or_default();
+    let number = text.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    number.is_some_and(|number| number.trim().parse() == Ok(id))
 }

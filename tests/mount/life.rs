@@ -55,17 +55,41 @@ fn umount_takes_it_away_and_refuses_what_is_not_ours() {
 fn a_busy_mount_says_by_whom() {
     need!(fuse, tool "mke2fs");
     let place = Place::new(Who::Self_);
-    let point = place.mount();
-    let held = std::fs::File::open(point.join("hello")).unwrap();
+    place.mount();
+    // By another process: whatever tests beside this one start has open what this one has, until it
+    // is the program that it is to be.
+    let mut command = place
+        .run("sh")
+        .args(["-c", "exec sleep 99 <m/hello"])
+        .command();
+    let mut holder = command.spawn().unwrap();
+    let name = || std::fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap();
+    wait_until(SOON, || name() == "sleep\n", || "no holder".to_owned());
     let (code, words) = super::code_and_words(&place.imgmount().words("umount m").output());
     assert_eq!(code, 5);
-    let own = format!("({})", std::process::id());
-    assert!(
-        words.contains("is in use by ") && words.contains(&own),
-        "{words}"
-    );
-    drop(held);
+    let by = format!("is in use by sleep ({}) (fusermount3", holder.id());
+    assert!(words.contains(&by), "{words}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
     place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
+}
+
+/// Whoever has been told to end needs a moment for it.
+#[test]
+fn umount_waits_a_moment_for_whoever_is_about_to_end() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    place.mount();
+    let mut command = place
+        .run("sh")
+        .args(["-c", "exec 3<m/hello; : > held; exec sleep 0.2"])
+        .command();
+    let mut holder = command.spawn().unwrap();
+    let held = || place.folder.join("held").exists();
+    wait_until(SOON, held, || "no holder".to_owned());
+    place.imgmount().words("umount m").run();
+    assert!(holder.wait().unwrap().success());
     place.assert_clean_within(SOON);
 }
 

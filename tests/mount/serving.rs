@@ -253,23 +253,6 @@ fn who_lists_a_directory_and_then_stats_its_files_costs_no_lookup_of_each() {
 }
 
 #[test]
-fn u07_few_descriptors_are_enough() {
-    need!(fuse, tool "mke2fs", tool "prlimit");
-    let place = Place::new(Who::Self_);
-    let point = place.directory("m");
-    let program = env!("CARGO_BIN_EXE_imgmount");
-    place
-        .run("prlimit")
-        .args(["--nofile=32", program, "disk.img", "m"])
-        .run();
-    assert_eq!(
-        std::fs::read(point.join("large")).unwrap(),
-        numbered(1 << 20)
-    );
-    unmount(&place);
-}
-
-#[test]
 fn u08_odd_requests_get_the_right_errno() {
     need!(fuse, tool "mke2fs");
     let place = Place::new(Who::Self_);
