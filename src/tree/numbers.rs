@@ -54,6 +54,20 @@ struct Table {
     by_file: HashMap<(usize, Inode), u64>,
 }
 
+impl Table {
+    /// Gives memory back when most of what was kept is forgotten: a map keeps its room by itself,
+    /// and a `find` over millions of files would hold it for as long as the mount lasts.
+    fn shrink(&mut self) {
+        const LEAST: usize = 1024;
+        let (len, room) = (self.by_number.len(), self.by_number.capacity());
+        if room > LEAST && len < room / 8 {
+            let enough = len.saturating_mul(2);
+            self.by_number.shrink_to(enough);
+            self.by_file.shrink_to(enough);
+        }
+    }
+}
+
 struct Kept {
     volume: usize,
     inode: Inode,
@@ -140,6 +154,7 @@ impl Numbers {
             let file = (kept.volume, kept.inode);
             table.by_number.remove(&number);
             table.by_file.remove(&file);
+            table.shrink();
             self.len.store(table.by_number.len(), Ordering::Release);
         }
     }
@@ -300,6 +315,28 @@ mod tests {
         assert_eq!(numbers.target(5), file(0, 0x60_0020));
         numbers.forget(5, 1);
         assert_eq!(numbers.kept_count(), 0);
+    }
+
+    #[test]
+    fn u09_a_million_numbers_that_are_forgotten_leave_no_memory_behind() {
+        const COUNT: u64 = 1_000_000;
+        let numbers = Numbers::new(true);
+        let room = || {
+            let table = numbers.lock();
+            table.by_number.capacity().max(table.by_file.capacity())
+        };
+        for _ in 0..2 {
+            for own in 2..COUNT {
+                let handle = Inode(COUNT + own);
+                assert_eq!(numbers.hand_out(0, handle, own, |_| false), own);
+            }
+            assert!(room() >= numbers.kept_count());
+            for own in 2..COUNT {
+                numbers.forget(own, 1);
+            }
+            assert_eq!(numbers.kept_count(), 0);
+            assert!(room() < 10_000, "{}", room());
+        }
     }
 
     #[test]

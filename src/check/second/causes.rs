@@ -9,6 +9,9 @@ use crate::source::ExtentKind;
 /// `FS_ENCRYPT_FL`.
 const ENCRYPTED: u32 = 0x800;
 
+/// `s_def_hash_version` and `hash_version`: the hash of directories that the second reader knows.
+const HALF_MD4: &str = "1";
+
 /// The longest path that the second reader resolves.
 const LONGEST_PATH: usize = 4096;
 
@@ -29,6 +32,12 @@ pub(super) fn of_refusal(
     }
     if said.contains("encrypted") && attributes.flags & ENCRYPTED != 0 {
         return Some("it does not read what is encrypted, and this inode is".to_owned());
+    }
+    let algorithm = said.split("unsupported directory hash algorithm: ").nth(1);
+    if let Some(algorithm) = algorithm.filter(|algorithm| *algorithm != HALF_MD4) {
+        return Some(format!(
+            "it finds names in hash trees of half MD4 alone, and one on the way has hash {algorithm}"
+        ));
     }
     if said.contains("path is too long") && path.len() >= LONGEST_PATH {
         return Some(format!(
