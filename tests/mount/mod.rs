@@ -2,6 +2,7 @@
 
 mod access;
 mod confined;
+mod crowd;
 mod device;
 mod kept;
 mod killed;
