@@ -66,7 +66,12 @@ fn main() -> std::result::Result<(), Box<dyn Any>> {
     };
     let tree = Tree::compose(Arc::new(stack(null)), &tree::Options::default())?;
     let options = fuse::Options::default();
-    fuse::serve(tree, device, &options, threads, || Ok(()), || ())?;
+    let events = fuse::Events {
+        begins: Box::new(|| ()),
+        fails: Box::new(|| ()),
+        activity: None,
+    };
+    fuse::serve(tree, device, &options, threads, || Ok(()), events)?;
     Ok(())
 }
 
