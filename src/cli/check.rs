@@ -15,6 +15,7 @@ use crate::check::{self, Finding, Judgement, Second, Summary};
 use crate::error::printable;
 use crate::format::Layer;
 use crate::service::open::{Image, Seen};
+use crate::stack::Content;
 
 /// Runs the verb: another process reads the image and makes the page.
 pub(crate) fn run(arguments: &Check) -> Result<Outcome, Failure> {
@@ -36,6 +37,8 @@ pub(crate) fn page(
         output,
         json,
         bad: 0,
+        looked: 0,
+        not_read: 0,
         outcome: Outcome::Done,
         failed: Ok(()),
     };
@@ -56,6 +59,10 @@ pub(crate) fn page(
         page.notice(&notice);
     }
     summaries.iter().for_each(|summary| page.summary(summary));
+    page.looked = summaries.len();
+    for node in image.stack.nodes() {
+        page.not_read(&node.name, &node.content);
+    }
     page.total()
 }
 
@@ -64,6 +71,10 @@ struct Page {
     json: bool,
     /// Findings that are damage or disagreement.
     bad: u64,
+    /// File systems that were gone through.
+    looked: usize,
+    /// Volumes that are known by name and were not.
+    not_read: u64,
     outcome: Outcome,
     /// The first failure to write.
     failed: Result<(), Failure>,
@@ -136,18 +147,36 @@ impl Page {
         self.line(&line);
     }
 
-    fn total(mut self) -> Result<Outcome, Failure> {
-        if self.json {
-            let schema = json::SCHEMA;
-            let bad = self.bad;
-            self.line(&json::line(
-                &json!({"type": "result", "schema": schema, "bad": bad}),
-            ));
-        } else if self.bad == 0 {
-            self.line("nothing is damaged");
-        } else {
-            self.line(&format!("damaged or in doubt: {}", self.bad));
+    /// Says of a volume that there is no reader for that nobody has looked into it.
+    fn not_read(&mut self, volume: &str, content: &Content) {
+        let Content::Recognised { name, lacks, .. } = content else {
+            return;
+        };
+        if lacks.ends_with("listed by itself") || lacks.ends_with("listed by themselves") {
+            return;
         }
+        self.not_read = self.not_read.saturating_add(1);
+        let line = match self.json {
+            true => json::line(&json!({
+                "type": "not_read", "volume": volume, "content": name, "reason": lacks,
+            })),
+            false => format!("{volume}: {name}: not read: {lacks}"),
+        };
+        self.line(&line);
+    }
+
+    fn total(mut self) -> Result<Outcome, Failure> {
+        let text = match (self.bad, self.looked, self.not_read) {
+            _ if self.json => json::line(&json!({
+                "type": "result", "schema": json::SCHEMA, "bad": self.bad,
+                "volumes": self.looked, "not_read": self.not_read,
+            })),
+            (0, 0, _) => "no file system was read".to_owned(),
+            (0, _, 0) => "nothing is damaged".to_owned(),
+            (0, ..) => "nothing that was read is damaged".to_owned(),
+            (bad, ..) => format!("damaged or in doubt: {bad}"),
+        };
+        self.line(&text);
         self.failed?;
         self.output.finish()?;
         Ok(self.outcome)

@@ -114,7 +114,7 @@ fn e18_link_of_a_tebibyte() {
     let size = (256_u64 << 32) + 11;
     let image = image(&scratch, &[&format!("sif link size {size}")]);
     let out = imgmount().arg("check").arg(&image).output();
-    assert_eq!(out.status.code(), Some(1), "{out:?}");
+    assert_eq!(out.status.code(), Some(4), "{out:?}");
     let text = String::from_utf8(out.stdout).unwrap();
     let line = format!("link: the size is 11, or by the second reader {size}");
     assert!(text.contains(&line), "{text}");
@@ -387,4 +387,21 @@ impl FileSystem for Wrapped {
     fn usage(&self) -> Usage {
         self.inner.usage()
     }
+}
+
+#[test]
+fn what_there_is_no_reader_for_is_not_called_undamaged() {
+    need!(tool "mkfs.xfs");
+    let scratch = Scratch::new();
+    let image = scratch.file("image", 320 << 20);
+    Run::new("mkfs.xfs").arg("-q").arg(&image).run();
+    let text = imgmount().arg("check").arg(&image).text();
+    assert!(text.contains("xfs: not read: "), "{text}");
+    assert!(text.ends_with("no file system was read\n"), "{text}");
+    let lines = imgmount().args(["check", "--json"]).arg(&image).text();
+    let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["volumes"], &last["not_read"]),
+        (&0.into(), &1.into())
+    );
 }

@@ -18,7 +18,7 @@ use crate::support::images::{self, Scratch};
 use crate::support::kernel::Mounted;
 
 /// The images below `folder` of the collection, by their paths in it.
-fn collected(folder: &str) -> Vec<String> {
+pub fn collected(folder: &str) -> Vec<String> {
     let root = images::folder().expect("the caller needs images");
     let (mut open, mut found) = (vec![root.join(folder)], Vec::new());
     while let Some(path) = open.pop() {
