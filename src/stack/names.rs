@@ -16,6 +16,15 @@ pub(super) enum Group {
     Set(usize),
 }
 
+/// What the directory of a volume that holds others has in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Those volumes and nothing else: it is a table.
+    Volumes,
+    /// The files of a file system. The volumes lie in another directory.
+    Files,
+}
+
 /// What stands at a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Taken {
@@ -43,13 +52,21 @@ impl Names {
 
     /// A path of its own for the volume of `group` that its format calls `name`, below the volume
     /// `parent`. Two groups have two directories, also where both call theirs the same.
-    pub(super) fn give(&mut self, parent: Option<&str>, group: Group, name: &str) -> String {
-        let mut path = String::new();
-        if let Some(parent) = parent {
-            let directory = Taken::Directory(group);
-            self.taken.insert(parent.to_owned(), directory);
-            path.push_str(parent);
-        }
+    pub(super) fn give(
+        &mut self,
+        parent: Option<(&str, Holds)>,
+        group: Group,
+        name: &str,
+    ) -> String {
+        let directory = Taken::Directory(group);
+        let mut path = match parent {
+            None => String::new(),
+            Some((path, Holds::Volumes)) => {
+                self.taken.insert(path.to_owned(), directory);
+                path.to_owned()
+            }
+            Some((path, Holds::Files)) => self.take_path(path.to_owned(), directory),
+        };
         let mut components = name.split('/').filter(|part| !part.is_empty()).peekable();
         if components.peek().is_none() {
             return self.take(&path, "volume", Taken::Volume);
@@ -72,6 +89,11 @@ impl Names {
             plain.push('/');
         }
         plain.push_str(&safe(component));
+        self.take_path(plain, kind)
+    }
+
+    /// `plain`, or that with the first free suffix.
+    fn take_path(&mut self, plain: String, kind: Taken) -> String {
         // A directory may be one that is there already, whose suffix is any.
         let last = self.suffixes.get(&plain).filter(|_| kind == Taken::Volume);
         let mut attempt: u32 = last.copied().unwrap_or(1);
@@ -155,7 +177,19 @@ mod tests {
         assert_eq!(names.give(None, VG, "/"), "volume");
         assert_eq!(names.give(None, VG, "a\x1bb"), "a\\x1bb");
         assert_eq!(names.give(None, VG, &"ä".repeat(400)), "ä".repeat(100));
-        assert_eq!(names.give(Some("p1"), VG, "p2"), "p1/p2");
+        let table = Some(("p1", Holds::Volumes));
+        assert_eq!(names.give(table, VG, "p2"), "p1/p2");
+    }
+
+    #[test]
+    fn what_a_file_system_holds_besides_its_files_is_not_among_them() {
+        let mut names = Names::new();
+        assert_eq!(names.give(None, VG, "p1"), "p1");
+        let files = Some(("p1", Holds::Files));
+        let own = Group::Node(1);
+        assert_eq!(names.give(files, own, "boot"), "p1~2/boot");
+        assert_eq!(names.give(files, own, "boot"), "p1~2/boot~2");
+        assert_eq!(names.give(files, Group::Node(2), "boot"), "p1~3/boot");
     }
 
     #[test]

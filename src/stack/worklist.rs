@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::names::{Group, Names};
+use super::names::{Group, Holds, Names};
 use super::probe::{self, Found, Reader, Subject};
 use super::shared;
 use super::waiting::{Due, Member, Newcomer, Waiting};
@@ -207,7 +207,7 @@ impl Worklist<'_> {
                 description,
                 volumes,
             } => {
-                self.add_volumes(volumes, home);
+                self.add_volumes(volumes, home, Holds::Volumes);
                 Content::Table {
                     format,
                     description,
@@ -221,7 +221,7 @@ impl Worklist<'_> {
                 extra,
                 beside,
             } => {
-                self.add_volumes(extra, home);
+                self.add_volumes(extra, home, Holds::Files);
                 Content::FileSystem {
                     format,
                     description,
@@ -237,7 +237,7 @@ impl Worklist<'_> {
                 extra,
                 beside,
             } => {
-                self.add_volumes(extra, home);
+                self.add_volumes(extra, home, Holds::Volumes);
                 let name = self.wait(reader, set, index);
                 Content::Member {
                     format: reader.name(),
@@ -250,7 +250,7 @@ impl Worklist<'_> {
         }
     }
 
-    fn add_volumes(&mut self, volumes: Vec<Volume>, home: Home) {
+    fn add_volumes(&mut self, volumes: Vec<Volume>, home: Home, holds: Holds) {
         let holder = match home {
             Home::Draft(index) => self.drafts.get(index),
             Home::Stack | Home::Set(_) => None,
@@ -279,7 +279,9 @@ impl Worklist<'_> {
                 return context.notices.add(text);
             }
             let node = Node {
-                name: self.names.give(parent, group, &volume.name),
+                name: self
+                    .names
+                    .give(parent.map(|it| (it, holds)), group, &volume.name),
                 source: volume.source,
                 location: volume.location,
                 partition: volume.partition,

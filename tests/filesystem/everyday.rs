@@ -172,8 +172,18 @@ fn an_installation_medium() {
     let imgmount = user.program.to_str().unwrap();
     let listed = user.run(imgmount).words("ls --layout volumes").arg(&image);
     let listed = listed.text();
-    for name in ["p1", "p2", "disk.img", "boot"] {
-        assert!(listed.lines().any(|line| line == name), "{name}: {listed}");
+    for name in ["p1", "p2", "disk.img", "boot", "p1~2"] {
+        let count = listed.lines().filter(|line| *line == name).count();
+        assert_eq!(count, 1, "{name}: {listed}");
+    }
+    // The partition has boot images too, which are none of its files.
+    for (folder, name) in [("p1", "README.html"), ("p1~2", "boot")] {
+        let listed = user.run(imgmount).words("ls --layout volumes");
+        let listed = listed.arg(&image).arg(folder).text();
+        assert!(
+            listed.lines().any(|line| line == name),
+            "{folder}: {listed}"
+        );
     }
 }
 
