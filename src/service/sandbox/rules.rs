@@ -34,10 +34,9 @@ pub(super) fn restrict(duty: Duty) -> Result<Restricted, String> {
         .and_then(Ruleset::create)
         .map_err(failed)?;
     // Where there is none, nothing is mounted either.
-    let device = PathFd::new("/dev/fuse")
-        .ok()
-        .filter(|_| duty == Duty::Mount);
-    if let Some(device) = device {
+    if duty == Duty::Mount
+        && let Ok(device) = PathFd::new("/dev/fuse")
+    {
         let rights = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
         rules = rules
             .add_rule(PathBeneath::new(device, rights))
