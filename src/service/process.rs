@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -13,6 +14,9 @@ use super::wire::{Report, Task};
 pub(super) use super::worker_log::Log;
 use super::worker_log::WorkerLog;
 use crate::error::{Error, Kind, Result, printable, tame};
+
+/// How long a worker that has said its last word may take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The first argument of a worker, and of a supervisor in the background.
 pub(super) const WORKER: &str = "--worker";
@@ -109,7 +113,9 @@ impl Worker {
             }),
             Some((report, _)) => Ok(report),
             None => {
-                // One that has nothing to say any more, and lives on, is no worker.
+                // It is about to end, and a kill meanwhile would look like its death. One that has
+                // nothing to say any more, and lives on, is no worker.
+                self.wait_within(PATIENCE);
                 self.kill();
                 let status = self.wait();
                 Err(death(status.as_ref()))
@@ -130,6 +136,16 @@ impl Worker {
     /// Waits for its end.
     pub(super) fn wait(&mut self) -> Option<ExitStatus> {
         self.child.wait().ok()
+    }
+
+    /// Waits for its end, for `limit` at most.
+    fn wait_within(&mut self, limit: Duration) {
+        const STEP: Duration = Duration::from_millis(1);
+        let deadline = Instant::now().checked_add(limit);
+        let is_early = || deadline.is_some_and(|deadline| Instant::now() < deadline);
+        while matches!(self.child.try_wait(), Ok(None)) && is_early() {
+            std::thread::sleep(STEP);
+        }
     }
 
     /// Ends it at once.
