@@ -1,15 +1,13 @@
 //! Trees that no path leads through: depth costs neither stack nor memory by its square.
 
-use std::sync::Arc;
-
 use imgmount::check::{self, Second};
 use imgmount::error::{Error, Result};
 use imgmount::filesystem::{
     self, Attributes, Entry, FileSystem, FileType, Inode, Request, Timestamp, Usage,
 };
-use imgmount::format::Description;
-use imgmount::source::{Extent, ExtentKind, Memory};
-use imgmount::stack::{Content, Node, Stack};
+use imgmount::source::{Extent, ExtentKind};
+
+use crate::stack::synthetic;
 
 /// A directory in which there are one to go on in, one that is empty, and a file with another name
 /// elsewhere, and so on so many levels deep. An inode is its level, and which of the three it is.
@@ -110,25 +108,8 @@ impl FileSystem for Comb {
 #[test]
 fn a_check_goes_a_hundred_thousand_directories_deep() {
     const LEVELS: u64 = 100_000;
-    let disk = Node {
-        name: "disk".to_owned(),
-        source: Ok(Arc::new(Memory(vec![0; 512]))),
-        location: None,
-        partition: None,
-        content: Content::FileSystem {
-            format: "comb",
-            description: Description::default(),
-            filesystem: Arc::new(Comb { levels: LEVELS }),
-            extra: Vec::new(),
-            beside: Vec::new(),
-        },
-    };
-    let stack = Stack {
-        layers: Vec::new(),
-        digests: Vec::new(),
-        disks: vec![disk],
-        sets: Vec::new(),
-    };
+    let comb = Comb { levels: LEVELS };
+    let stack = synthetic::disk(synthetic::content(comb, b"comb", "0badcafe"));
     // Each file says that it has two names, and has one: a finding each, which is not kept here.
     let mut findings = 0_u64;
     let mut summaries = Vec::new();

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Advice, fadvise};
 
-use super::{Place, SOON, Who, numbered};
+use super::{Place, SOON, Who, numbered, status};
+use crate::hostile::flips::Numbers;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -59,15 +60,9 @@ struct Holds {
 }
 
 fn holds(worker: i32) -> Holds {
-    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let words = line.unwrap().split_whitespace().next();
-        words.unwrap().parse().unwrap()
-    };
     Holds {
-        kibibytes: field("VmRSS:"),
-        threads: field("Threads:"),
+        kibibytes: status(worker, "VmRSS:"),
+        threads: status(worker, "Threads:"),
         descriptors: std::fs::read_dir(format!("/proc/{worker}/fd"))
             .unwrap()
             .count(),
@@ -90,18 +85,6 @@ fn place() -> Place {
         }
     }
     Place::with_files(Who::Self_, files.path(), "96M")
-}
-
-/// Numbers without a pattern, the same each time (Marsaglia's xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
 }
 
 /// One of the readers: what it does again and again.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Gid, Uid};
 
 use super::{Place, SOON, Who, numbered, signal, wait_until};
+use crate::hostile::flips::Numbers;
 use crate::support::command::{self, Run};
 use crate::support::images::Scratch;
 
@@ -23,17 +24,6 @@ fn rounds() -> u64 {
     rounds.map_or(10, |text| {
         text.parse().expect("IMGMOUNT_ROUNDS is a number")
     })
-}
-
-/// Numbers without a pattern, the same each time.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005);
-        self.0 = self.0.wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
 }
 
 /// What the readers of a mount have seen.
@@ -78,7 +68,7 @@ fn read(point: &Path, number: u64, expected: &[u8], seen: &Seen) {
         let piece = || -> std::io::Result<()> {
             let file = options.open(point.join("large"))?;
             for _ in 0..4 {
-                let at = numbers.below((SIZE / buffer.len()) as u64) * buffer.len() as u64;
+                let at = (numbers.below(SIZE / buffer.len()) * buffer.len()) as u64;
                 file.read_exact_at(buffer, at)?;
                 let at = usize::try_from(at).unwrap();
                 assert!(buffer[..] == expected[at..at + buffer.len()], "at {at}");
@@ -122,7 +112,7 @@ fn u02_under_eight_readers_the_mount_of_a_killed_worker_is_gone_at_once() {
         let mut numbers = Numbers(4711);
         for _ in 0..rounds() {
             mount(&place);
-            std::thread::sleep(Duration::from_micros(numbers.below(40_000)));
+            std::thread::sleep(Duration::from_micros(numbers.below(40_000) as u64));
             let worker = place.processes("--worker")[0];
             let killed = Instant::now();
             signal(worker, "KILL");
@@ -164,7 +154,7 @@ fn u03_under_eight_readers_nobody_notices_a_killed_supervisor() {
                 let (point, expected, seen) = (&point, &expected, &seen);
                 scope.spawn(move || read(point, number, expected, seen));
             }
-            std::thread::sleep(Duration::from_micros(numbers.below(20_000)));
+            std::thread::sleep(Duration::from_micros(numbers.below(20_000) as u64));
             signal(place.processes("--supervisor")[0], "KILL");
             let alive = || place.processes("--supervisor").is_empty();
             wait_until(SOON, alive, || "still there".to_owned());
@@ -196,8 +186,8 @@ fn u02_u03_whoever_is_killed_while_it_starts_is_in_nobodys_way() {
         let mut command = place.imgmount().words(words).command();
         let command = command.stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let most = u64::try_from(usual.as_micros()).unwrap();
-        std::thread::sleep(Duration::from_micros(numbers.below(most)));
+        let most = usize::try_from(usual.as_micros()).unwrap();
+        std::thread::sleep(Duration::from_micros(numbers.below(most) as u64));
         let own = i32::try_from(child.id()).unwrap();
         let killed = match role {
             "command" => vec![own],
@@ -285,14 +275,16 @@ sys.exit(1)
 ";
     let path = helper(&place, script);
     let path = format!("{path}:{}", std::env::var("PATH").unwrap());
-    let output = place
-        .imgmount()
-        .words("disk.img m")
-        .env("PATH", path)
-        .output();
-    let (code, said) = super::code_and_words(&output);
+    is_the_hosts_fault_after(&place, &path, "mounted");
+}
+
+/// Mounts with the programs of `path`, which leave `done` behind and make it fail: exit 5, and nothing
+/// is left.
+fn is_the_hosts_fault_after(place: &Place, path: &str, done: &str) {
+    let run = place.imgmount().words("disk.img m").env("PATH", path);
+    let (code, said) = super::code_and_words(&run.output());
     assert_eq!(code, 5, "{said}");
-    assert!(place.folder.join("mounted").exists(), "{said}");
+    assert!(place.folder.join(done).exists(), "{said}");
     place.assert_clean_within(SOON);
 }
 
@@ -303,15 +295,7 @@ fn u01_a_mount_point_that_becomes_a_link_meanwhile_leads_nowhere() {
     place.directory("other");
     let swap = "#!/bin/sh\n[ \"$1\" = -u ] || { mv m away; ln -s other m; }\nexec REAL \"$@\"\n";
     let path = helper(&place, swap);
-    let output = place
-        .imgmount()
-        .words("disk.img m")
-        .env("PATH", path)
-        .output();
-    let (code, said) = super::code_and_words(&output);
-    assert_eq!(code, 5, "{said}");
-    assert!(place.folder.join("away").exists(), "{said}");
-    place.assert_clean_within(SOON);
+    is_the_hosts_fault_after(&place, &path, "away");
 }
 
 /// The signals that end a mount, two at a time, at any moment of its end.
@@ -333,7 +317,7 @@ fn u04_two_signals_at_any_distance_end_it_well() {
         wait_until(SOON, serves, || "not served".to_owned());
         let own = child.id();
         signal(i32::try_from(own).unwrap(), first);
-        std::thread::sleep(Duration::from_micros(numbers.below(30_000)));
+        std::thread::sleep(Duration::from_micros(numbers.below(30_000) as u64));
         // The second may come too late.
         let kill = format!("kill -{second} {own}");
         let _ = Run::new("sh").args(["-c", &kill]).output();

@@ -254,6 +254,14 @@ pub fn code_and_words(output: &Output) -> (i32, String) {
     (output.status.code().unwrap_or(-1), words)
 }
 
+/// The number behind `field` in what the kernel says of a process; of memory, in KiB.
+pub fn status(process: i32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let words = line.unwrap().split_whitespace().next();
+    words.unwrap().parse().unwrap()
+}
+
 /// Sends a signal.
 pub fn signal(process: i32, name: &str) {
     // The shell's own kill: a bare system has no other.

@@ -156,18 +156,9 @@ fn a_directory_of_100_000_entries_streams() {
         listed.iter().filter(|byte| **byte == b'\n').count(),
         COUNT + 3
     );
-    let peak = peak_memory(worker);
+    let peak = super::status(worker, "VmHWM:");
     assert!(peak < 160 << 10, "{peak} KiB");
     unmount(&place);
-}
-
-fn peak_memory(process: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// Mounts in the foreground, lets `work` use the mount, and gives the requests of the kernel, a line

@@ -52,12 +52,7 @@ impl Drop for Group {
 
 /// Memory of its own that a process has now, in bytes.
 fn anonymous(process: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.unwrap().trim().trim_end_matches(" kB");
-    number.parse::<u64>().unwrap() << 10
+    super::status(process, "RssAnon:") << 10
 }
 
 #[test]

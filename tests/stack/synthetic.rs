@@ -217,7 +217,7 @@ pub fn node(name: &str, content: Content) -> Node {
 }
 
 /// `filesystem` as content, with a label and a UUID.
-pub fn content(filesystem: Synthetic, label: &[u8], uuid: &str) -> Content {
+pub fn content(filesystem: impl FileSystem + 'static, label: &[u8], uuid: &str) -> Content {
     Content::FileSystem {
         format: "synthetic",
         description: Description {
