@@ -4,6 +4,7 @@
 //! A tenth of that runs by itself; `IMGMOUNT_CROWD=full cargo test --release --test integration --
 //! --nocapture mount::crowd` is the whole, for a minute, on a machine that does nothing else.
 
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,10 @@ const FOLDERS: usize = 20;
 const SMALL: usize = 50;
 /// A page, which is what direct reads are aligned to.
 const PAGE: usize = 4096;
+
+/// Between two answers. Without it those whom the kernel answers from what it keeps, a million times
+/// in a minute, leave two threads of two thousand to the worker, and a scheduler's turn takes seconds.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How much of it is done.
 struct Size {
@@ -69,19 +74,20 @@ fn holds(worker: i32) -> Holds {
     }
 }
 
-/// The bytes of a small file.
-fn small(folder: usize, file: usize) -> Vec<u8> {
+/// The bytes of a small file: a piece of the large one's.
+fn small(large: &[u8], folder: usize, file: usize) -> &[u8] {
     let start = (folder * SMALL + file) * 16;
-    numbered(start + 97 * file + 16).split_off(start)
+    &large[start..start + 97 * file + 16]
 }
 
 fn place() -> Place {
     let files = Scratch::new();
-    std::fs::write(files.join("large"), numbered(LARGE)).unwrap();
+    let large = numbered(LARGE);
+    std::fs::write(files.join("large"), &large).unwrap();
     for folder in 0..FOLDERS {
         let path = files.folder(&format!("d{folder}"));
         for file in 0..SMALL {
-            std::fs::write(path.join(format!("f{file}")), small(folder, file)).unwrap();
+            std::fs::write(path.join(format!("f{file}")), small(&large, folder, file)).unwrap();
         }
     }
     Place::with_files(Who::Self_, files.path(), "96M")
@@ -129,13 +135,19 @@ impl Reader {
                 let (at, mut bytes) = (*piece * MIB, vec![0; MIB]);
                 file.read_exact_at(&mut bytes, at as u64).unwrap();
                 assert!(bytes == expected[at..at + MIB], "at {at}");
-                fadvise(&*file, at as u64, None, Advice::DontNeed).unwrap();
+                fadvise(
+                    &*file,
+                    at as u64,
+                    NonZeroU64::new(MIB as u64),
+                    Advice::DontNeed,
+                )
+                .unwrap();
                 *piece = (*piece + 1) % (LARGE / MIB);
             }
             Self::Small => {
                 let (folder, file) = (numbers.below(FOLDERS), numbers.below(SMALL));
                 let path = point.join(format!("d{folder}/f{file}"));
-                let bytes = small(folder, file);
+                let bytes = small(expected, folder, file);
                 assert_eq!(path.metadata().unwrap().size(), bytes.len() as u64);
                 assert!(std::fs::read(&path).unwrap() == bytes, "{path:?}");
             }
@@ -158,6 +170,7 @@ fn read_on(number: usize, point: &Path, expected: &[u8], over: &AtomicBool) -> (
         reader.turn(point, expected, &mut numbers);
         longest = longest.max(begun.elapsed());
         turns += 1;
+        std::thread::sleep(PAUSE);
     }
     (turns, longest)
 }
