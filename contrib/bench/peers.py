@@ -154,7 +154,7 @@ class Imgmount(Peer):
         return os.path.join(folder, "disk.img")
 
     def command(self, verb, image, out):
-        if verb == "convert" and out != os.devnull:
+        if verb == "convert":
             return [self.program, "convert", "--no-index", image.path, out]
         if image.format == "luks":
             key = os.path.join(os.path.dirname(image.path), "luks.key")

@@ -1,7 +1,7 @@
 //! `imgmount convert`: the disk, or one volume, as a sparse raw file.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Mutex;
@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Convert) -> Result<Outcome, Failure> {
     let source = Volume::open(&request, volume, threads())?;
     let out = Path::new(out);
     let target = Target::create(out, &arguments.image, arguments.force)?;
-    match copy(&source, &target.file) {
+    match copy(&source, &target) {
         Ok(()) => Ok(Outcome::Done),
         Err(trouble) => {
             target.abandon(out);
@@ -60,6 +60,8 @@ struct Target {
     file: File,
     /// Whether it was not there before.
     new: bool,
+    /// Whether it is /dev/null, which has no size and keeps nothing.
+    null: bool,
 }
 
 impl Target {
@@ -77,26 +79,44 @@ impl Target {
         };
         let mut options = std::fs::OpenOptions::new();
         match options.write(true).create_new(true).open(path) {
-            Ok(file) => return Ok(Self { file, new: true }),
+            Ok(file) => return Ok(Self::of(file, true, false)),
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 return Err(failed(&error));
             }
-            Err(_) if !force => return Err(refused("is there already", "--force overwrites it")),
             Err(_) => {}
         }
         let there = path.metadata().map_err(|error| failed(&error))?;
-        if !there.is_file() {
+        let null = is_null(&there);
+        if !null && !force {
+            return Err(refused("is there already", "--force overwrites it"));
+        }
+        if !null && !there.is_file() {
             return Err(refused("is no regular file", ""));
         }
         let file = std::fs::OpenOptions::new().write(true).open(path);
         let file = file.map_err(|error| failed(&error))?;
+        if null {
+            return Ok(Self::of(file, false, true));
+        }
         let opened = file.metadata().map_err(|error| failed(&error))?;
         let read = image.metadata().map_err(|error| failed(&error))?;
         if (opened.dev(), opened.ino()) == (read.dev(), read.ino()) {
             return Err(refused("is the image itself", ""));
         }
         file.set_len(0).map_err(|error| failed(&error))?;
-        Ok(Self { file, new: false })
+        Ok(Self::of(file, false, false))
+    }
+
+    const fn of(file: File, new: bool, null: bool) -> Self {
+        Self { file, new, null }
+    }
+
+    /// Gives it its size: what was left out at its end is zeros.
+    fn finish(&self, size: u64) -> std::io::Result<()> {
+        if self.null {
+            return Ok(());
+        }
+        self.file.set_len(size)
     }
 
     /// Half a disk is not left behind as if it were one.
@@ -106,6 +126,12 @@ impl Target {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Whether this is /dev/null, by whatever name: who converts to it wants to know that all can be
+/// read, or how fast.
+fn is_null(there: &Metadata) -> bool {
+    there.file_type().is_char_device() && there.rdev() == rustix::fs::makedev(1, 3)
 }
 
 /// Why a copy ended early.
@@ -131,7 +157,7 @@ impl From<Error> for Trouble {
 }
 
 /// Copies all of `source`, with several threads.
-fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
+fn copy(source: &dyn Source, out: &Target) -> Result<(), Trouble> {
     let size = source.size();
     let work = Work {
         source,
@@ -142,9 +168,9 @@ fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
     let threads = threads().min(pieces).max(1);
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads)
-            .map(|_| scope.spawn(|| work.copy(out)))
+            .map(|_| scope.spawn(|| work.copy(&out.file)))
             .collect();
-        let mut result = work.copy(out);
+        let mut result = work.copy(&out.file);
         for other in others {
             // A thread that panicked has said so; the panic goes on here.
             let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -152,7 +178,7 @@ fn copy(source: &dyn Source, out: &File) -> Result<(), Trouble> {
         }
         result
     })?;
-    out.set_len(size).map_err(Trouble::Write)
+    out.finish(size).map_err(Trouble::Write)
 }
 
 /// What several threads copy, piece by piece.
@@ -253,10 +279,21 @@ mod tests {
         let path = dir.path().join("out");
         let image = dir.path().join("image");
         let target = Target::create(&path, &image, false).expect("it is new");
-        copy(&Memory(bytes.clone()), &target.file).expect("it has room");
+        copy(&Memory(bytes.clone()), &target).expect("it has room");
         assert!(std::fs::read(&path).expect("readable") == bytes);
         let blocks = path.metadata().expect("there").blocks();
         assert!(blocks * 512 <= 5 * 4096, "{blocks}");
+    }
+
+    #[test]
+    fn nowhere_takes_everything_and_is_never_removed() {
+        let (null, image) = (Path::new("/dev/null"), Path::new("image"));
+        let target = Target::create(null, image, false).expect("it is there for all");
+        copy(&Memory(vec![7; 3 << 20]), &target).expect("it has room");
+        target.abandon(null);
+        assert!(null.exists());
+        let zero = Target::create(Path::new("/dev/zero"), image, true);
+        assert!(matches!(zero.err(), Some(Failure::Usage(_))));
     }
 
     #[test]
@@ -277,7 +314,7 @@ mod tests {
         assert!(matches!(refused(dir.path(), true), Some(Failure::Usage(_))));
         assert_eq!(std::fs::read(&image).expect("there"), b"image");
         let target = Target::create(&out, &image, true).expect("forced");
-        copy(&Memory(b"new".to_vec()), &target.file).expect("it has room");
+        copy(&Memory(b"new".to_vec()), &target).expect("it has room");
         assert_eq!(std::fs::read(&out).expect("there"), b"new");
     }
 }
