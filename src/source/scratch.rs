@@ -12,8 +12,9 @@ use crate::error::Result;
 /// Pieces that a thread keeps: more than any structure needs at once.
 const KEPT: usize = 8;
 
-/// The largest piece that is kept, in bytes: the largest block of a file system.
-const LARGEST: usize = 64 << 10;
+/// The largest piece that is kept, in bytes: the largest block of a file system, and a packed
+/// cluster of 64 KiB, which may have some bytes more than that.
+const LARGEST: usize = 72 << 10;
 
 thread_local! {
     static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };

@@ -11,7 +11,7 @@ use super::{layout, unpack};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
-use crate::source::{SharedSource, read_vec};
+use crate::source::{Scratch, SharedSource, read_scratch, read_vec};
 
 /// Entries of a table that are looked at together.
 const LOOK: u64 = 64;
@@ -265,13 +265,13 @@ impl Clusters {
         (offset, sectors.saturating_sub(offset % 512))
     }
 
-    fn packed(&self, descriptor: u64) -> Result<Vec<u8>> {
+    fn packed(&self, descriptor: u64) -> Result<Scratch> {
         let (offset, len) = self.packed_place(descriptor);
         let there = self.image.size().saturating_sub(offset);
         if there == 0 {
             let text = format!("a compressed cluster at {offset:#x} lies past the end of the file");
             return Err(Error::corrupt(text).at(offset));
         }
-        read_vec(&*self.image, offset, to_usize(len.min(there)))
+        read_scratch(&*self.image, offset, to_usize(len.min(there)))
     }
 }

@@ -1,20 +1,45 @@
 //! Compressed clusters: one deflate stream without a header, or one zstd frame, each of which gives
 //! just one cluster.
 
+use std::cell::Cell;
+
 use flate2::{Decompress, FlushDecompress, Status};
-use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
 use crate::error::{Error, Result};
 
 /// The binary logarithm of the largest zstd window: 8 times the largest cluster.
 const WINDOW_LOG: u32 = 24;
 
+/// Bytes of a zstd context that a thread keeps: more than it has without a window of its own, which
+/// a frame that says how long it is does not need.
+const MOST_KEPT: usize = 1 << 20;
+
+thread_local! {
+    /// The decoders of a thread, for its next cluster: to make one takes the time that a few KiB take
+    /// to decode, and their memory afresh from the kernel.
+    static INFLATE: Cell<Option<Decompress>> = const { Cell::new(None) };
+    static ZSTD: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
+}
+
 /// Inflates `packed`, behind which other bytes may follow, into all of `into`.
 ///
 /// # Errors
 /// `Corrupt` where it is no deflate stream, or gives more or less.
 pub(in crate::image) fn deflate(packed: &[u8], into: &mut [u8]) -> Result<()> {
-    let mut inflate = Decompress::new(false);
+    with_inflate(false, |inflate| deflate_with(inflate, packed, into))
+}
+
+/// What `work` gives, with this thread's decoder of deflate, behind a header of zlib or without one.
+pub(in crate::image) fn with_inflate<T>(zlib: bool, work: impl FnOnce(&mut Decompress) -> T) -> T {
+    let mut inflate = INFLATE.take().unwrap_or_else(|| Decompress::new(zlib));
+    inflate.reset(zlib);
+    let result = work(&mut inflate);
+    INFLATE.set(Some(inflate));
+    result
+}
+
+fn deflate_with(inflate: &mut Decompress, packed: &[u8], into: &mut [u8]) -> Result<()> {
     let bad = |error: flate2::DecompressError| Error::corrupt(format!("deflate: {error}"));
     let status = inflate
         .decompress(packed, into, FlushDecompress::Finish)
@@ -43,11 +68,30 @@ pub(in crate::image) fn deflate(packed: &[u8], into: &mut [u8]) -> Result<()> {
 /// # Errors
 /// `Corrupt` where it is no zstd, needs a window over 16 MiB, or gives more or less.
 pub(in crate::image) fn zstd(packed: &[u8], into: &mut [u8]) -> Result<()> {
-    let bad = |code| Error::corrupt(format!("zstd: {}", get_error_name(code)));
+    let mut context = ZSTD.take().map_or_else(zstd_context, Ok)?;
+    let result = zstd_with(&mut context, packed, into);
+    if result.is_ok() && context.sizeof() <= MOST_KEPT {
+        ZSTD.set(Some(context));
+    }
+    result
+}
+
+fn zstd_context() -> Result<DCtx<'static>> {
     let no_memory = || Error::new(crate::error::Kind::Io, "no memory for zstd");
     let mut context = DCtx::try_create().ok_or_else(no_memory)?;
     let limit = DParameter::WindowLogMax(WINDOW_LOG);
-    context.set_parameter(limit).map_err(bad)?;
+    context.set_parameter(limit).map_err(bad_zstd)?;
+    Ok(context)
+}
+
+fn bad_zstd(code: usize) -> Error {
+    Error::corrupt(format!("zstd: {}", get_error_name(code)))
+}
+
+fn zstd_with(context: &mut DCtx<'_>, packed: &[u8], into: &mut [u8]) -> Result<()> {
+    context
+        .reset(ResetDirective::SessionOnly)
+        .map_err(bad_zstd)?;
     let len = into.len();
     let mut input = InBuffer::around(packed);
     let mut output = OutBuffer::around(into);
@@ -55,7 +99,7 @@ pub(in crate::image) fn zstd(packed: &[u8], into: &mut [u8]) -> Result<()> {
         let before = (input.pos, output.pos());
         let left = context
             .decompress_stream(&mut output, &mut input)
-            .map_err(bad)?;
+            .map_err(bad_zstd)?;
         if output.pos() == len && left == 0 {
             return Ok(());
         }

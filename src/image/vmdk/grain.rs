@@ -6,8 +6,9 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::layout::{GrainMarker, SECTOR, read};
 use super::sparse::Sparse;
 use crate::error::{Error, Result};
+use crate::image::qcow2::unpack::with_inflate;
 use crate::number::{to_u64, to_usize};
-use crate::source::read_vec;
+use crate::source::read_scratch;
 
 /// What stands in front of a compressed grain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,11 @@ pub(super) fn unpack(
     {
         return Err(Error::corrupt("a packed grain goes on past the end of the file").at(at));
     }
-    let packed = read_vec(&*sparse.source, begin, to_usize(size))?;
-    inflate(&packed, into, to_usize(sparse.grain)).map_err(|error| error.at(at))
+    let packed = read_scratch(&*sparse.source, begin, to_usize(size))?;
+    with_inflate(true, |zlib| {
+        inflate(zlib, &packed, into, to_usize(sparse.grain))
+    })
+    .map_err(|error| error.at(at))
 }
 
 /// Where the packed bytes of the grain with a marker begin, and how many they are.
@@ -71,14 +75,13 @@ fn marked(sparse: &Sparse, at: u64, start: u64) -> Result<(u64, u64)> {
 
 /// Unpacks all of `packed` into `into`. The last grain of an extent may be stored whole, with up to
 /// `grain` bytes.
-fn inflate(packed: &[u8], into: &mut [u8], grain: usize) -> Result<()> {
-    let mut zlib = Decompress::new(true);
+fn inflate(zlib: &mut Decompress, packed: &[u8], into: &mut [u8], grain: usize) -> Result<()> {
     let wanted = to_u64(into.len());
-    let mut status = run(&mut zlib, packed, into)?;
+    let mut status = run(zlib, packed, into)?;
     if status != Status::StreamEnd && zlib.total_out() == wanted {
         // Room for what the disk's end cuts off, and for a byte more to see that there is none.
         let mut beyond = vec![0; grain.saturating_sub(into.len()).saturating_add(1)];
-        status = run(&mut zlib, packed, &mut beyond)?;
+        status = run(zlib, packed, &mut beyond)?;
     }
     let found = zlib.total_out();
     match status {
@@ -105,6 +108,10 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    fn inflate(packed: &[u8], into: &mut [u8], grain: usize) -> Result<()> {
+        with_inflate(true, |zlib| super::inflate(zlib, packed, into, grain))
+    }
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
