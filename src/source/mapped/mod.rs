@@ -292,7 +292,9 @@ impl<M: Map + 'static> Source for Mapped<M> {
         let below = match run.place {
             Place::Zeros => return extent_to(ExtentKind::Zeros, offset, end),
             Place::Absent => return extent_to(ExtentKind::Absent, offset, end),
-            Place::Packed { .. } => return extent_to(ExtentKind::Data, offset, end),
+            Place::Packed { .. } => {
+                return extent_to(ExtentKind::Data, offset, self.packed_end(offset, end));
+            }
             Place::Backing => self.backing_extent(offset)?,
             Place::At { member, offset: at } => self.member_extent(member, at, offset)?,
         };

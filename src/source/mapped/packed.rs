@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{MOST_UNIT, Map, Mapped, Place};
+use super::{MOST_UNIT, Map, Mapped, Place, Run};
 use crate::cache::Block;
 use crate::error::{Error, Result};
 use crate::number::to_u64;
 use crate::source::decoded::{Decoder, undecoded};
 use crate::source::head;
+
+/// Bytes of packed units that are told as one extent: as much as anybody asks for at once.
+const MOST_EXTENT: u64 = 2 << 20;
 
 /// Unpacks the units of a map.
 pub(super) struct Packed<M>(pub(super) Arc<M>);
@@ -62,6 +65,26 @@ impl<M: Map + 'static> Mapped<M> {
         Ok(len)
     }
 
+    /// Where packed units end that follow each other from the run at `offset` on, which ends at `end`:
+    /// as far as is worth a look. Who copies a disk asks for the extent of what he copies next, and
+    /// a question for each unit would cost as much as the unit.
+    pub(super) fn packed_end(&self, offset: u64, end: u64) -> u64 {
+        let enough = offset.saturating_add(MOST_EXTENT).min(self.map.size());
+        let mut end = end;
+        while end < enough {
+            match self.map.run_at(end, 0) {
+                Ok(Run {
+                    place: Place::Packed { .. },
+                    len,
+                }) => {
+                    end = end.saturating_add(len.get()).min(self.map.size());
+                }
+                _ => break,
+            }
+        }
+        end
+    }
+
     /// The packed units from byte `next` on, one after the other. A run of something else ends
     /// them: the reader will come to it and go on.
     fn packed_from(&self, next: u64) -> impl Iterator<Item = Unit> {
@@ -86,5 +109,57 @@ impl<M: Map + 'static> Mapped<M> {
             at = at.saturating_add(run.len.get().min(left));
             Some(Unit { number, size })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
+    use std::num::NonZeroU64;
+
+    use super::*;
+    use crate::cache::Cache;
+    use crate::source::{ExtentKind, Source, extent_to};
+
+    const UNIT: u64 = 4096;
+
+    /// Packed units, but for one hole: unit `hole`.
+    struct Units {
+        count: u64,
+        hole: u64,
+    }
+
+    impl Map for Units {
+        fn size(&self) -> u64 {
+            self.count * UNIT - 1
+        }
+
+        fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
+            let (unit, skip) = (offset / UNIT, crate::number::to_usize(offset % UNIT));
+            let place = match unit == self.hole {
+                true => Place::Zeros,
+                false => Place::Packed { unit, skip },
+            };
+            let len = NonZeroU64::new(UNIT - offset % UNIT).unwrap();
+            Ok(Run { place, len })
+        }
+    }
+
+    #[test]
+    fn packed_units_that_follow_each_other_are_one_extent() {
+        let mapped = |count, hole| Mapped::new(Units { count, hole }, vec![], None, Cache::new(0));
+        let data = ExtentKind::Data;
+        let with_hole = mapped(10, 7);
+        let before = extent_to(data, UNIT + 5, 7 * UNIT);
+        assert_eq!(with_hole.extent_at(UNIT + 5), before);
+        let hole = extent_to(ExtentKind::Zeros, 7 * UNIT, 8 * UNIT);
+        assert_eq!(with_hole.extent_at(7 * UNIT), hole);
+        assert_eq!(
+            with_hole.extent_at(8 * UNIT),
+            extent_to(data, 8 * UNIT, 10 * UNIT - 1)
+        );
+        let endless = mapped(1 << 40, 1 << 41);
+        assert_eq!(endless.extent_at(0), extent_to(data, 0, MOST_EXTENT));
     }
 }
