@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::{Arguments, Verb};
 use crate::service::open;
@@ -80,8 +80,7 @@ fn refuse_verb_behind_options(image: &Path) -> Result<(), clap::Error> {
     ))
 }
 
+/// Asked for every command line, and so without making all of clap's options to look among them.
 fn is_verb(word: &str) -> bool {
-    Arguments::command()
-        .get_subcommands()
-        .any(|verb| verb.get_name() == word)
+    Verb::has_subcommand(word)
 }
