@@ -99,7 +99,10 @@ impl Channel {
     /// # Errors
     /// `Corrupt` for what is no such message.
     pub(super) fn receive<M: DeserializeOwned>(&self) -> Result<Option<(M, Option<OwnedFd>)>> {
-        let mut bytes = vec![0; LONGEST];
+        let Some(length) = self.next_length()? else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; length];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
@@ -110,7 +113,7 @@ impl Channel {
                 Err(Errno::INTR) => {}
                 // The other process ended with something of ours unread.
                 Err(Errno::CONNRESET) => return Ok(None),
-                Err(error) => return Err(Error::io("hear the other process", &error.into())),
+                Err(error) => return Err(unheard(error)),
             }
         };
         let descriptor = descriptor_in(&mut ancillary);
@@ -125,6 +128,24 @@ impl Channel {
         }
     }
 
+    /// Waits for the next packet, and gives the number of its bytes: a buffer for the longest would
+    /// cost a page fault for each of its pages.
+    fn next_length(&self) -> Result<Option<usize>> {
+        let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+        let nothing: &mut [u8] = &mut [];
+        loop {
+            match rustix::net::recv(&self.0, &mut *nothing, flags) {
+                Ok((_, 0)) | Err(Errno::CONNRESET) => return Ok(None),
+                Ok((_, length)) if length > LONGEST => {
+                    return Err(Error::corrupt("a message between processes is too long"));
+                }
+                Ok((_, length)) => return Ok(Some(length)),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(unheard(error)),
+            }
+        }
+    }
+
     /// As [`Channel::receive`], where there has to be one.
     pub(super) fn expect<M: DeserializeOwned>(&self) -> Result<(M, Option<OwnedFd>)> {
         self.receive()?
@@ -136,6 +157,10 @@ impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+fn unheard(error: Errno) -> Error {
+    Error::io("hear the other process", &error.into())
 }
 
 /// The descriptor that fusermount3 sent into `socket`.
@@ -184,6 +209,25 @@ mod tests {
         received.read_to_string(&mut text).unwrap();
         assert_eq!(text, "through");
         assert!(matches!(other.receive::<u32>(), Ok(Some((7, None)))));
+    }
+
+    #[test]
+    fn a_message_may_be_as_long_as_a_packet_and_no_longer() {
+        let (one, other) = Channel::pair().unwrap();
+        let longest = "x".repeat(LONGEST - 2);
+        one.send(&longest, None).unwrap();
+        assert_eq!(other.expect::<String>().unwrap().0, longest);
+        let longer = "x".repeat(LONGEST - 1);
+        assert_eq!(
+            one.send(&longer, None).unwrap_err().kind(),
+            crate::error::Kind::Invalid
+        );
+        let packet = vec![b'1'; LONGEST + 1];
+        rustix::net::send(&one, &packet, SendFlags::empty()).unwrap();
+        assert_eq!(
+            other.receive::<u32>().unwrap_err().kind(),
+            crate::error::Kind::Corrupt
+        );
     }
 
     #[test]
