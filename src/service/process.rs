@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::channel::Channel;
-use super::wire::{Report, Task};
+use super::wire::Report;
 pub(super) use super::worker_log::Log;
 use super::worker_log::WorkerLog;
 use crate::error::{Error, Kind, Result, printable, tame};
@@ -41,16 +41,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts one with `task` on `image`, in the role `role`.
+    /// Starts one in the role `role`, which waits for its task: so it can begin to run while the
+    /// task is being made. `about` only shows in ps(1).
     ///
     /// # Errors
     /// `Io` where no process can be started.
-    pub(super) fn start(
-        role: &str,
-        task: &Task,
-        image: BorrowedFd<'_>,
-        about: OsString,
-    ) -> Result<Self> {
+    pub(super) fn start(role: &str, about: OsString) -> Result<Self> {
         let (channel, theirs) = Channel::pair()?;
         let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
         let (log, their_log) = rustix::pipe::pipe_with(flags)
@@ -64,13 +60,11 @@ impl Worker {
             .stderr(their_log)
             .spawn()
             .map_err(|error| Error::io("start the worker", &error))?;
-        let mut worker = Self {
+        Ok(Self {
             child,
             channel,
             log: WorkerLog::new(log, shown),
-        };
-        worker.give(task, Some(image))?;
-        Ok(worker)
+        })
     }
 
     /// Sends it what it waits for.

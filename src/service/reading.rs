@@ -56,14 +56,16 @@ pub struct Started {
 /// As [`super::open::open_seen`] for what is no file to be read, naming it; `Host` where no process
 /// can be started.
 pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Failure> {
+    let about = request.image.clone().into_os_string();
+    let named = |error: Error| Failure::host(error.context(shown(&request.image)));
+    let mut worker = Worker::start(READER, about).map_err(named)?;
     let image = image_file::open(&request.image).context(|| shown(&request.image))?;
     let handed = Handed::open(&request.open.keys)?;
     let answers = Answers::new(request, &image, handed)?;
     let mut task = task(request, &image.file);
     task.lanes = lanes;
-    let about = request.image.clone().into_os_string();
-    let named = |error: Error| Failure::host(error.context(shown(&request.image)));
-    let mut worker = Worker::start(READER, &task, image.file.as_fd(), about).map_err(named)?;
+    let given = worker.give(&task, Some(image.file.as_fd()));
+    given.map_err(named)?;
     let mut own = Vec::new();
     for _ in 0..lanes {
         let (one, other) = Frames::pair().map_err(Failure::host)?;

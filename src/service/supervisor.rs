@@ -6,9 +6,11 @@
 mod ending;
 mod staying;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io::PipeReader;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -54,6 +56,13 @@ pub(super) struct Supervisor {
     idle: Idle,
 }
 
+/// A look at the mount.
+struct Look {
+    /// Closed at its end.
+    done: PipeReader,
+    thread: JoinHandle<std::io::Result<Metadata>>,
+}
+
 /// What happened.
 #[derive(Default)]
 pub(super) struct Happened {
@@ -90,6 +99,8 @@ impl Supervisor {
         let signals = catch()?;
         let pid_file = request.pid_file.as_deref().map(PidFile::place);
         let pid_file = pid_file.transpose()?;
+        let about = request.image.clone().into_os_string();
+        let mut worker = Worker::start(process::WORKER, about).map_err(Failure::host)?;
         let image = image_file::open(&request.image).context(|| name.as_str())?;
         let point = match point {
             Some(point) => point,
@@ -101,9 +112,8 @@ impl Supervisor {
         };
         let answers = Answers::new(request, &image, handed)?;
         let task = task(request, &image.file);
-        let about = request.image.clone().into_os_string();
-        let worker = Worker::start(process::WORKER, &task, image.file.as_fd(), about)
-            .map_err(Failure::host)?;
+        let given = worker.give(&task, Some(image.file.as_fd()));
+        given.map_err(Failure::host)?;
         let mut starting = Self {
             pid_file: None,
             mounted: Mounted {
@@ -153,25 +163,30 @@ impl Supervisor {
             .send_now(&Serve, Some(device.as_fd()))?;
         // With the last descriptor outside the worker, its end is the end of the connection.
         drop(device);
+        let look = self.look()?;
         self.next_report(client).map_err(Failure::host)?;
-        self.use_mount()?;
-        readahead::raise(self.mount.point.path());
-        Ok(())
+        if let Some(attached) = &self.mount.attached {
+            readahead::raise(attached.device());
+        }
+        self.wait_for_look(look)
     }
 
-    /// Looks at the mount as others will. On a thread of its own, since the worker may have
-    /// something to ask before it can answer the kernel.
-    fn use_mount(&mut self) -> Result<(), Failure> {
-        let unusable = |error: &std::io::Error| Failure::host(Error::io("use the mount", error));
-        let (looked, looking) = std::io::pipe().map_err(|error| unusable(&error))?;
+    /// Looks at the mount as others will: the kernel answers once the worker does. On a thread of its
+    /// own, since the worker may have something to ask before that.
+    fn look(&self) -> Result<Look, Failure> {
+        let (done, looking) = std::io::pipe().map_err(|error| unusable(&error))?;
         let path = self.mount.point.path().to_owned();
         let thread = std::thread::spawn(move || {
             let found = path.metadata();
             drop(looking);
             found
         });
+        Ok(Look { done, thread })
+    }
+
+    fn wait_for_look(&mut self, look: Look) -> Result<(), Failure> {
         loop {
-            let other = PollFd::new(&looked, PollFlags::IN);
+            let other = PollFd::new(&look.done, PollFlags::IN);
             let happened = self.wait(Some(other), None, Log::Show)?;
             if happened.other {
                 break;
@@ -183,7 +198,7 @@ impl Supervisor {
                 said.map_err(Failure::host)?;
             }
         }
-        let found = thread.join();
+        let found = look.thread.join();
         let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()));
         match found {
             Ok(_) => Ok(()),
@@ -343,6 +358,10 @@ fn for_root_alone(request: &Request) -> Option<String> {
     let by_sudo = std::env::var_os("SUDO_UID").is_some() && rustix::process::geteuid().is_root();
     let text = "mounted for root alone; -o allow_other lets other users in";
     (by_sudo && !request.fuse.allow_other).then(|| text.to_owned())
+}
+
+fn unusable(error: &std::io::Error) -> Failure {
+    Failure::host(Error::io("use the mount", error))
 }
 
 fn interrupted() -> Error {

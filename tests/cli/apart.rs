@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::verbs::image;
 use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
+use crate::support::trace::whole_calls;
 use crate::volume::luks::headers::SMALL;
 use crate::volume::luks::made::cryptsetup;
 
@@ -75,7 +76,7 @@ fn for_every_verb_the_image_is_read_by_the_other_process_alone() {
             .arg(env!("CARGO_BIN_EXE_imgmount"))
             .args(words(verb, &image, &dest))
             .run();
-        let log = std::fs::read_to_string(&log).unwrap();
+        let log = whole_calls(&std::fs::read_to_string(&log).unwrap());
         let (front, reader) = by_process(&log);
         let reads = |line: &&&str| line.contains("disk.raw>") && !line.contains("execve(");
         assert_eq!(front.iter().find(reads), None, "{verb}");

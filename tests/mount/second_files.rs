@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Place, SOON, Who, code_and_words, everybody};
 use crate::support::command::Run;
+use crate::support::trace::whole_calls;
 
 /// A place with `top.vmdk`, a delta of `base.vmdk`, whose bytes are in `base-flat.vmdk`.
 fn chain(who: Who) -> Place {
@@ -42,7 +43,7 @@ fn name_parent(delta: &Path, parent: &str) {
 /// The lines of an strace log about opening, by the processes with `--worker` among their arguments
 /// or by the others; and only what was opened.
 fn opened(log: &Path, by_worker: bool) -> BTreeSet<String> {
-    let log = std::fs::read_to_string(log).unwrap();
+    let log = whole_calls(&std::fs::read_to_string(log).unwrap());
     let process = |line: &str| {
         line.split_whitespace()
             .next()

@@ -19,6 +19,7 @@ pub mod mtree;
 pub mod musl;
 pub mod record;
 pub mod through;
+pub mod trace;
 pub mod udf;
 pub mod user;
 pub mod walk;

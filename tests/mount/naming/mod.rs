@@ -12,6 +12,7 @@ use self::images::{Namer, put};
 use super::code_and_words;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
+use crate::support::trace::whole_calls;
 
 /// What a name may lead to, and what has to be said.
 struct Manner {
@@ -134,7 +135,7 @@ struct Trace {
 impl Trace {
     fn read(log: &Path) -> Self {
         let text = std::fs::read(log).unwrap();
-        let text = String::from_utf8_lossy(&text);
+        let text = whole_calls(&String::from_utf8_lossy(&text));
         let lines = text.lines().filter(|line| !line.contains("execve("));
         Self {
             lines: lines.map(str::to_owned).collect(),
