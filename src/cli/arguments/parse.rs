@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::{Arguments, Verb};
+use super::{Arguments, Mount, Verb};
 use crate::service::open;
 
 /// Parses a command line, the program's name first.
@@ -16,8 +16,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
     let first = arguments.get(1).cloned();
     let typed = typed(&arguments);
     let escaped = arguments.iter().any(|argument| argument == "--");
-    let mut parsed = Arguments::try_parse_from(arguments)
-        .map_err(|error| explain_verb_named_like_a_file(error, first))?;
+    let mut parsed = match plain_mount(&arguments) {
+        Some(parsed) => parsed,
+        None => Arguments::try_parse_from(arguments)
+            .map_err(|error| explain_verb_named_like_a_file(error, first))?,
+    };
     if let (None, Some(image)) = (&parsed.verb, &parsed.mount.image) {
         if !escaped {
             refuse_verb_behind_options(image)?;
@@ -28,6 +31,23 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
         opening.typed = typed;
     }
     Ok(parsed)
+}
+
+/// A mount without a verb, parsed without making the options of all verbs, which takes longer than
+/// everything else until the image is open. `None` for a verb, for a mistake, and where help is
+/// asked for: all of those need the whole definition.
+fn plain_mount(arguments: &[OsString]) -> Option<Arguments> {
+    if arguments.get(1)?.to_str().is_some_and(is_verb) {
+        return None;
+    }
+    let definition = Mount::augment_args(Command::new("imgmount"));
+    let matches = definition.try_get_matches_from(arguments).ok()?;
+    Some(Arguments {
+        verb: None,
+        mount: Mount::from_arg_matches(&matches).ok()?,
+        completions: None,
+        manual: false,
+    })
 }
 
 /// The command line for messages that say it again with something added.
@@ -83,4 +103,42 @@ fn refuse_verb_behind_options(image: &Path) -> Result<(), clap::Error> {
 /// Asked for every command line, and so without making all of clap's options to look among them.
 fn is_verb(word: &str) -> bool {
     Verb::has_subcommand(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_mount_is_what_the_whole_definition_says() {
+        let lines = [
+            "imgmount disk.raw",
+            "imgmount disk.raw point -f --idle-timeout 5m",
+            "imgmount -p 2 --no-raw disk.raw point -o ro,allow_other",
+            "imgmount -- info",
+            "imgmount --no-raw info point",
+            "imgmount disk.raw info",
+            "imgmount -- -x ls",
+        ];
+        for line in lines {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let plain = plain_mount(&words).expect(line);
+            let whole = Arguments::try_parse_from(&words).expect(line);
+            assert_eq!(format!("{plain:?}"), format!("{whole:?}"), "{line}");
+        }
+        for line in [
+            "imgmount",
+            "imgmount ls disk.raw",
+            "imgmount info",
+            "imgmount --manual",
+            "imgmount --completions bash",
+            "imgmount --help",
+            "imgmount -V",
+            "imgmount --nonsense disk.raw",
+            "imgmount one two three",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(plain_mount(&words).is_none(), "{line}");
+        }
+    }
 }
