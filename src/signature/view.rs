@@ -80,7 +80,13 @@ impl<'a> View<'a> {
         u32::from_be_bytes(self.bytes(offset))
     }
 
-    fn with(&self, offset: u64, len: usize, mut test: impl FnMut(&[u8]) -> bool) -> bool {
+    /// Whether the `len` bytes at `offset` pass `test`; those that cannot be read do not.
+    pub(super) fn with(
+        &self,
+        offset: u64,
+        len: usize,
+        mut test: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
         let end = offset.saturating_add(to_u64(len));
         if let Some(bytes) = self.head.get(to_usize(offset)..to_usize(end)) {
             let sectors = offset / SECTOR..end.div_ceil(SECTOR);

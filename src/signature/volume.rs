@@ -120,15 +120,24 @@ fn is_core_storage(view: &View<'_>) -> bool {
 /// each of them behind 128 KiB. What is left of two others is not worth reading half a MiB of every
 /// volume.
 fn is_zfs(view: &View<'_>) -> bool {
+    /// Looked at in one piece, which takes no more memory than a read had before.
+    const PIECE: usize = 16 * 1024;
+    const RING: u64 = 128 * KIB;
     let little = [0x0c, 0xb1, 0xba, 0, 0, 0, 0, 0];
     let big = [0, 0, 0, 0, 0, 0xba, 0xb1, 0x0c];
-    let end = view.size() & !(256 * KIB).wrapping_sub(1);
-    [0, end.saturating_sub(256 * KIB)].iter().any(|label| {
-        let ring = view.read(label.saturating_add(128 * KIB), 128 * 1024);
-        let slots = ring.chunks_exact(1024);
+    let has_magic = |bytes: &[u8]| {
+        let slots = bytes.chunks_exact(1024);
         slots
             .filter_map(|slot| slot.first_chunk())
             .any(|magic| *magic == little || *magic == big)
+    };
+    let end = view.size() & !(256 * KIB).wrapping_sub(1);
+    let labels = [0, end.saturating_sub(256 * KIB)];
+    labels.iter().any(|label| {
+        let start = label.saturating_add(128 * KIB);
+        let end = start.saturating_add(RING);
+        let mut pieces = (start..end).step_by(PIECE);
+        end <= view.size() && pieces.any(|piece| view.with(piece, PIECE, has_magic))
     })
 }
 
