@@ -85,7 +85,7 @@ impl Decrypted {
     }
 
     fn read_share(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.below.read_exact_at(buf, offset)?;
+        self.below.read_contents_at(buf, offset)?;
         let sector = self.first_sector.wrapping_add(offset / self.sector);
         self.cipher.decrypt(sector, buf);
         Ok(())
@@ -129,6 +129,10 @@ impl Source for Decrypted {
             at = at.saturating_add(len);
         }
         Ok(())
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        self.below.soon(offset, len);
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {

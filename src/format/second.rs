@@ -198,7 +198,7 @@ impl Context {
     }
 
     fn cached(&self, source: SharedSource) -> SharedSource {
-        Arc::new(Cached::new(source, self.cache.clone()))
+        Arc::new(Cached::over_file(source, self.cache.clone()))
     }
 }
 

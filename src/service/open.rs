@@ -269,7 +269,7 @@ pub(super) fn stack_of(
         .length
         .unwrap_or_else(|| file.size().saturating_sub(options.offset));
     let window = Arc::new(Window::new(file, options.offset, length)?);
-    let source: SharedSource = Arc::new(Cached::new(window, cache.clone()));
+    let source: SharedSource = Arc::new(Cached::over_file(window, cache.clone()));
     let keyring = Keyring::new(around.keys);
     keyring.read()?;
     let context = Context {

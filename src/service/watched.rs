@@ -103,6 +103,10 @@ impl Source for Watched {
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.file.extent_at(offset)
     }
+
+    fn soon(&self, offset: u64, len: u64) {
+        self.file.soon(offset, len);
+    }
 }
 
 #[cfg(test)]

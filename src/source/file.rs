@@ -5,10 +5,11 @@
 
 use std::fs::File as Handle;
 use std::io::ErrorKind;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
-use rustix::fs::{FileType, SeekFrom, fstat, seek};
+use rustix::fs::{Advice, FileType, SeekFrom, fadvise, fstat, seek};
 use rustix::io::Errno;
 
 use super::{Extent, ExtentKind, Source, check_range, extent_to};
@@ -162,6 +163,13 @@ impl Source for File {
         let extent = self.ask(offset)?;
         self.remember(offset, extent);
         Ok(extent)
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        // To the end would be everything, so that nothing is asked for nothing.
+        if let Some(len) = NonZeroU64::new(len) {
+            let _ = fadvise(&self.handle, offset, Some(len), Advice::WillNeed); // Only a hint.
+        }
     }
 }
 

@@ -34,11 +34,26 @@ pub trait Source: Send + Sync {
     /// cannot be read. A bad unit fails only reads that touch it.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()>;
 
+    /// The same for the contents of a file, which whoever asks for them keeps, as the kernel does:
+    /// a cache in front of what the host keeps too has no use for a third copy.
+    ///
+    /// # Errors
+    /// As [`Source::read_exact_at`].
+    fn read_contents_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.read_exact_at(buf, offset)
+    }
+
     /// What lies at `offset`, and for how many bytes from there the answer holds at least.
     ///
     /// # Errors
     /// `Invalid` for `offset >= size()`; otherwise as [`Source::read_exact_at`].
     fn extent_at(&self, offset: u64) -> Result<Extent>;
+
+    /// Says that `len` bytes at `offset` will be read soon, as far as they are there: who has to
+    /// fetch them may begin. Nothing is read now, and nothing fails.
+    fn soon(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
 
     /// Whether reading near the end means unpacking everything before it first: a compressed
     /// stream that has no index yet. Who only looks *whether* something is there leaves it out then.

@@ -44,10 +44,20 @@ impl Source for Window {
             .read_exact_at(buf, self.translate(offset, buf.len())?)
     }
 
+    fn read_contents_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.inner
+            .read_contents_at(buf, self.translate(offset, buf.len())?)
+    }
+
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         let extent = self.inner.extent_at(self.translate(offset, 1)?)?;
         let end = offset.saturating_add(extent.len.get());
         extent_to(extent.kind, offset, end.min(self.size))
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        let len = len.min(self.size.saturating_sub(offset));
+        self.inner.soon(self.start.saturating_add(offset), len);
     }
 
     fn end_is_far(&self) -> bool {

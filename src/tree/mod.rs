@@ -376,7 +376,7 @@ impl FileSystem for Tree {
                 let left = source.size().saturating_sub(offset);
                 let len = to_u64(buf.len()).min(left);
                 let (part, _) = buf.split_at_mut(to_usize(len));
-                source.read_exact_at(part, offset.min(source.size()))?;
+                source.read_contents_at(part, offset.min(source.size()))?;
                 Ok(part.len())
             }
             Located::File(_, volume, handle) => {

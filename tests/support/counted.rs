@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use imgmount::cache::Cache;
@@ -23,6 +24,10 @@ pub const MIB: u64 = 1 << 20;
 struct Counted {
     file: File,
     reads: Mutex<Vec<Range<u64>>>,
+    /// What the host was told that it will be read.
+    told: Mutex<Vec<Range<u64>>>,
+    /// Reads of what it was not told.
+    untold: AtomicUsize,
 }
 
 impl Source for Counted {
@@ -32,12 +37,20 @@ impl Source for Counted {
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         let range = offset..offset + buf.len() as u64;
+        let is_told = |told: &Range<u64>| told.start <= range.start && range.end <= told.end;
+        if !self.told.lock().unwrap().iter().any(is_told) {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+        }
         self.reads.lock().unwrap().push(range);
         self.file.read_exact_at(buf, offset)
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.file.extent_at(offset)
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        self.told.lock().unwrap().push(offset..offset + len);
     }
 }
 
@@ -57,14 +70,20 @@ impl Opened {
     /// The same as the user of `options` sees it.
     pub fn with(image: &Path, options: imgmount::format::Options) -> Self {
         let file = File::new(std::fs::File::open(image).unwrap()).unwrap();
-        let reads = Mutex::default();
-        let counted = Arc::new(Counted { file, reads });
+        // With room, so that keeping the record allocates nothing while allocations are counted.
+        let reads = Mutex::new(Vec::with_capacity(1 << 16));
+        let counted = Arc::new(Counted {
+            file,
+            reads,
+            told: Mutex::default(),
+            untold: AtomicUsize::new(0),
+        });
         let cache = Cache::new(64 * MIB);
         let context = Context {
             options,
             ..Context::new(cache.clone())
         };
-        let source = Arc::new(Cached::new(counted.clone(), cache));
+        let source = Arc::new(Cached::over_file(counted.clone(), cache));
         let stack = Arc::new(Stack::open(source, &context).unwrap());
         let tree = Tree::compose(stack, &tree::Options::default()).unwrap();
         let mut opened = Self {
@@ -78,7 +97,12 @@ impl Opened {
 
     /// What was read since the last call.
     pub fn take(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.counted.reads.lock().unwrap())
+        self.counted.reads.lock().unwrap().drain(..).collect()
+    }
+
+    /// How many reads there were of what the host was not told before.
+    pub fn untold(&self) -> usize {
+        self.counted.untold.load(Ordering::Relaxed)
     }
 
     pub fn find(&self, path: &str) -> Inode {

@@ -69,7 +69,7 @@ impl Stream {
             let piece = piece.ok_or_else(|| self.too_short(offset))?;
             let len = to_u64(left.len()).min(piece.len);
             let (part, rest) = left.split_at_mut(to_usize(len));
-            core.source.read_exact_at(part, piece.start)?;
+            core.source.read_contents_at(part, piece.start)?;
             offset = offset.saturating_add(len);
             left = rest;
         }

@@ -88,7 +88,7 @@ fn read_blocks(
         match run.place {
             BlockPlace::At(block) => {
                 let start = core.superblock.block_offset(block)?.saturating_add(skip);
-                let read = core.source.read_exact_at(head, start);
+                let read = core.source.read_contents_at(head, start);
                 read.map_err(|error: Error| error.context(format!("inode {}", inode.number)))?;
             }
             BlockPlace::Hole | BlockPlace::Unwritten => head.fill(0),

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::backup;
 use super::inode::InodeRecord;
 use super::superblock::{self, Superblock};
@@ -23,6 +24,8 @@ pub(super) struct Core {
     pub(super) superblock: Superblock,
     /// Where the inode tables are.
     pub(super) tables: Tables,
+    /// What was asked for before it is wanted.
+    pub(super) ahead: Ahead,
     /// The user's choices.
     pub(super) options: Options,
     /// Where to say what is odd but no error.
@@ -39,6 +42,7 @@ impl Core {
         Ok(Self {
             source,
             tables: Tables::new(&superblock)?,
+            ahead: Ahead::new(),
             superblock,
             options: context.options.clone(),
             notices: context.notices.clone(),

@@ -88,6 +88,7 @@ impl InodeRecord {
 
     fn bytes(core: &Core, number: u32) -> Result<(Bytes, u64)> {
         let offset = place(core, number)?;
+        core.ahead.inodes(core, offset);
         let mut bytes = Bytes::from_elem(0, core.superblock.inode_size.into());
         core.source.read_exact_at(&mut bytes, offset)?;
         Ok((bytes, offset))

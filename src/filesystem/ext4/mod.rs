@@ -3,6 +3,7 @@
 //! All methods take `&self`, keep no state, and read through the source, which is cached; the
 //! handle of an inode is its number.
 
+mod ahead;
 mod backup;
 mod block_map;
 mod casefold;
@@ -135,6 +136,7 @@ impl FileSystem for Ext4 {
 
     fn attributes(&self, request: &Request, inode: Inode) -> Result<Attributes> {
         let inode = self.inode(request, inode)?;
+        ahead::directory(&self.core, request, &inode);
         let size = match inode.kind {
             // The length of what readlink(2) gives, as for the kernel.
             FileType::Symlink if inode.has(inode::ENCRYPT) => {

@@ -25,7 +25,7 @@ pub(super) fn read(
     while !rest.is_empty() {
         let (place, len) = piece(core, request, entry, offset)?;
         let (part, behind) = rest.split_at_mut(len.min(rest.len()));
-        core.read_into(part, place)?;
+        core.read_contents(part, place)?;
         offset = offset.saturating_add(to_u64(part.len()));
         rest = behind;
     }

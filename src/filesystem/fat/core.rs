@@ -65,7 +65,7 @@ impl Core {
     /// `len` bytes from byte `offset` on, both from a structure whose size is bounded.
     ///
     /// # Errors
-    /// As [`Core::read_into`].
+    /// As [`Core::read_contents`].
     pub(super) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         self.check(offset, len)?;
         read_vec(&*self.source, offset, len)
@@ -102,13 +102,13 @@ impl Core {
         }
     }
 
-    /// Fills `buf` from byte `offset` on.
+    /// Fills `buf` from byte `offset` on with contents of a file.
     ///
     /// # Errors
     /// `Corrupt` where the volume is cut off before the end; as [`crate::source::Source::read_exact_at`].
-    pub(super) fn read_into(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+    pub(super) fn read_contents(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.check(offset, buf.len())?;
-        self.source.read_exact_at(buf, offset)
+        self.source.read_contents_at(buf, offset)
     }
 
     fn check(&self, offset: u64, len: usize) -> Result<()> {

@@ -40,7 +40,7 @@ fn read_piece(core: &Core, node: &Node, buf: &mut [u8], at: u64) -> Result<usize
     let (place, len) = place(core, node, at)?;
     let len = to_usize(len.min(to_u64(buf.len())));
     let (piece, _) = buf.split_at_mut(len);
-    core.source.read_exact_at(piece, place)?;
+    core.source.read_contents_at(piece, place)?;
     Ok(len)
 }
 

@@ -152,6 +152,8 @@ fn allowed() -> Rules {
     only(libc::SYS_mmap, &[has(2, bits(libc::PROT_EXEC), 0)]);
     only(libc::SYS_mprotect, &[has(2, bits(libc::PROT_EXEC), 0)]);
     let thread = bits(libc::CLONE_THREAD);
+    let soon = bits(libc::POSIX_FADV_WILLNEED);
+    only(libc::SYS_fadvise64, &[is(3, soon)]);
     only(libc::SYS_clone, &[has(0, thread, thread)]);
     only(libc::SYS_tgkill, &[is(0, own)]);
     only(libc::SYS_ioctl, &[is(1, CLONE_DEVICE)]);
@@ -291,6 +293,8 @@ mod tests {
             (libc::SYS_mmap, [0, 4096, 3, 0x22, u64::MAX, 0], ALLOW),
             (libc::SYS_mmap, [0, 4096, 7, 0x22, u64::MAX, 0], kill),
             (libc::SYS_mprotect, [4096, 4096, 5, 0, 0, 0], kill),
+            (libc::SYS_fadvise64, [3, 0, 4096, 3, 0, 0], ALLOW),
+            (libc::SYS_fadvise64, [3, 0, 4096, 4, 0, 0], kill),
             (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], ALLOW),
             (libc::SYS_clone, [17, 0, 0, 0, 0, 0], kill),
             (libc::SYS_tgkill, [own, own, 6, 0, 0, 0], ALLOW),

@@ -33,12 +33,17 @@ const PIECE: usize = 1 << 20;
 /// nothing. The kernel's requests are smaller.
 const PAST_THE_CACHE: usize = 256 << 10;
 
+/// Bytes of a read for which it pays to ask whether they are a hole.
+const WORTH_A_LOOK: u64 = 64 << 10;
+
 /// `inner`, its blocks kept in the cache.
 pub struct Cached {
     inner: SharedSource,
     cache: Arc<Cache>,
     layer: Layer,
     streams: Streams,
+    /// Whether the host keeps what was read of `inner`, as it is.
+    host_keeps: bool,
 }
 
 /// A block that this read has to read.
@@ -66,7 +71,29 @@ impl Cached {
             cache,
             layer,
             streams: Streams::new(),
+            host_keeps: false,
         }
+    }
+
+    /// Puts `cache` in front of a file of the host, whose page cache has what was read of it: the
+    /// contents of files are read past this one.
+    #[must_use]
+    pub fn over_file(inner: SharedSource, cache: Arc<Cache>) -> Self {
+        Self {
+            host_keeps: true,
+            ..Self::new(inner, cache)
+        }
+    }
+
+    /// Fills `buf` where a hole covers its range, without a read.
+    fn is_hole(&self, buf: &mut [u8], offset: u64) -> bool {
+        let len = to_u64(buf.len());
+        let hole = |extent: Extent| extent.kind != ExtentKind::Data && extent.len.get() >= len;
+        let is_hole = len >= WORTH_A_LOOK && self.inner.extent_at(offset).is_ok_and(hole);
+        if is_hole {
+            buf.fill(0);
+        }
+        is_hole
     }
 
     /// Whether a range is all data, and none of its blocks is there or being read.
@@ -200,8 +227,29 @@ impl Source for Cached {
         Ok(())
     }
 
+    fn read_contents_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        if !self.host_keeps {
+            return self.read_exact_at(buf, offset);
+        }
+        check_range(self, offset, buf.len())?;
+        match self.is_hole(buf, offset) {
+            true => Ok(()),
+            false => self.inner.read_contents_at(buf, offset),
+        }
+    }
+
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.inner.extent_at(offset)
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        let is_here = |number| self.cache.knows(self.layer, number);
+        let blocks = offset / BLOCK..offset.saturating_add(len).div_ceil(BLOCK);
+        if !blocks.clone().all(is_here) {
+            // Whole blocks are what will be read of them.
+            let len = start_of(blocks.end.saturating_sub(blocks.start));
+            self.inner.soon(start_of(blocks.start), len);
+        }
     }
 
     fn end_is_far(&self) -> bool {

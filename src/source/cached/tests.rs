@@ -341,3 +341,44 @@ fn u06_a_file_cut_under_the_mount_fails_only_what_is_gone() {
         assert_eq!(error.kind(), Kind::Io);
     }
 }
+
+#[test]
+fn contents_that_the_host_keeps_go_past_the_cache() {
+    let spy = Arc::new(spy(8 * MIB).hole(MIB..2 * MIB).bad(5 * MIB..5 * MIB + 512));
+    let cached = Cached::over_file(spy.clone(), Cache::new(64 * MIB));
+    let window = crate::source::window::Window::new(Arc::new(cached), 0, 8 * MIB).expect("it fits");
+    let mut buf = vec![7; 128 << 10];
+    for offset in [100, 4 * MIB, 1000 * KIB] {
+        window.read_contents_at(&mut buf, offset).expect("it reads");
+        let start = to_usize(offset);
+        assert!(buf == spy.bytes()[start..start + buf.len()], "{offset}");
+        assert_eq!(spy.take_reads(), [offset..offset + 128 * KIB]);
+    }
+    // A hole is not read, a bad sector fails nobody else, and what is no contents is kept.
+    window.read_contents_at(&mut buf, MIB).expect("it reads");
+    assert!(buf.iter().all(|byte| *byte == 0));
+    assert_eq!(spy.take_reads(), []);
+    assert!(window.read_contents_at(&mut [0; 513], 5 * MIB).is_err());
+    window
+        .read_contents_at(&mut [0; 512], 5 * MIB + 512)
+        .expect("it reads");
+    spy.take_reads();
+    for _ in 0..2 {
+        window
+            .read_exact_at(&mut [0; 4096], 3 * MIB)
+            .expect("it reads");
+    }
+    assert_eq!(spy.take_reads(), [3 * MIB..3 * MIB + BLOCK]);
+    assert!(window.read_contents_at(&mut [0; 2], 8 * MIB - 1).is_err());
+}
+
+#[test]
+fn contents_that_nobody_else_keeps_are_cached() {
+    let (spy, cached) = cached(spy(MIB));
+    for _ in 0..2 {
+        cached
+            .read_contents_at(&mut [0; 4096], 0)
+            .expect("it reads");
+    }
+    assert_eq!(spy.take_reads(), [0..BLOCK]);
+}

@@ -1,6 +1,6 @@
 //! What is read when the first copy of a run cannot be: the other copies, and then smaller parts.
 
-use super::{Map, Mapped, Place, Run};
+use super::{How, Map, Mapped, Place, Run};
 use crate::error::{Error, Kind, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::head;
@@ -25,10 +25,11 @@ impl<M: Map + 'static> Mapped<M> {
         buf: &mut [u8],
         at: u64,
         first: &Result<Run>,
+        how: How,
     ) -> Result<usize> {
         let mut limit = buf.len();
         loop {
-            let failed = match self.try_copies(head(buf, limit), at, first) {
+            let failed = match self.try_copies(head(buf, limit), at, first, how) {
                 Ok(len) => return Ok(len),
                 Err(failed) => failed,
             };
@@ -45,9 +46,10 @@ impl<M: Map + 'static> Mapped<M> {
         buf: &mut [u8],
         at: u64,
         first: &Result<Run>,
+        how: How,
     ) -> std::result::Result<usize, Failed> {
         let mut last = answer(first);
-        let mut failed = match self.read_run(first, buf, at) {
+        let mut failed = match self.read_run(first, buf, at, how) {
             Ok(len) => return Ok(len),
             Err(first) => Failed { first, copies: 1 },
         };
@@ -61,7 +63,7 @@ impl<M: Map + 'static> Mapped<M> {
                 break;
             }
             last = again;
-            match self.read_run(&run, buf, at) {
+            match self.read_run(&run, buf, at, how) {
                 Ok(len) => return Ok(len),
                 Err(_) => failed.copies = failed.copies.saturating_add(1),
             }

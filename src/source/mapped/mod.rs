@@ -104,6 +104,9 @@ pub trait Map: Send + Sync {
     }
 }
 
+/// How a member is read: for good, or for the contents of a file.
+type How = fn(&(dyn Source + 'static), &mut [u8], u64) -> Result<()>;
+
 /// What a map describes, readable.
 pub struct Mapped<M> {
     map: Arc<M>,
@@ -138,6 +141,23 @@ impl<M: Map + 'static> Mapped<M> {
         &self.map
     }
 
+    fn read(&self, buf: &mut [u8], offset: u64, how: How) -> Result<()> {
+        check_range(self, offset, buf.len())?;
+        let mut ahead = None;
+        let mut rest = buf;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let first = match ahead.take() {
+                Some((start, run)) if start == at => run,
+                _ => self.map.run_at(at, 0),
+            };
+            let len = self.read_piece(rest, at, first, &mut ahead, how)?;
+            rest = rest.split_at_mut(len.min(rest.len())).1;
+            at = at.saturating_add(to_u64(len));
+        }
+        Ok(())
+    }
+
     /// Reads the first part of `buf` and gives its length. `first` is the run at `at`; `ahead` takes
     /// the run that was looked at behind it.
     fn read_piece(
@@ -146,17 +166,18 @@ impl<M: Map + 'static> Mapped<M> {
         at: u64,
         first: Result<Run>,
         ahead: &mut Option<(u64, Result<Run>)>,
+        how: How,
     ) -> Result<usize> {
         if let Ok(run) = &first {
             let own = cut(run.len, buf.len());
             let len = self.extend(*run, at, buf.len(), ahead);
             if len > own
-                && let Ok(len) = self.read_place(run.place, head(buf, len), at)
+                && let Ok(len) = self.read_place(run.place, head(buf, len), at, how)
             {
                 return Ok(len);
             }
         }
-        self.read_copies(buf, at, &first)
+        self.read_copies(buf, at, &first, how)
     }
 
     /// The bytes from `at` that lie side by side with `run`, the first of them; up to `limit`.
@@ -184,31 +205,44 @@ impl<M: Map + 'static> Mapped<M> {
         len
     }
 
-    fn read_run(&self, run: &Result<Run>, buf: &mut [u8], at: u64) -> Result<usize> {
+    fn read_run(&self, run: &Result<Run>, buf: &mut [u8], at: u64, how: How) -> Result<usize> {
         let run = run.clone()?;
         let len = cut(run.len, buf.len());
-        self.read_place(run.place, head(buf, len), at)
+        self.read_place(run.place, head(buf, len), at, how)
     }
 
     /// Reads all of `buf`, or of a packed unit as much as it has.
-    fn read_place(&self, place: Place, buf: &mut [u8], at: u64) -> Result<usize> {
+    fn read_place(&self, place: Place, buf: &mut [u8], at: u64, how: How) -> Result<usize> {
         match place {
-            Place::At { member, offset } => self.read_member(member, offset, buf, at)?,
+            Place::At { member, offset } => self.read_member(member, offset, buf, at, how)?,
             Place::Zeros | Place::Absent => buf.fill(0),
-            Place::Backing => self.read_backing(buf, at)?,
+            Place::Backing => self.read_backing(buf, at, how)?,
             Place::Packed { unit, skip } => return self.read_packed(unit, skip, buf, at),
         }
         Ok(buf.len())
     }
 
-    fn read_member(&self, member: usize, offset: u64, buf: &mut [u8], at: u64) -> Result<()> {
+    fn read_member(
+        &self,
+        member: usize,
+        offset: u64,
+        buf: &mut [u8],
+        at: u64,
+        how: How,
+    ) -> Result<()> {
         let source = self.member(member, offset, to_u64(buf.len()), at)?;
         let name = |error| self.name_member(error, member);
-        source.read_exact_at(buf, offset).map_err(name)
+        how(source, buf, offset).map_err(name)
     }
 
     /// Member `member`, which has `len` bytes at `offset`.
-    fn member(&self, member: usize, offset: u64, len: u64, at: u64) -> Result<&dyn Source> {
+    fn member(
+        &self,
+        member: usize,
+        offset: u64,
+        len: u64,
+        at: u64,
+    ) -> Result<&(dyn Source + 'static)> {
         let count = self.members.len();
         let source = self.members.get(member).ok_or_else(|| {
             Error::corrupt(format!("the map names member {member} of {count}")).at(at)
@@ -230,14 +264,14 @@ impl<M: Map + 'static> Mapped<M> {
         }
     }
 
-    fn read_backing(&self, buf: &mut [u8], at: u64) -> Result<()> {
+    fn read_backing(&self, buf: &mut [u8], at: u64, how: How) -> Result<()> {
         let left = self.backing_left(at);
         let (there, beyond) = buf.split_at_mut(buf.len().min(to_usize(left)));
         beyond.fill(0);
         match &self.backing {
-            Some(backing) if !there.is_empty() => backing
-                .read_exact_at(there, at)
-                .map_err(|error| error.context("backing")),
+            Some(backing) if !there.is_empty() => {
+                how(&**backing, there, at).map_err(|error| error.context("backing"))
+            }
             _ => Ok(()),
         }
     }
@@ -269,20 +303,11 @@ impl<M: Map + 'static> Source for Mapped<M> {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        check_range(self, offset, buf.len())?;
-        let mut ahead = None;
-        let mut rest = buf;
-        let mut at = offset;
-        while !rest.is_empty() {
-            let first = match ahead.take() {
-                Some((start, run)) if start == at => run,
-                _ => self.map.run_at(at, 0),
-            };
-            let len = self.read_piece(rest, at, first, &mut ahead)?;
-            rest = rest.split_at_mut(len.min(rest.len())).1;
-            at = at.saturating_add(to_u64(len));
-        }
-        Ok(())
+        self.read(buf, offset, <dyn Source>::read_exact_at)
+    }
+
+    fn read_contents_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.read(buf, offset, <dyn Source>::read_contents_at)
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
@@ -300,6 +325,15 @@ impl<M: Map + 'static> Source for Mapped<M> {
         };
         let below_end = offset.saturating_add(below.len.get());
         extent_to(below.kind, offset, end.min(below_end))
+    }
+
+    fn soon(&self, offset: u64, len: u64) {
+        if let Ok(run) = self.map.run_at(offset, 0)
+            && let Place::At { member, offset } = run.place
+            && let Some(member) = self.members.get(member)
+        {
+            member.soon(offset, run.len.get().min(len));
+        }
     }
 
     fn end_is_far(&self) -> bool {
