@@ -1,8 +1,9 @@
 //! Does one kind of work on many files of a mount as fast as it can: what a benchmark row times.
 //!
-//! `client WORK ROOT LIST COUNT JOBS SEED`: LIST names one file below ROOT in each line. `stat` asks
+//! `client WORK ROOT LIST COUNT JOBS SEED SPAN`: LIST names one file below ROOT in each line. `stat` asks
 //! for the attributes of COUNT of them, `open` opens, reads and closes COUNT of them, both in an
-//! order that the seed gives; `random` reads COUNT times 4 KiB at places that the seed gives;
+//! order that the seed gives; `random` reads COUNT times 4 KiB at places that the seed gives, in the
+//! first SPAN bytes of each file;
 //! `sequential` reads all of all of them in pieces of 1 MiB. One line of JSON says what was done, in
 //! how many seconds, and a sum over what was read: the same for every reader of the same image.
 #![allow(clippy::arithmetic_side_effects)]
@@ -27,6 +28,7 @@ struct Task {
     count: usize,
     jobs: usize,
     seed: u64,
+    span: u64,
 }
 
 /// What was done, and a sum over what was seen.
@@ -39,8 +41,8 @@ struct Done {
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [work, root, list, count, jobs, seed] = words.as_slice() else {
-        return Err("client WORK ROOT LIST COUNT JOBS SEED".into());
+    let [work, root, list, count, jobs, seed, span] = words.as_slice() else {
+        return Err("client WORK ROOT LIST COUNT JOBS SEED SPAN".into());
     };
     let paths = std::fs::read_to_string(list)?;
     let mut task = Task {
@@ -49,6 +51,7 @@ fn main() -> Result<()> {
         count: count.parse()?,
         jobs: jobs.parse::<usize>()?.max(1),
         seed: seed.parse()?,
+        span: span.parse()?,
     };
     std::env::set_current_dir(root)?;
     if matches!(work.as_str(), "stat" | "open") {
@@ -135,7 +138,7 @@ fn random(task: &Task, job: u64) -> Result<Done> {
         let file = File::open(path)?;
         // No readahead: what is asked for is all that is wanted.
         let _ = rustix::fs::fadvise(&file, 0, None, Advice::Random);
-        let pages = file.metadata()?.size() / PAGE;
+        let pages = file.metadata()?.size().min(task.span) / PAGE;
         files.push((file, pages));
     }
     let pages: u64 = files.iter().map(|(_, pages)| pages).sum();

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,13 +43,15 @@ def start(words, user=None):
     words = [str(word) for word in words]
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment(),
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user(user))
-    try:
-        if child.wait(PATIENCE):
-            raise Failed(f"{os.path.basename(words[0])} ended with {child.returncode}")
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-        raise Failed(f"{os.path.basename(words[0])} had not mounted after {PATIENCE} s") from None
+    # Not `wait(PATIENCE)`, which looks again after ever longer sleeps, up to 50 ms.
+    timer = threading.Timer(PATIENCE, child.kill)
+    timer.start()
+    code = child.wait()
+    timer.cancel()
+    if code == -signal.SIGKILL:
+        raise Failed(f"{os.path.basename(words[0])} had not mounted after {PATIENCE} s")
+    if code:
+        raise Failed(f"{os.path.basename(words[0])} ended with {code}")
 
 
 def stay(words, ready):

