@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use scratch::{Scratch, read_scratch};
+pub use scratch::{Scratch, read_packed, read_scratch};
 
 use crate::error::{Error, Kind, Result};
 

@@ -56,14 +56,31 @@ impl Drop for Scratch {
 /// As [`super::read_vec`].
 pub fn read_scratch(source: &dyn Source, offset: u64, len: usize) -> Result<Scratch> {
     check_range(source, offset, len)?;
+    let mut scratch = scratch(len)?;
+    source.read_exact_at(head(&mut scratch.memory, len), offset)?;
+    Ok(scratch)
+}
+
+/// The same for what is packed: what comes out of it is what is kept, so that it is read as the
+/// contents of a file are.
+///
+/// # Errors
+/// As [`super::read_vec`].
+pub fn read_packed(source: &dyn Source, offset: u64, len: usize) -> Result<Scratch> {
+    check_range(source, offset, len)?;
+    let mut scratch = scratch(len)?;
+    source.read_contents_at(head(&mut scratch.memory, len), offset)?;
+    Ok(scratch)
+}
+
+/// `len` bytes of anything.
+fn scratch(len: usize) -> Result<Scratch> {
     let pooled = POOL.with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| pool.pop()));
     let memory = match pooled {
         Some(memory) if memory.len() >= len => memory,
         _ => zeroed(len)?,
     };
-    let mut scratch = Scratch { memory, len };
-    source.read_exact_at(head(&mut scratch.memory, len), offset)?;
-    Ok(scratch)
+    Ok(Scratch { memory, len })
 }
 
 #[cfg(test)]

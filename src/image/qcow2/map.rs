@@ -11,7 +11,7 @@ use super::{layout, unpack};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
-use crate::source::{Scratch, SharedSource, read_scratch, read_vec};
+use crate::source::{Scratch, SharedSource, read_packed, read_vec};
 
 /// Entries of a table that are looked at together.
 const LOOK: u64 = 64;
@@ -272,6 +272,6 @@ impl Clusters {
             let text = format!("a compressed cluster at {offset:#x} lies past the end of the file");
             return Err(Error::corrupt(text).at(offset));
         }
-        read_scratch(&*self.image, offset, to_usize(len.min(there)))
+        read_packed(&*self.image, offset, to_usize(len.min(there)))
     }
 }

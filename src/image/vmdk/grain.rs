@@ -8,7 +8,7 @@ use super::sparse::Sparse;
 use crate::error::{Error, Result};
 use crate::image::qcow2::unpack::with_inflate;
 use crate::number::{to_u64, to_usize};
-use crate::source::read_scratch;
+use crate::source::read_packed;
 
 /// What stands in front of a compressed grain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(super) fn unpack(
     {
         return Err(Error::corrupt("a packed grain goes on past the end of the file").at(at));
     }
-    let packed = read_scratch(&*sparse.source, begin, to_usize(size))?;
+    let packed = read_packed(&*sparse.source, begin, to_usize(size))?;
     with_inflate(true, |zlib| {
         inflate(zlib, &packed, into, to_usize(sparse.grain))
     })
