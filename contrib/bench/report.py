@@ -125,6 +125,16 @@ def table(known):
     return lines
 
 
+def short(known):
+    """The table of the product's README: our values, and everybody else's with the ratio."""
+    lines = ["| work | imgmount | others, and imgmount's value over theirs |", "|---|---|---|"]
+    for row in [row for row in rows.ROWS if row.name in rows.SHORT]:
+        _, _, others, _, ours = cells(row, known.get(row.name))
+        title = rows.SHORT[row.name]
+        lines.append(f"| {title} | {ours.rstrip(' ✓✗')} | {others or '–'} |")
+    return lines
+
+
 def machine(results):
     """The machine and who was measured."""
     if not results.get("machine"):
@@ -152,14 +162,21 @@ def save(path, results):
         file.write("\n")
 
 
-def write_readme(path, results, plots):
-    """Puts table and plots between the markers."""
+def put(path, lines):
+    """Puts lines between the markers in a file."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    lines = [BEGIN, "", *machine(results), "", *table(results["rows"]), ""]
-    for plot in plots:
-        lines += [f"![{plot.split('.')[0]}]({plot})", ""]
     with open(path, "w", encoding="utf-8") as file:
-        file.write(before + "\n".join([*lines, END]) + after)
+        file.write(before + "\n".join([BEGIN, "", *lines, "", END]) + after)
+
+
+def write_readme(path, results, plots):
+    """The tables and plots of the benchmark's README, and the short table of the product's."""
+    lines = [*machine(results), "", *table(results["rows"])]
+    for plot in plots:
+        lines += ["", f"![{plot.split('.')[0]}]({plot})"]
+    put(path, lines)
+    top = os.path.join(os.path.dirname(path), "../../README.md")
+    put(top, short(results["rows"]))

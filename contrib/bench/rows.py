@@ -275,6 +275,24 @@ ROWS = [
 ]
 
 
+# What the product's README shows, and what it calls it.
+SHORT = {
+    "mount-cold": "mount to first `ls`, ext4 in an MBR disk, cold",
+    "find-cold": "`find` with stat over 80,000 files, cold",
+    "small-cold": "open, read and close small files, cold",
+    "tar-cold": "`tar` of 2.9 GB, cold",
+    "random-8": "random reads of 4 KiB, 8 jobs, image cached",
+    "sequential": "sequential reads, image cached",
+    "memory": "resident memory after all that",
+    "disk-zlib": "the disk in a qcow2 with zlib, end to end",
+    "disk-zstd": "the disk in a qcow2 with zstd, end to end",
+    "convert-zlib": "`convert` of the qcow2 with zlib to nowhere",
+    "first-gz": "first `ls` in a `.raw.gz` without an index",
+    "squashfs-random": "squashfs: random reads of 4 KiB, 2 readers",
+    "erofs-sequential": "EROFS with lz4: sequential reads",
+}
+
+
 def chosen(names):
     """The rows of these names, in the table's order; all of them for none."""
     known = [row.name for row in ROWS]
