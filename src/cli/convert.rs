@@ -86,18 +86,18 @@ impl Target {
             Err(_) => {}
         }
         let there = path.metadata().map_err(|error| failed(&error))?;
-        let null = is_null(&there);
-        if !null && !force {
-            return Err(refused("is there already", "--force overwrites it"));
-        }
-        if !null && !there.is_file() {
-            return Err(refused("is no regular file", ""));
-        }
-        let file = std::fs::OpenOptions::new().write(true).open(path);
-        let file = file.map_err(|error| failed(&error))?;
-        if null {
+        let existing = || std::fs::OpenOptions::new().write(true).open(path);
+        if is_null(&there) {
+            let file = existing().map_err(|error| failed(&error))?;
             return Ok(Self::of(file, false, true));
         }
+        if !force {
+            return Err(refused("is there already", "--force overwrites it"));
+        }
+        if !there.is_file() {
+            return Err(refused("is no regular file", ""));
+        }
+        let file = existing().map_err(|error| failed(&error))?;
         let opened = file.metadata().map_err(|error| failed(&error))?;
         let read = image.metadata().map_err(|error| failed(&error))?;
         if (opened.dev(), opened.ino()) == (read.dev(), read.ino()) {

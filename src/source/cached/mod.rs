@@ -85,25 +85,23 @@ impl Cached {
         }
     }
 
-    /// Fills `buf` where a hole covers its range, without a read.
-    fn is_hole(&self, buf: &mut [u8], offset: u64) -> bool {
-        let len = to_u64(buf.len());
-        let hole = |extent: Extent| extent.kind != ExtentKind::Data && extent.len.get() >= len;
-        let is_hole = len >= WORTH_A_LOOK && self.inner.extent_at(offset).is_ok_and(hole);
-        if is_hole {
-            buf.fill(0);
-        }
-        is_hole
+    /// Whether a hole covers a range, as far as it pays to ask.
+    fn is_hole(&self, offset: u64, len: usize) -> bool {
+        to_u64(len) >= WORTH_A_LOOK && self.is_all(offset, len, |kind| kind != ExtentKind::Data)
+    }
+
+    /// Whether one extent covers a range, and is of a kind that is `wanted`.
+    fn is_all(&self, offset: u64, len: usize, wanted: impl Fn(ExtentKind) -> bool) -> bool {
+        let covers = |extent: Extent| wanted(extent.kind) && extent.len.get() >= to_u64(len);
+        self.inner.extent_at(offset).is_ok_and(covers)
     }
 
     /// Whether a range is all data, and none of its blocks is there or being read.
     fn is_all_to_be_read(&self, offset: u64, len: usize) -> bool {
         let end = offset.saturating_add(to_u64(len));
         let mut blocks = offset / BLOCK..end.div_ceil(BLOCK);
-        let is_data =
-            |extent: Extent| extent.kind == ExtentKind::Data && extent.len.get() >= to_u64(len);
         !blocks.any(|number| self.cache.knows(self.layer, number))
-            && self.inner.extent_at(offset).is_ok_and(is_data)
+            && self.is_all(offset, len, |kind| kind == ExtentKind::Data)
     }
 
     /// Reads one piece; `last` is the last of its request, which alone reads ahead.
@@ -232,10 +230,11 @@ impl Source for Cached {
             return self.read_exact_at(buf, offset);
         }
         check_range(self, offset, buf.len())?;
-        match self.is_hole(buf, offset) {
-            true => Ok(()),
-            false => self.inner.read_contents_at(buf, offset),
+        if self.is_hole(offset, buf.len()) {
+            buf.fill(0);
+            return Ok(());
         }
+        self.inner.read_contents_at(buf, offset)
     }
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
