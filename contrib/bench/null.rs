@@ -221,6 +221,10 @@ impl FileSystem for Null {
         Ok(None)
     }
 
+    fn has_no_xattrs(&self, _: &Request) -> bool {
+        true
+    }
+
     fn usage(&self) -> Usage {
         Usage {
             name_max: 255,

@@ -89,6 +89,11 @@ where
         self.caught(|it| it.xattr(request, inode, name))
     }
 
+    fn has_no_xattrs(&self, request: &Request) -> bool {
+        self.caught(|it| Ok(it.has_no_xattrs(request)))
+            .unwrap_or(false)
+    }
+
     fn usage(&self) -> Usage {
         self.caught(|it| Ok(it.usage())).unwrap_or_default()
     }

@@ -119,6 +119,14 @@ pub trait FileSystem: Send + Sync {
     /// What makes the attribute unreadable.
     fn xattr(&self, request: &Request, inode: Inode, name: &[u8]) -> Result<Option<Vec<u8>>>;
 
+    /// Whether it is known that no inode of the file system has an extended attribute. A reader to
+    /// whom no field tells may look at a part of its inodes each time it is asked, at the cost of
+    /// one attribute that is looked for, and says no until it has seen them all.
+    fn has_no_xattrs(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
+
     /// The numbers of statfs(2).
     fn usage(&self) -> Usage;
 

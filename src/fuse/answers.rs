@@ -1,6 +1,7 @@
 //! What the kernel's requests are answered, in fuser's types but without its replies.
 
 use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::{Errno, FileAttr};
 
@@ -22,6 +23,8 @@ pub(super) struct Answers {
     reported: Reported,
     begun: Once,
     events: Events,
+    /// Extended attributes that were asked for and not there.
+    vain: AtomicU64,
 }
 
 /// Where lseek(2) goes.
@@ -45,6 +48,7 @@ impl Answers {
             reported: Reported::default(),
             begun: Once::new(),
             events,
+            vain: AtomicU64::new(0),
         }
     }
 
@@ -267,12 +271,23 @@ impl Answers {
 
     /// The value of an extended attribute.
     pub(super) fn xattr(&self, request: &Request, node: Inode, name: &[u8]) -> Answer<Vec<u8>> {
-        let missing = Errno::from_i32(libc::ENODATA);
         if is_hidden(request, name) {
-            return Err(missing);
+            return Err(Errno::from_i32(libc::ENODATA));
         }
-        self.known(self.tree.xattr(request, node, name))?
-            .ok_or(missing)
+        let found = self.known(self.tree.xattr(request, node, name))?;
+        found.ok_or_else(|| self.no_xattr(request))
+    }
+
+    /// What is said of an attribute that is not there. Where many were asked for and the image has
+    /// none at all, ENOSYS: the kernel doesn't ask again, and gives EOPNOTSUPP by itself.
+    fn no_xattr(&self, request: &Request) -> Errno {
+        /// `ls -l` of a few directories. Somebody who asks for one is told that it is not there.
+        const MANY: u64 = 256;
+        let asked = self.vain.fetch_add(1, Ordering::Relaxed);
+        match asked >= MANY && self.tree.has_no_xattrs(request) {
+            true => Errno::ENOSYS,
+            false => Errno::from_i32(libc::ENODATA),
+        }
     }
 
     /// The names of the extended attributes, each with a NUL behind it.

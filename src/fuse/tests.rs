@@ -37,6 +37,8 @@ const ENTRIES: [(&[u8], u64); 3] = [(b"good", GOOD), (b"panics", PANICS), (b"b\x
 #[derive(Default)]
 struct Fake {
     reads: Arc<AtomicU64>,
+    /// How often it was asked whether it has attributes at all: it knows at the third time.
+    looked: AtomicU64,
 }
 
 impl FileSystem for Fake {
@@ -135,6 +137,10 @@ impl FileSystem for Fake {
     fn xattr(&self, _: &Request, _: Inode, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let known = [&b"user.a"[..], b"trusted.b"].contains(&name);
         Ok(known.then(|| b"value".to_vec()))
+    }
+
+    fn has_no_xattrs(&self, _: &Request) -> bool {
+        self.looked.fetch_add(1, Ordering::Relaxed) >= 2
     }
 
     fn usage(&self) -> Usage {
@@ -332,6 +338,18 @@ fn trusted_attributes_are_shown_to_root_alone() {
     assert_eq!(number(value(1000, b"trusted.b")), libc::ENODATA);
     assert_eq!(number(value(0, b"user.none")), libc::ENODATA);
     assert_eq!(value(1000, b"user.a").unwrap(), b"value");
+}
+
+#[test]
+fn attributes_are_not_looked_for_any_more_once_many_were_in_vain_and_there_are_none() {
+    let (answers, _) = answers();
+    let request = Request::new(0);
+    let ask = || number(answers.xattr(&request, Inode(GOOD), b"user.none"));
+    for _ in 0..256 {
+        assert_eq!(ask(), libc::ENODATA, "few questions start no search");
+    }
+    let said = [ask(), ask(), ask()];
+    assert_eq!(said, [libc::ENODATA, libc::ENODATA, libc::ENOSYS]);
 }
 
 #[test]

@@ -422,6 +422,11 @@ impl FileSystem for Tree {
         }
     }
 
+    fn has_no_xattrs(&self, request: &Request) -> bool {
+        let mut volumes = self.volumes.iter();
+        volumes.all(|volume| volume.filesystem.has_no_xattrs(request))
+    }
+
     fn usage(&self) -> Usage {
         self.usage_of(Inode(ROOT))
     }

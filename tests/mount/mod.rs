@@ -1,5 +1,6 @@
 //! The mount: its life, what hinders it, and what the kernel and its users see through it.
 
+mod absent;
 mod access;
 mod confined;
 mod crowd;

@@ -163,7 +163,7 @@ fn a_directory_of_100_000_entries_streams() {
 
 /// Mounts in the foreground, lets `work` use the mount, and gives the requests of the kernel, a line
 /// each.
-fn requests_of(place: &Place, work: impl FnOnce(&Path)) -> Vec<String> {
+pub(super) fn requests_of(place: &Place, work: impl FnOnce(&Path)) -> Vec<String> {
     let point = place.directory("m");
     let log = place.folder.join("log");
     let mut command = place
@@ -186,7 +186,7 @@ fn requests_of(place: &Place, work: impl FnOnce(&Path)) -> Vec<String> {
     requests.map(str::to_owned).collect()
 }
 
-fn count_of(requests: &[String], what: &str) -> usize {
+pub(super) fn count_of(requests: &[String], what: &str) -> usize {
     requests.iter().filter(|line| line.contains(what)).count()
 }
 

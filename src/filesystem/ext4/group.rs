@@ -112,6 +112,19 @@ impl Group {
         Ok(group)
     }
 
+    /// How many inodes at the start of its table were ever used: all, where the descriptor has no
+    /// checksum and the fields that say it no meaning.
+    pub(super) fn used_inodes(&self, superblock: &Superblock) -> u32 {
+        let all = superblock.inodes_per_group.get();
+        if !superblock.has_checksums() && !superblock.features.has(features::GDT_CSUM) {
+            return all;
+        }
+        match self.flags & INODE_UNINIT {
+            0 => all.saturating_sub(self.unused_inodes),
+            _ => 0,
+        }
+    }
+
     fn check_place(&self, superblock: &Superblock) -> Result<()> {
         let end = self.inode_table.saturating_add(table_blocks(superblock));
         if self.inode_table < superblock.first_data_block || end > superblock.blocks {

@@ -136,14 +136,9 @@ impl InodeRecord {
         self.bytes.get(used..).unwrap_or(&[])
     }
 
-    /// The block of extended attributes; 0 for none. Without 64bit the high bits are not its own:
-    /// the Hurd keeps the high bits of the mode there.
+    /// The block of extended attributes; 0 for none.
     pub(super) fn file_acl(&self, core: &Core) -> u64 {
-        if !core.superblock.features.has(features::SIXTY_FOUR_BIT) {
-            return u64::from(self.raw.i_file_acl_lo.get());
-        }
-        let high = u64::from(self.raw.l_i_file_acl_high.get());
-        high << 32 | u64::from(self.raw.i_file_acl_lo.get())
+        file_acl(core, &self.raw)
     }
 
     /// Owner.
@@ -297,6 +292,16 @@ impl InodeRecord {
         }
         Ok(())
     }
+}
+
+/// The block of extended attributes of an inode; 0 for none. Without 64bit the high bits are not its
+/// own: the Hurd keeps the high bits of the mode there.
+pub(super) fn file_acl(core: &Core, raw: &RawInode) -> u64 {
+    if !core.superblock.features.has(features::SIXTY_FOUR_BIT) {
+        return u64::from(raw.i_file_acl_lo.get());
+    }
+    let high = u64::from(raw.l_i_file_acl_high.get());
+    high << 32 | u64::from(raw.i_file_acl_lo.get())
 }
 
 /// The byte at which inode `number` lies.

@@ -77,6 +77,7 @@ struct Ext4 {
     core: Core,
     /// Computed when it is first asked for: it reads all group descriptors.
     usage: OnceLock<Usage>,
+    absence: xattr::Absence,
 }
 
 impl Ext4 {
@@ -84,6 +85,7 @@ impl Ext4 {
         Self {
             core,
             usage: OnceLock::new(),
+            absence: xattr::Absence::new(),
         }
     }
 
@@ -215,6 +217,10 @@ impl FileSystem for Ext4 {
     fn xattr(&self, request: &Request, inode: Inode, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let inode = self.inode(request, inode)?;
         xattr::value(&self.core, request, &inode, name)
+    }
+
+    fn has_no_xattrs(&self, request: &Request) -> bool {
+        self.absence.look(&self.core, request)
     }
 
     fn usage(&self) -> Usage {

@@ -124,6 +124,10 @@ impl FileSystem for Iso9660 {
         Ok(None)
     }
 
+    fn has_no_xattrs(&self, _: &Request) -> bool {
+        true
+    }
+
     fn usage(&self) -> Usage {
         Usage {
             block_size: u32::try_from(self.core.block_size()).unwrap_or(2048),

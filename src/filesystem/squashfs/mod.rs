@@ -185,6 +185,10 @@ impl FileSystem for Squashfs {
         xattr::value(&self.core, request, &inode, name)
     }
 
+    fn has_no_xattrs(&self, _: &Request) -> bool {
+        self.core.tables.xattrs.is_none()
+    }
+
     fn usage(&self) -> Usage {
         let superblock = &self.core.superblock;
         let used = superblock.raw.bytes_used.get();

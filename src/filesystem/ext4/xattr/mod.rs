@@ -1,12 +1,14 @@
 //! Extended attributes: in the inode behind its fields, in a block that inodes may share, and long
 //! values in inodes of their own.
 
+mod absence;
 mod acl;
 mod entries;
 mod layout;
 
 use zerocopy::FromBytes;
 
+pub(super) use self::absence::Absence;
 use self::entries::{Entry, Limits, Value};
 use self::layout::{BlockHeader, name_index};
 use super::checksum::{crc32c, crc32c_around};
