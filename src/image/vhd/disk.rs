@@ -35,13 +35,17 @@ impl Disk {
     /// The entries from block `first` on, at most [`ENTRIES`].
     fn entries(&self, first: u64) -> Result<Vec<u32>> {
         let count = self.header.entries.saturating_sub(first).min(ENTRIES);
-        let offset = first
-            .saturating_mul(4)
-            .saturating_add(self.header.table_offset);
+        let offset = self.entry_at(first);
         let bytes = read_vec(&*self.source, offset, to_usize(count.saturating_mul(4)))?;
         let entries = bytes.chunks_exact(4);
         let entries = entries.filter_map(|entry| entry.try_into().ok().map(u32::from_be_bytes));
         Ok(entries.collect())
+    }
+
+    /// Where the entry of `block` is in the file.
+    fn entry_at(&self, block: u64) -> u64 {
+        let skip = block.saturating_mul(4);
+        skip.saturating_add(self.header.table_offset)
     }
 
     /// What is not in this file.
@@ -60,7 +64,8 @@ impl Disk {
         let left = self.header.block_size.saturating_sub(within);
         let there = self.source.size().saturating_sub(at).min(left);
         if entry == 0 || there == 0 {
-            let text = format!("the block's entry {entry:#x} is past the end");
+            let size = self.source.size();
+            let text = format!("BAT entry {entry:#x} leads to no block of the file's {size} bytes");
             return Err(Error::corrupt(text));
         }
         let place = Place::At {
@@ -101,7 +106,10 @@ impl Disk {
             Some(entry) => self.block(*entry, within),
             None => Err(Error::corrupt("no entry for the block")),
         }
-        .map_err(|error| error.context(format!("block {block}")))
+        .map_err(|error| {
+            let at = self.entry_at(block);
+            error.context(format!("block {block}")).at(at)
+        })
     }
 }
 
@@ -111,7 +119,7 @@ impl Map for Disk {
     }
 
     fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
-        let (place, len) = self.run(offset).map_err(|error| error.at(offset))?;
+        let (place, len) = self.run(offset)?;
         Ok(Run {
             place,
             len: NonZeroU64::new(len).unwrap_or(NonZeroU64::MIN),

@@ -112,10 +112,12 @@ impl Dynamic {
     pub(super) fn parent_paths(&self, source: &dyn Source) -> Result<Vec<String>> {
         let mut paths = Vec::new();
         for code in [RELATIVE, ABSOLUTE] {
-            let mut locators = self.raw.parent_locators.iter();
-            if let Some(locator) = locators.find(|it| it.platform_code == code) {
+            let mut locators = (0..).zip(&self.raw.parent_locators);
+            if let Some((index, locator)) = locators.find(|(_, it)| it.platform_code == code) {
                 let path = read_path(source, locator);
-                paths.push(path.map_err(|error| error.at(self.offset))?);
+                let skip = to_u64(size_of::<ParentLocator>()).saturating_mul(index);
+                let at = self.place(offset_of!(DynamicHeader, parent_locators));
+                paths.push(path.map_err(|error| error.at(at.saturating_add(skip)))?);
             }
         }
         let name = self.raw.parent_unicode_name.chunks_exact(2);

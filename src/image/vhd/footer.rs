@@ -200,6 +200,11 @@ impl Footer {
         self.place(offset_of!(layout::Footer, data_offset))
     }
 
+    /// Where its field `current_size` is in the file.
+    pub(super) fn current_size_field(&self) -> u64 {
+        self.place(offset_of!(layout::Footer, current_size))
+    }
+
     /// Where the dynamic disk header is.
     pub(super) fn data_offset(&self) -> u64 {
         self.raw.data_offset.get()
@@ -240,8 +245,7 @@ impl Footer {
         };
         if sectors > MOST_SECTORS {
             let text = format!("current_size of {sectors} sectors is over {MOST_SECTORS}");
-            let field = offset_of!(layout::Footer, current_size);
-            return Err(Error::corrupt(text).at(self.place(field)));
+            return Err(Error::corrupt(text).at(self.current_size_field()));
         }
         Ok(sectors.saturating_mul(SECTOR))
     }

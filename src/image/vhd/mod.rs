@@ -61,7 +61,7 @@ fn open_fixed(source: &SharedSource, footer: &Footer) -> Result<SharedSource> {
     if size > there {
         let text = format!("current_size {size} is over the {there} bytes before the footer");
         return Err(Error::corrupt(text)
-            .at(there)
+            .at(footer.current_size_field())
             .hint("--format raw takes its bytes as the disk"));
     }
     Ok(Arc::new(Window::new(source.clone(), 0, size)?))

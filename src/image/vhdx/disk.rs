@@ -53,15 +53,24 @@ impl Disk {
 
     /// `count` entries of the table from `index` on.
     fn entries(&self, index: u64, count: u64) -> Result<Vec<u64>> {
-        let offset = index
-            .saturating_mul(8)
-            .saturating_add(self.table.bat.offset);
+        let offset = self.entry_at(index);
         let bytes = read_vec(&*self.source, offset, to_usize(count.saturating_mul(8)))?;
         let entries = bytes.chunks_exact(8);
         let entries = entries.filter_map(|entry| entry.try_into().ok().map(u64::from_le_bytes));
         Ok(entries.collect())
     }
 
+    /// Where entry `index` of the table is in the file.
+    fn entry_at(&self, index: u64) -> u64 {
+        let skip = index.saturating_mul(8);
+        skip.saturating_add(self.table.bat.offset)
+    }
+
+    /// What `entry` of a payload block says.
+    ///
+    /// # Errors
+    /// `Corrupt` for a place outside of the file, and a state that there is not; where the entry is
+    /// the caller knows.
     fn block(&self, entry: u64) -> Result<Block> {
         let offset = (entry / MIB).saturating_mul(MIB);
         let is_inside = offset >= MIB && offset < self.source.size();
@@ -69,15 +78,19 @@ impl Disk {
             NOT_PRESENT => Ok(Block::Unwritten),
             UNDEFINED | ZERO | UNMAPPED => Ok(Block::Zeros),
             FULLY_PRESENT | PARTIALLY_PRESENT if !is_inside => {
-                let text = format!("FileOffsetMB of the BAT entry {entry:#x} is outside");
-                Err(Error::corrupt(text))
+                let size = self.source.size();
+                Err(Error::corrupt(format!(
+                    "FileOffsetMB of the BAT entry {entry:#x} is outside of the file's {size} bytes"
+                )))
             }
             FULLY_PRESENT => Ok(Block::Here(offset)),
             PARTIALLY_PRESENT if self.table.is_differencing => Ok(Block::Partly(offset)),
-            PARTIALLY_PRESENT => Err(Error::corrupt(
-                "the block is partially present, and there is no parent",
-            )),
-            state => Err(Error::corrupt(format!("payload block state {state}"))),
+            PARTIALLY_PRESENT => Err(Error::corrupt(format!(
+                "BAT entry {entry:#x}: the block is partially present, and there is no parent"
+            ))),
+            state => Err(Error::corrupt(format!(
+                "BAT entry {entry:#x} has payload block state {state}, which there is not"
+            ))),
         }
     }
 
@@ -93,9 +106,11 @@ impl Disk {
             .saturating_sub(number)
             .min(left)
             .min(ENTRIES);
-        let entries = self.entries(number.saturating_add(chunk), count)?;
-        let first = entries.first().ok_or_else(|| Error::corrupt("no entry"))?;
-        let first = self.block(*first)?;
+        let index = number.saturating_add(chunk);
+        let entries = self.entries(index, count)?;
+        let first = entries.first().ok_or_else(|| Error::corrupt("no entry"));
+        let first = first.and_then(|first| self.block(*first));
+        let first = first.map_err(|error| error.at(self.entry_at(index)))?;
         let blocks = entries.iter().enumerate().take_while(|(index, entry)| {
             self.block(**entry)
                 .is_ok_and(|it| it == self.behind(first, to_u64(*index)))
@@ -138,9 +153,11 @@ impl Disk {
     /// `len` bytes of the block at `start`, as far as the file has them.
     fn here(&self, start: u64, within: u64, len: u64) -> Result<(Place, u64)> {
         let at = start.saturating_add(within);
-        let there = self.source.size().saturating_sub(at).min(len);
+        let size = self.source.size();
+        let there = size.saturating_sub(at).min(len);
         if there == 0 {
-            return Err(Error::corrupt("the file ends before"));
+            let text = format!("the file of {size} bytes ends in the block");
+            return Err(Error::corrupt(text).at(at));
         }
         let place = Place::At {
             member: 0,
@@ -160,7 +177,7 @@ impl Disk {
         let entry = *entry.first().ok_or_else(|| Error::corrupt("no entry"))?;
         if entry & 7 != BITMAP_PRESENT {
             let text = format!("sector bitmap block state {} of chunk {chunk}", entry & 7);
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(self.entry_at(index)));
         }
         let bitmap = (entry / MIB).saturating_mul(MIB);
         let sector = offset.checked_div(self.table.sector_size).unwrap_or(0) % CHUNK_SECTORS;
@@ -168,8 +185,9 @@ impl Disk {
         let at = bitmap.saturating_add(first);
         let len = (MIB.saturating_sub(first)).min(BITMAP);
         if bitmap < MIB || at.saturating_add(len) > self.source.size() {
-            let text = format!("the sector bitmap of chunk {chunk} is outside of the file");
-            return Err(Error::corrupt(text));
+            let text =
+                format!("entry {entry:#x} of chunk {chunk}'s sector bitmap leads out of the file");
+            return Err(Error::corrupt(text).at(self.entry_at(index)));
         }
         let bytes = read_vec(&*self.source, at, to_usize(len))?;
         let run = bits::run(&bytes, to_usize(sector % 8), Order::LowFirst);
@@ -188,7 +206,7 @@ impl Map for Disk {
     fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
         let (place, len) = self.run(offset).map_err(|error| {
             let block = offset.checked_div(self.table.block_size).unwrap_or(0);
-            error.context(format!("block {block}")).at(offset)
+            error.context(format!("block {block}"))
         })?;
         Ok(Run {
             place,

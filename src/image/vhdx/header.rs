@@ -1,7 +1,10 @@
 //! Both headers, of which the newer one counts. [MS-VHDX] 2.2.2.
 
+use std::mem::offset_of;
+
 use super::layout::{self, Guid, HEADER_SIGNATURE, HEADER_SIZE, HEADERS};
 use crate::error::{Error, Result};
+use crate::number::to_u64;
 use crate::source::Source;
 
 /// The header that counts.
@@ -39,7 +42,8 @@ impl Header {
         let version = raw.Version.get();
         if version != 1 {
             let text = format!("Version {version} is not 1");
-            return Err(Error::unsupported(text).at(offset));
+            let field = to_u64(offset_of!(layout::Header, Version));
+            return Err(Error::unsupported(text).at(offset.saturating_add(field)));
         }
         Ok(Self {
             raw,
@@ -78,7 +82,8 @@ impl Header {
             0 => Ok(Some(self.raw.LogGuid)),
             version => {
                 let text = format!("LogVersion {version} is not 0");
-                Err(Error::unsupported(text).at(self.offset))
+                let field = to_u64(offset_of!(layout::Header, LogVersion));
+                Err(Error::unsupported(text).at(self.offset.saturating_add(field)))
             }
         }
     }

@@ -146,7 +146,7 @@ impl<'a> Log<'a> {
         let count = u64::from(header.DescriptorCount.get());
         if to_usize(count) > self.room {
             let text = format!("more than {MOST_DESCRIPTORS} descriptors in the log");
-            return Err(Error::unsupported(text));
+            return Err(Error::unsupported(text).at(self.place(position)));
         }
         let bytes = self.read(position, head(&header))?;
         let descriptors = layout::list(&bytes, size_of::<LogEntryHeader>(), count);
@@ -217,7 +217,10 @@ impl<'a> Log<'a> {
 
     fn spend(&mut self, bytes: u64) -> Result<()> {
         let left = self.budget.checked_sub(bytes);
-        let endless = || Error::corrupt("the log's entries overlap again and again");
+        let endless = || {
+            let error = Error::corrupt("the log's entries overlap again and again");
+            error.at(self.region.offset)
+        };
         self.budget = left.ok_or_else(endless)?;
         Ok(())
     }

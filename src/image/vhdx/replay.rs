@@ -2,9 +2,10 @@
 //! entry of the log puts somewhere is read from the log.
 
 use std::collections::BTreeMap;
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
-use super::layout::{DATA_SIGNATURE, LOG_SECTOR};
+use super::layout::{DATA_SIGNATURE, LOG_SECTOR, LogEntryHeader};
 use super::log::{Entry, Log};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
@@ -49,13 +50,14 @@ impl Replay {
             sectors: Vec::new(),
         };
         for entry in entries {
-            replay.check_sizes(entry)?;
+            replay.check_sizes(log, entry)?;
             replay.add(log, entry);
         }
         Ok(replay)
     }
 
-    fn check_sizes(&mut self, entry: &Entry) -> Result<()> {
+    fn check_sizes(&mut self, log: &Log<'_>, entry: &Entry) -> Result<()> {
+        let at = |field: usize| log.place(entry.position.saturating_add(to_u64(field)));
         let (flushed, last) = (
             entry.header.FlushedFileOffset.get(),
             entry.header.LastFileOffset.get(),
@@ -65,12 +67,11 @@ impl Replay {
                 "FlushedFileOffset {flushed:#x} of the log is over the file's {:#x} bytes: it was cut",
                 self.source.size()
             );
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(at(offset_of!(LogEntryHeader, FlushedFileOffset))));
         }
         if i64::try_from(last).is_err() {
-            return Err(Error::corrupt(format!(
-                "LastFileOffset {last:#x} of the log"
-            )));
+            let text = format!("LastFileOffset {last:#x} of the log is over 2^63 - 1");
+            return Err(Error::corrupt(text).at(at(offset_of!(LogEntryHeader, LastFileOffset))));
         }
         self.size = self.size.max(last);
         Ok(())

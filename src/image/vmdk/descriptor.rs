@@ -4,6 +4,7 @@
 
 use super::extent_line::{self, Line};
 use crate::error::{Error, Result, printable};
+use crate::number::to_u64;
 use crate::source::{Source, read_vec};
 
 /// Bytes of the largest descriptor. VMware's have about one hundred for each extent.
@@ -70,29 +71,32 @@ impl Descriptor {
         let mut parts = bytes.splitn(2, |byte| *byte == 0);
         let (text, rest) = (parts.next().unwrap_or(&[]), parts.next().unwrap_or(&[]));
         if rest.iter().filter(|byte| **byte != 0).count() > MOST_LEFT {
-            return Self::parse(&bytes);
+            return Self::parse(&bytes, 0);
         }
-        Self::parse(text)
+        Self::parse(text, 0)
     }
 
-    /// The descriptor `text`.
+    /// The descriptor `text`, which begins at byte `start` of the file.
     ///
     /// # Errors
-    /// `Corrupt`, naming the line.
-    pub(super) fn parse(text: &[u8]) -> Result<Self> {
+    /// `Corrupt`, naming the line and where it begins.
+    pub(super) fn parse(text: &[u8], start: u64) -> Result<Self> {
         if is_utf16(text) {
-            return Err(Error::corrupt("the descriptor is in UTF-16"));
+            return Err(Error::corrupt("the descriptor is in UTF-16").at(start));
         }
         if !is_descriptor(text) {
-            return Err(Error::corrupt("no \"# Disk DescriptorFile\" at its start"));
+            return Err(Error::corrupt("no \"# Disk DescriptorFile\" at its start").at(start));
         }
+        let mut at = start;
         let mut found = Self {
             entries: Vec::new(),
             extents: Vec::new(),
         };
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let name = |error: Error| error.context(format!("line {}", index.saturating_add(1)));
-            found.add(line.trim_ascii()).map_err(name)?;
+            let added = found.add(line.trim_ascii());
+            added.map_err(|error| name(error).at(at))?;
+            at = at.saturating_add(to_u64(line.len()).saturating_add(1));
         }
         Ok(found)
     }
@@ -214,7 +218,7 @@ mod tests {
     use crate::source::Memory;
 
     fn parse(text: &str) -> Result<Descriptor> {
-        Descriptor::parse(text.as_bytes())
+        Descriptor::parse(text.as_bytes(), 0)
     }
 
     #[test]
@@ -237,7 +241,10 @@ mod tests {
     fn what_is_wrong_is_said_by_line() {
         let wrong = |text: &str| parse(&format!("# Disk DescriptorFile\n{text}"));
         let error = |text: &str| wrong(text).err().unwrap().to_string();
-        assert_eq!(error("\na\0b"), "line 3: a NUL in the descriptor");
+        assert_eq!(
+            error("\na\0b"),
+            "line 3: a NUL in the descriptor at byte 0x17"
+        );
         assert!(error(&"x".repeat(1 << 17)).contains("are over 16384"));
         assert!(error(&"RW 1 ZERO\n".repeat(5000)).contains("more than 4096 extents"));
         assert!(error(&"a=b\n".repeat(5000)).contains("more than 4096 entries"));
@@ -263,8 +270,11 @@ mod tests {
         let mut wide = vec![0xff, 0xfe];
         wide.extend(MAGIC.iter().flat_map(|byte| [*byte, 0]));
         assert!(is_utf16(&wide) && !is_descriptor(&wide));
-        let error = Descriptor::parse(&wide).err().unwrap();
-        assert_eq!(error.to_string(), "the descriptor is in UTF-16");
+        let error = Descriptor::parse(&wide, 512).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the descriptor is in UTF-16 at byte 0x200"
+        );
         let mut large = MAGIC.to_vec();
         large.resize(2 << 20, b'\n');
         assert!(Descriptor::read_file(&Memory(large)).is_err());

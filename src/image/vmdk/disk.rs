@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use super::grain::{self, Packing};
 use super::layout::SECTOR;
 use super::sparse::{Form, Grain, Sparse};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, ResultExt};
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
 
@@ -103,7 +103,7 @@ impl Extent {
         match &self.holds {
             Holds::Zeros => Ok((Place::Zeros, left)),
             Holds::Nothing => {
-                let text = format!("extent {number} is NOACCESS");
+                let text = format!("extent {number} is NOACCESS, {} bytes", self.size);
                 Err(Error::new(Kind::Denied, text))
             }
             Holds::Flat {
@@ -111,19 +111,24 @@ impl Extent {
                 offset,
                 there,
             } => {
-                let there = there.saturating_sub(within).min(left);
-                if there == 0 {
-                    let text = format!("the file of extent {number} ends before");
-                    return Err(Error::corrupt(text));
+                let at = offset.saturating_add(within);
+                let len = there.saturating_sub(within).min(left);
+                if len == 0 {
+                    let text = format!(
+                        "the file of extent {number} has {there} of its {} bytes",
+                        self.size
+                    );
+                    return Err(Error::corrupt(text).at(at));
                 }
                 let place = Place::At {
                     member: *member,
-                    offset: offset.saturating_add(within),
+                    offset: at,
                 };
-                Ok((place, there))
+                Ok((place, len))
             }
             Holds::Sparse { member, sparse } => {
-                let found = sparse.run_at(within)?;
+                let found = sparse.run_at(within);
+                let found = found.context(|| format!("extent {number}"))?;
                 let place = match found.grain {
                     Grain::Absent => unwritten,
                     Grain::Zeros => Place::Zeros,
@@ -155,8 +160,7 @@ impl Map for Disk {
 
     fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
         let (extent, number, within) = self.extent(offset)?;
-        let run = extent.run_at(within, number, self.unwritten);
-        let (place, len) = run.map_err(|error| error.at(offset))?;
+        let (place, len) = extent.run_at(within, number, self.unwritten)?;
         Ok(Run {
             place,
             len: NonZeroU64::new(len).unwrap_or(NonZeroU64::MIN),

@@ -45,13 +45,13 @@ pub(super) fn unpack(
     };
     let most = sparse.grain.saturating_add(MOST_GROWTH);
     if size == 0 || size > most {
-        return Err(Error::corrupt(format!("a packed grain of {size} bytes")).at(at));
+        let text = format!("a packed grain's size {size} is not 1 to {most} bytes");
+        return Err(Error::corrupt(text).at(at));
     }
-    if begin
-        .checked_add(size)
-        .is_none_or(|end| end > sparse.source.size())
-    {
-        return Err(Error::corrupt("a packed grain goes on past the end of the file").at(at));
+    let file = sparse.source.size();
+    if begin.checked_add(size).is_none_or(|end| end > file) {
+        let text = format!("a packed grain's size {size} leads out of the file's {file} bytes");
+        return Err(Error::corrupt(text).at(at));
     }
     let packed = read_packed(&*sparse.source, begin, to_usize(size))?;
     with_inflate(true, |zlib| {
@@ -86,14 +86,17 @@ fn inflate(zlib: &mut Decompress, packed: &[u8], into: &mut [u8], grain: usize) 
     let found = zlib.total_out();
     match status {
         _ if found > to_u64(grain) => {
-            Err(Error::corrupt("a packed grain has more bytes than a grain"))
+            let text = format!("a packed grain has more bytes than a grain's {grain}");
+            Err(Error::corrupt(text))
         }
         Status::StreamEnd if found < wanted => {
             let text = format!("a packed grain has {found} bytes where {wanted} are wanted");
             Err(Error::corrupt(text))
         }
         Status::StreamEnd => Ok(()),
-        _ => Err(Error::corrupt("a packed grain ends early")),
+        _ => Err(Error::corrupt(format!(
+            "a packed grain ends early, after {found} of {wanted} bytes"
+        ))),
     }
 }
 

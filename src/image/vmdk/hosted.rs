@@ -119,7 +119,7 @@ pub(super) fn descriptor(
     if text.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let parsed = Descriptor::parse(text).map_err(|error| error.at(start));
+    let parsed = Descriptor::parse(text, start);
     parsed.map(Some).context(|| "embedded descriptor")
 }
 
@@ -204,37 +204,54 @@ fn at_end(source: &dyn Source, header: &SparseExtentHeader) -> Result<(SparseExt
     let start = start.saturating_add(SECTOR);
     let footer: SparseExtentHeader = read(source, start, "footer")?;
     let end: MetaDataMarker = read(source, start.saturating_add(SECTOR), "end of stream")?;
-    let is_marker = marker.r#type.get() == MARKER_FOOTER && marker.size.get() == 0;
-    if !is_marker || footer.magicNumber != HOSTED_MAGIC {
-        return Err(wrong("and none is at the end of the file").at(start));
+    let (kind, size) = (marker.r#type.get(), marker.size.get());
+    if kind != MARKER_FOOTER || size != 0 {
+        let text = format!("and its marker has type {kind} and size {size}");
+        return Err(wrong(&text).at(start.saturating_sub(SECTOR)));
     }
-    let is_end = end.numSectors.get() == 0 && end.size.get() == 0;
-    if !is_end || end.r#type.get() != MARKER_EOS {
-        return Err(wrong("and no end of the stream is behind it").at(start));
+    if footer.magicNumber != HOSTED_MAGIC {
+        return Err(wrong("and none is at the end of the file: no KDMV").at(start));
+    }
+    let (kind, size) = (end.r#type.get(), end.size.get());
+    if kind != MARKER_EOS || size != 0 || end.numSectors.get() != 0 {
+        let sectors = end.numSectors.get();
+        let text = format!(
+            "and behind it is a marker of type {kind}, size {size} and {sectors} sectors, \
+             not the end of the stream"
+        );
+        return Err(wrong(&text).at(start.saturating_add(SECTOR)));
     }
     if footer.gdOffset.get() == GD_AT_END {
-        return Err(wrong("and the footer that another one does").at(start));
+        let at = to_u64(offset_of!(SparseExtentHeader, gdOffset));
+        let error = wrong("and the footer that another one does");
+        return Err(error.at(start.saturating_add(at)));
     }
     check(&footer, start).context(|| "footer")?;
-    agree(header, &footer).map_err(|error| error.at(start))?;
+    agree(header, &footer, start)?;
     Ok((footer, start))
 }
 
-fn agree(header: &SparseExtentHeader, footer: &SparseExtentHeader) -> Result<()> {
+/// Refuses a `footer`, which is at byte `start`, that describes another disk than `header`.
+fn agree(header: &SparseExtentHeader, footer: &SparseExtentHeader, start: u64) -> Result<()> {
     let fields = |of: &SparseExtentHeader| {
         let algorithm = u64::from(of.compressAlgorithm.get());
         let per_table = u64::from(of.numGTEsPerGT.get());
-        [
-            ("capacity", of.capacity.get()),
-            ("grainSize", of.grainSize.get()),
-            ("numGTEsPerGT", per_table),
-            ("compressAlgorithm", algorithm),
-        ]
+        [of.capacity.get(), of.grainSize.get(), per_table, algorithm]
     };
-    for ((name, first), (_, last)) in fields(header).into_iter().zip(fields(footer)) {
+    let names = [
+        ("capacity", offset_of!(SparseExtentHeader, capacity)),
+        ("grainSize", offset_of!(SparseExtentHeader, grainSize)),
+        ("numGTEsPerGT", offset_of!(SparseExtentHeader, numGTEsPerGT)),
+        (
+            "compressAlgorithm",
+            offset_of!(SparseExtentHeader, compressAlgorithm),
+        ),
+    ];
+    let both = fields(header).into_iter().zip(fields(footer));
+    for ((first, last), (name, field)) in both.zip(names) {
         if first != last {
             let text = format!("{name} is {first} in the header and {last} in the footer");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(start.saturating_add(to_u64(field))));
         }
     }
     Ok(())

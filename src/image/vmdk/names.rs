@@ -74,7 +74,7 @@ mod tests {
 
     fn names(encoding: &str, name: &[u8]) -> Vec<Vec<u8>> {
         let text = format!("# Disk DescriptorFile\nencoding=\"{encoding}\"\n");
-        let descriptor = Descriptor::parse(text.as_bytes()).unwrap();
+        let descriptor = Descriptor::parse(text.as_bytes(), 0).unwrap();
         candidates(&descriptor, name, &Voice::default())
     }
 

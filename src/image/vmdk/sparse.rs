@@ -140,7 +140,8 @@ impl Sparse {
     fn run_by(&self, directory: u64, offset: u64) -> Result<Found> {
         let span = self.span();
         let index = offset.checked_div(span).unwrap_or(0);
-        let table = self.table(self.entry(directory, index)?)?;
+        let table = self.table(self.entry(directory, index)?);
+        let table = table.map_err(|error| error.at(self.entry_at(directory, index)))?;
         match table {
             Grain::Absent | Grain::Zeros => {
                 let count = self.tables().saturating_sub(index);
@@ -157,7 +158,8 @@ impl Sparse {
     fn run_in(&self, table: u64, offset: u64) -> Result<Found> {
         let index = offset.checked_div(self.grain).unwrap_or(0);
         let within = index.checked_rem(self.per_table).unwrap_or(0);
-        let grain = self.grain_of(self.entry(table, within)?)?;
+        let grain = self.grain_of(self.entry(table, within)?);
+        let grain = grain.map_err(|error| error.at(self.entry_at(table, within)))?;
         let left = self.capacity.div_ceil(self.grain).saturating_sub(index);
         let count = self.per_table.saturating_sub(within).min(left);
         let follows = |entry, before: u64| {
@@ -212,7 +214,9 @@ impl Sparse {
             Form::Sectors { .. } => entry.checked_mul(SECTOR),
             Form::SpaceEfficient { tables, .. } => {
                 if entry >> 32 != 0x1000_0000 {
-                    return Err(Error::corrupt(format!("grain directory entry {entry:#x}")));
+                    let text =
+                        format!("grain directory entry {entry:#x} is not 0x10000000xxxxxxxx");
+                    return Err(Error::corrupt(text));
                 }
                 let bytes = self.per_table.checked_mul(self.width());
                 let skip = bytes.and_then(|bytes| bytes.checked_mul(entry & 0xffff_ffff));
@@ -244,7 +248,9 @@ impl Sparse {
                     let at = skip.and_then(|skip| skip.checked_add(grains));
                     self.inside(at, "table", entry).map(Grain::At)
                 }
-                _ => Err(Error::corrupt(format!("grain table entry {entry:#x}"))),
+                kind => Err(Error::corrupt(format!(
+                    "grain table entry {entry:#x} is of kind {kind}, not 1 to 3"
+                ))),
             },
         }
     }
@@ -266,18 +272,22 @@ impl Sparse {
         first.ok_or_else(|| Error::corrupt("no such grain table entry").at(base))
     }
 
+    /// Where entry `index` of the directory or table at byte `base` is in the file.
+    fn entry_at(&self, base: u64, index: u64) -> u64 {
+        base.saturating_add(index.saturating_mul(self.width()))
+    }
+
     /// `count` entries at `base` from number `index` on.
     fn entries(&self, base: u64, index: u64, count: u64) -> Result<Vec<u64>> {
         let width = self.width();
-        let skip = index.checked_mul(width);
-        let at = skip.and_then(|skip| skip.checked_add(base));
-        let at = at.ok_or_else(|| Error::corrupt("a grain table past all files").at(base))?;
+        let at = self.entry_at(base, index);
         let len = to_usize(count.saturating_mul(width));
-        if at
-            .checked_add(to_u64(len))
-            .is_none_or(|end| end > self.source.size())
-        {
-            return Err(Error::corrupt("a grain table is not all in the file").at(at));
+        let size = self.source.size();
+        if at.checked_add(to_u64(len)).is_none_or(|end| end > size) {
+            let text = format!(
+                "entry {index} of the grain table at {base:#x} is not in the file's {size} bytes"
+            );
+            return Err(Error::corrupt(text).at(at));
         }
         let bytes = read_vec(&*self.source, at, len)?;
         let entries = bytes.chunks_exact(to_usize(width)).map(|bytes| {

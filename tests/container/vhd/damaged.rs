@@ -15,6 +15,8 @@ use crate::support::images::{self, Scratch};
 use crate::support::library;
 
 const SIZE: u64 = 5 << 20;
+/// The offset of the footer's field `checksum`.
+const CHECKSUM: usize = 64;
 
 fn made(options: &str, scratch: &Scratch) -> (PathBuf, PathBuf) {
     let raw = guest::disk(scratch, SIZE, 91);
@@ -51,11 +53,10 @@ fn h01_footers() {
                 "{notices:?}"
             );
         } else {
+            // The copy at the start is the one that is told of.
+            refused_at(&image, Kind::Corrupt, CHECKSUM as u64, says);
             let why = refused(&image);
-            assert!(
-                why.contains(says) && why.contains("--ignore-checksums"),
-                "{why}"
-            );
+            assert!(why.contains("--ignore-checksums"), "{why}");
             compare(&disk_with(&image, &ignoring()), &raw);
         }
     }
@@ -74,7 +75,8 @@ fn h01_footer_of_a_fixed_disk() {
     let end = vhd.0.len() - 512;
     vhd.0[end + 100] ^= 1;
     vhd.write(&image);
-    assert!(refused(&image).contains("checksum"));
+    let at = (end + CHECKSUM) as u64;
+    refused_at(&image, Kind::Corrupt, at, "the footer's checksum is 0x");
     compare(&disk_with(&image, &ignoring()), &raw);
 }
 
@@ -159,7 +161,20 @@ fn h03_sizes() {
                     let opened = library::open_with(&image, &Options::default());
                     assert_eq!(opened.stack.image_format(), "raw");
                 }
-                _ => drop(refused(&image)),
+                "fixed" => {
+                    let words = format!("current_size of {} sectors", size / 512);
+                    refused_at(&image, Kind::Corrupt, SIZE + CURRENT_SIZE as u64, &words);
+                }
+                _ if size <= 1 << 40 => {
+                    let words = format!(
+                        "max_table_entries 3, blocks of 2097152 bytes, are too few for {size}"
+                    );
+                    refused_at(&image, Kind::Corrupt, (HEADER + 28) as u64, &words);
+                }
+                _ => {
+                    let words = format!("current_size of {} sectors", size / 512);
+                    refused_at(&image, Kind::Corrupt, CURRENT_SIZE as u64, &words);
+                }
             }
         }
     }
@@ -214,9 +229,11 @@ fn h07_table_entries() {
         let failed = disk
             .read_exact_at(&mut [0; 512], (2 << 20) + 700)
             .unwrap_err();
-        assert_eq!(failed.kind(), Kind::Corrupt, "{failed}");
-        assert!(failed.to_string().contains("block 1"), "{failed}");
-        assert!(disk.extent_at(2 << 20).is_err());
+        let found = (failed.kind(), failed.offset());
+        assert_eq!(found, (Kind::Corrupt, Some(3 * 512 + 4)), "{failed}");
+        let words = format!("block 1: BAT entry {entry:#x} leads to no block");
+        assert!(failed.to_string().contains(&words), "{failed}");
+        assert_eq!(disk.extent_at(2 << 20).unwrap_err(), failed);
         whole.write(&image);
     }
 }
@@ -239,10 +256,12 @@ fn h07_cut_file() {
     let file = std::fs::File::open(&raw).unwrap();
     compare_range(&disk, &file, (last as u64) << 21, 10_000);
     let mut buf = [0; 512];
-    assert!(
-        disk.read_exact_at(&mut buf, ((last as u64) << 21) + 10_100)
-            .is_err()
-    );
+    let failed = disk.read_exact_at(&mut buf, ((last as u64) << 21) + 10_100);
+    let failed = failed.unwrap_err();
+    let found = (failed.kind(), failed.offset());
+    let entry = 3 * 512 + last as u64 * 4;
+    assert_eq!(found, (Kind::Corrupt, Some(entry)), "{failed}");
+    assert!(failed.to_string().contains("leads to no block"), "{failed}");
 }
 
 /// What the guest of a fixed disk writes does not change what it is.

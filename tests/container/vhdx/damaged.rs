@@ -8,7 +8,7 @@ use imgmount::service::open::open;
 
 use super::{
     FILE_PARAMETERS, HEADERS, LOGICAL_SECTOR_SIZE, REGIONS, VIRTUAL_DISK_SIZE, Vhdx, convert,
-    notices, options, refused,
+    notices, options,
 };
 use crate::container::guest::Random;
 use crate::container::{compare, compare_range, disk, guest, refused_at};
@@ -21,12 +21,6 @@ fn made(scratch: &Scratch) -> (PathBuf, PathBuf, Vhdx) {
     let image = convert(&raw, "disk.vhdx", "block_size=1M", scratch);
     let vhdx = Vhdx::of(&image);
     (raw, image, vhdx)
-}
-
-fn says(image: &Path, vhdx: &Vhdx, what: &str) {
-    vhdx.write(image);
-    let why = refused(image);
-    assert!(why.contains(what), "{what}: {why}");
 }
 
 #[test]
@@ -45,19 +39,29 @@ fn h08_headers() {
     for at in HEADERS {
         vhdx.0[at + 100] ^= 1;
     }
-    says(&image, &vhdx, "both headers");
+    let first = HEADERS[0] as u64;
+    vhdx.write(&image);
+    let words = "both headers: the header's Checksum is wrong";
+    refused_at(&image, Kind::Corrupt, first, words);
     for at in HEADERS {
         vhdx.put(at, &[0; 4]);
     }
-    says(&image, &vhdx, "no head");
+    vhdx.write(&image);
+    refused_at(&image, Kind::Corrupt, first, "both headers: no head");
     let mut vhdx = Vhdx(whole.0.clone());
     vhdx.put_headers(8, &7_u64.to_le_bytes());
     vhdx.put(HEADERS[0] + 16, &[1; 16]);
     vhdx.mend(HEADERS[0], 4096);
-    says(&image, &vhdx, "SequenceNumber 7, and differ");
+    vhdx.write(&image);
+    let words = "SequenceNumber 7, and differ";
+    refused_at(&image, Kind::Corrupt, first, words);
     let mut vhdx = Vhdx(whole.0.clone());
     vhdx.put_headers(66, &[2, 0]);
-    says(&image, &vhdx, "Version 2");
+    vhdx.write(&image);
+    let number = |at: &usize| whole.get64(at + 8);
+    let newer = HEADERS.into_iter().max_by_key(number).unwrap();
+    let at = newer as u64 + 66;
+    refused_at(&image, Kind::Unsupported, at, "Version 2 is not 1");
 }
 
 #[test]
@@ -96,7 +100,9 @@ fn h09_regions() {
     vhdx.put_regions(96, &(64_u64 << 20).to_le_bytes());
     vhdx.put_regions(104, &(1_u64 << 20 | 1 << 32).to_le_bytes());
     vhdx.put_regions(8, &3_u32.to_le_bytes());
-    says(&image, &vhdx, "required region 07070707-0707");
+    vhdx.write(&image);
+    let words = "required region 07070707-0707";
+    refused_at(&image, Kind::Unsupported, REGIONS[0] as u64, words);
     vhdx.put_regions(108, &[0; 4]);
     vhdx.write(&image);
     compare(&disk(&image), &raw);
@@ -170,7 +176,9 @@ fn h10_metadata() {
     let mut vhdx = Vhdx(whole.0.clone());
     let at = vhdx.item(FILE_PARAMETERS).1;
     vhdx.put(at + 4, &[2, 0, 0, 0]);
-    says(&image, &vhdx, "no metadata item Parent Locator");
+    vhdx.write(&image);
+    let words = "no metadata item Parent Locator";
+    refused_at(&image, Kind::Corrupt, table as u64, words);
 }
 
 #[test]
@@ -181,7 +189,15 @@ fn h13_block_states() {
     let entry = whole.bat() + 8;
     let bits = whole.get64(entry) & !7;
     let outside = (1_u64 << 40) | 6;
-    for value in [bits | 4, bits | 5, bits | 7, 6, outside, u64::MAX - 1] {
+    let cases = [
+        (bits | 4, "has payload block state 4"),
+        (bits | 5, "has payload block state 5"),
+        (bits | 7, "is partially present, and there is no parent"),
+        (6, "is outside of the file's"),
+        (outside, "is outside of the file's"),
+        (u64::MAX - 1, "is outside of the file's"),
+    ];
+    for (value, what) in cases {
         let mut vhdx = Vhdx(whole.0.clone());
         vhdx.put(entry, &value.to_le_bytes());
         vhdx.write(&image);
@@ -193,9 +209,12 @@ fn h13_block_states() {
         let failed = disk
             .read_exact_at(&mut [0; 512], (1 << 20) + 700)
             .unwrap_err();
-        assert_eq!(failed.kind(), Kind::Corrupt, "{failed}");
-        assert!(failed.to_string().contains("block 1"), "{failed}");
-        assert!(disk.extent_at(1 << 20).is_err());
+        let found = (failed.kind(), failed.offset());
+        assert_eq!(found, (Kind::Corrupt, Some(entry as u64)), "{failed}");
+        let text = failed.to_string();
+        assert!(text.contains("block 1: ") && text.contains(what), "{text}");
+        assert!(text.contains(&format!("BAT entry {value:#x}")), "{text}");
+        assert_eq!(disk.extent_at(1 << 20).unwrap_err(), failed);
     }
     for state in 0..4 {
         let mut vhdx = Vhdx(whole.0.clone());

@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{HEADERS, Vhdx, notices, options, refused};
-use crate::container::{compare, converted, disk, disk_with};
+use imgmount::error::Kind;
+
+use super::{HEADERS, REGIONS, Vhdx, notices, options};
+use crate::container::{compare, converted, disk, disk_with, refused_at};
 use crate::support::command::Run;
 use crate::support::images::{self, Scratch};
 
@@ -179,7 +181,8 @@ fn h11_zero_descriptors_over_the_table() {
     vhdx.put(entry + 80, &0_u64.to_le_bytes());
     vhdx.mend(entry, len);
     vhdx.write(&image);
-    assert!(refused(&image).contains("region table"));
+    let words = "both region tables: no regi: no region table";
+    refused_at(&image, Kind::Corrupt, REGIONS[0] as u64, words);
 }
 
 #[test]
@@ -198,18 +201,37 @@ fn h11_log_that_is_not_there() {
     vhdx.put_headers(68, &((1_u32 << 20) - 4096).to_le_bytes());
     vhdx.write(&image);
     compare(&disk(&image), &expected);
-    for (field, bytes) in [
-        (68, &[0, 0, 0, 0][..]),
-        (68, &[0, 0, 0xf0, 0xff]),
-        (72, &[0, 0, 0, 0, 0xff, 0, 0, 0]),
-        (72, &[0xff; 8]),
-        (64, &[1, 0]),
-    ] {
+    let cases: [(usize, &[u8], Kind, &str); 5] = [
+        (68, &[0; 4], Kind::Corrupt, "LogLength 0x0: no log"),
+        (
+            68,
+            &[0, 0, 0xf0, 0xff],
+            Kind::Corrupt,
+            "LogLength 0xfff00000: no log",
+        ),
+        (
+            72,
+            &[0, 0, 0, 0, 0xff, 0, 0, 0],
+            Kind::Corrupt,
+            "LogOffset 0xff00000000, ",
+        ),
+        (72, &[0xff; 8], Kind::Corrupt, "LogOffset 0xfffffffff"),
+        (64, &[1, 0], Kind::Unsupported, "LogVersion 1 is not 0"),
+    ];
+    let header = |vhdx: &Vhdx| {
+        let number = |at: &usize| vhdx.get64(at + 8);
+        HEADERS.into_iter().max_by_key(number).unwrap() as u64
+    };
+    for (field, bytes, kind, words) in cases {
         let mut vhdx = Vhdx(whole.0.clone());
         vhdx.put_headers(field, bytes);
         vhdx.write(&image);
-        let why = refused(&image);
-        assert!(why.contains("Log"), "{why}");
+        assert!(vhdx.0 != whole.0, "{words}: nothing was changed");
+        let at = match kind {
+            Kind::Unsupported => header(&whole) + field as u64,
+            _ => header(&whole),
+        };
+        refused_at(&image, kind, at, words);
     }
     // A file that was cut after the entry was written.
     let entry = last_entry(&whole);
@@ -218,7 +240,8 @@ fn h11_log_that_is_not_there() {
     let len = vhdx.get32(entry + 8);
     vhdx.mend(entry, len);
     vhdx.write(&image);
-    assert!(refused(&image).contains("FlushedFileOffset"));
+    let words = "FlushedFileOffset 0x10000000000 of the log is over the file's";
+    refused_at(&image, Kind::Corrupt, entry as u64 + 48, words);
     let start = std::time::Instant::now();
     disk_with(&image, &options(false, true));
     assert!(start.elapsed().as_secs() < 5);
@@ -238,8 +261,8 @@ fn h11_entries_without_end() {
     }
     vhdx.write(&image);
     let start = std::time::Instant::now();
-    let why = refused(&image);
-    assert!(why.contains("again and again"), "{why}");
+    let words = "the log's entries overlap again and again";
+    refused_at(&image, Kind::Corrupt, 1 << 20, words);
     assert!(start.elapsed().as_secs() < 5);
 }
 

@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use imgmount::error::Kind;
+use imgmount::error::Kind::{self, Corrupt, Unsupported};
 use imgmount::service::open::{Options, open};
 
 use super::generate::{self, put32, put64};
-use super::{convert, refused};
+use super::{convert, error};
 use crate::container::{compare, compare_range, converted, disk, guest, refused_at};
 use crate::support::images::Scratch;
 
@@ -56,8 +56,19 @@ impl Made {
         &self.image
     }
 
-    fn refused(&self, change: impl FnOnce(&mut Vec<u8>)) -> String {
-        refused(self.write(change))
+    /// The disk, changed by `change`, is refused with an error of `kind` that says `words`, of byte
+    /// `at` where it is of one.
+    fn refused(
+        &self,
+        kind: Kind,
+        at: Option<usize>,
+        words: &str,
+        change: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let error = error(self.write(change));
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        let at = at.map(|at| at as u64);
+        assert_eq!((error.kind(), error.offset()), (kind, at), "{error}");
     }
 
     /// The disk, changed by `change`, is refused with an error of `kind` that says `words` and that
@@ -87,8 +98,9 @@ impl Made {
         (grain, entry(grain))
     }
 
-    /// `damaged` grain alone cannot be read; every other byte is as it was.
-    fn only(&self, grain: usize, error: &str) {
+    /// `damaged` grain alone cannot be read, for what is at byte `at` of the file; every other byte
+    /// is as it was.
+    fn only(&self, grain: usize, error: &str, at: usize) {
         let disk = disk(&self.image);
         let file = std::fs::File::open(&self.raw).unwrap();
         let mut offset = 0;
@@ -97,8 +109,9 @@ impl Made {
             if offset == grain as u64 * (64 << 10) {
                 let mut buf = vec![0; len as usize];
                 let failed = disk.read_exact_at(&mut buf, offset).unwrap_err();
-                assert_eq!(failed.kind(), Kind::Corrupt);
-                assert!(failed.to_string().contains(error), "{failed}");
+                let found = (failed.kind(), failed.offset());
+                assert_eq!(found, (Kind::Corrupt, Some(at as u64)), "{failed}");
+                assert!(failed.to_string().contains(error), "{error}: {failed}");
             } else {
                 compare_range(&disk, &file, offset, len);
             }
@@ -161,9 +174,26 @@ fn v04_directory() {
         put32(bytes, at, own);
         put64(bytes, REDUNDANT, own);
     });
-    let disk = disk(image);
-    let mut buf = vec![0; SIZE as usize];
-    let _ = disk.read_exact_at(&mut buf, 0);
+    let expected = converted(image, "-f vmdk", &made.scratch);
+    compare(&disk(image), &expected);
+    // An entry that leads nowhere, in a disk that has no copy of it.
+    let (grain, _) = made.first_grain();
+    let entry = made.table() + grain * 4;
+    made.write(|bytes| {
+        put64(bytes, REDUNDANT, 1 << 40);
+        put32(bytes, entry, 0xffff_fff0);
+    });
+    made.only(grain, "grain table entry 0xfffffff0 leads out", entry);
+    made.write(|bytes| {
+        put64(bytes, REDUNDANT, 1 << 40);
+        put32(bytes, at, 0xffff_fff0);
+    });
+    let error = disk(&made.image).read_exact_at(&mut [0; 512], 0);
+    let error = error.unwrap_err();
+    let found = (error.kind(), error.offset());
+    assert_eq!(found, (Kind::Corrupt, Some(at as u64)), "{error}");
+    let words = "extent 1: grain directory entry 0xfffffff0 leads out";
+    assert!(error.to_string().contains(words), "{error}");
 }
 
 #[test]
@@ -203,22 +233,24 @@ fn v04_redundant_directory() {
 fn v05_descriptor_place() {
     need!(tool "qemu-img");
     let made = Made::new("");
-    let cases = [
-        (1, 1 << 32),
-        (1, 2049),
-        (1, u64::MAX),
-        (2, 20),
-        (1 << 40, 20),
-        (u64::MAX, 20),
-    ];
-    for (offset, size) in cases {
-        let error = made.refused(|bytes| {
-            put64(bytes, DESCRIPTOR_OFFSET, offset);
-            put64(bytes, DESCRIPTOR_SIZE, size);
-        });
-        let named = ["descriptor", "an extent of a disk"];
-        assert!(named.iter().any(|name| error.contains(name)), "{error}");
+    for size in [1 << 32, 2049, u64::MAX] {
+        let words = format!("descriptorSize {size} sectors are over 1048576 bytes");
+        let put = |bytes: &mut Vec<u8>| put64(bytes, DESCRIPTOR_SIZE, size);
+        made.refused_at(DESCRIPTOR_SIZE, Kind::Corrupt, &words, put);
     }
+    for offset in [1 << 40, u64::MAX] {
+        let words = format!("descriptorOffset {offset} is past the end");
+        let put = |bytes: &mut Vec<u8>| put64(bytes, DESCRIPTOR_OFFSET, offset);
+        made.refused_at(DESCRIPTOR_OFFSET, Kind::Corrupt, &words, put);
+    }
+    // Where other bytes are, and where there are zeros.
+    let directory = made.get64(DIRECTORY);
+    let words = "no \"# Disk DescriptorFile\" at its start";
+    let put = |bytes: &mut Vec<u8>| put64(bytes, DESCRIPTOR_OFFSET, directory);
+    made.refused_at(directory as usize * 512, Kind::Corrupt, words, put);
+    let words = "it is an extent of a disk and not the disk";
+    let put = |bytes: &mut Vec<u8>| put64(bytes, DESCRIPTOR_OFFSET, 3);
+    made.refused(Kind::Unsupported, None, words, put);
 }
 
 #[test]
@@ -228,36 +260,31 @@ fn v06_descriptor_text() {
     let text = String::from_utf8(made.bytes.clone()).unwrap();
     let line = text.lines().find(|line| line.starts_with("RW ")).unwrap();
     let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let cases = [
-        (
-            text.replace("createType", "other").into_bytes(),
-            "no createType",
-        ),
-        (text.replace("version", "ver\0sion").into_bytes(), "NUL"),
-        ([b"\xff\xfe", wide.as_slice()].concat(), "UTF-16"),
-        (
-            text.replace("version", &"x".repeat(1 << 20)).into_bytes(),
-            "over 1048576",
-        ),
-        (
-            text.replace("version", &"x".repeat(1 << 19)).into_bytes(),
-            "over 16384",
-        ),
-        (
-            text.replace(line, &"RW 1 ZERO\n".repeat(100_000))
-                .into_bytes(),
-            "more than 4096 extents",
-        ),
-        (text.replace(line, "").into_bytes(), "no extents"),
-        (
-            text.replace("version=1", "version=9").into_bytes(),
-            "version 9",
-        ),
-    ];
-    for (bytes, expected) in cases {
-        let error = made.refused(|all| *all = bytes);
-        assert!(error.contains(expected), "{expected}: {error}");
-    }
+    let case = |kind, at, words: &str, bytes: Vec<u8>| {
+        made.refused(kind, at, words, |all| *all = bytes);
+    };
+    let change = |from: &str, to: &str| text.replace(from, to).into_bytes();
+    // The second line begins behind the magic.
+    let second = Some(22);
+    let words = "no createType in the descriptor";
+    case(Corrupt, None, words, change("createType", "other"));
+    let words = "line 2: a NUL in the descriptor";
+    case(Corrupt, second, words, change("version", "ver\0sion"));
+    let words = "the descriptor is in UTF-16";
+    case(Corrupt, Some(0), words, [b"\xff\xfe", &wide[..]].concat());
+    let words = "bytes, over 1048576";
+    let long = change("version", &"x".repeat(1 << 20));
+    case(Corrupt, None, words, long);
+    let words = "line 2: 524290 bytes are over 16384";
+    let long = change("version", &"x".repeat(1 << 19));
+    case(Corrupt, second, words, long);
+    let at = text.find(line).unwrap() + 4096 * "RW 1 ZERO\n".len();
+    let words = "more than 4096 extents";
+    let many = change(line, &"RW 1 ZERO\n".repeat(100_000));
+    case(Corrupt, Some(at), words, many);
+    case(Corrupt, None, "no extents", change(line, ""));
+    let words = "version 9 of the descriptor is not 1 to 3";
+    case(Unsupported, None, words, change("version=1", "version=9"));
 }
 
 #[test]
@@ -278,8 +305,14 @@ fn v07_extents_elsewhere() {
         for kind in ["FLAT", "SPARSE"] {
             let line = format!("RW 1 {kind} \"{name}\"");
             let image = generate::descriptor(&folder.join("disk.vmdk"), "monolithicFlat", &line);
-            let error = refused(&image);
-            assert!(error.contains("extent 1: "), "{error}");
+            let error = error(&image);
+            // What a device of Windows leaves of its name is beside the image, where it is not.
+            let expected = match name.starts_with('\\') {
+                true => Kind::NotFound,
+                false => Kind::Refused,
+            };
+            assert_eq!(error.kind(), expected, "{name}: {error}");
+            assert!(error.to_string().contains("extent 1: "), "{error}");
         }
     }
     // The image's own directory is no other one.
@@ -296,30 +329,39 @@ fn v08_extents_that_do_not_fit() {
     let scratch = Scratch::new();
     std::fs::write(scratch.join("flat"), vec![3; 100 * 512]).unwrap();
     let path = scratch.join("disk.vmdk");
-    let case = |lines: &str| refused(&generate::descriptor(&path, "custom", lines));
-    let two = |first: &str, second: &str| case(&format!("RW {first}\nRW {second}"));
-    assert!(two("50 FLAT \"flat\" 0", "50 FLAT \"flat\" 49").contains("overlap"));
-    assert!(two("50 FLAT \"flat\" 50", "51 FLAT \"flat\" 0").contains("overlap"));
-    assert!(case("RW 50 FLAT \"flat\" 100").contains("ends before its offset"));
-    let most = i64::MAX as u64 / 512;
-    assert!(two(&format!("{most} ZERO"), &format!("{most} ZERO")).contains("too large in sum"));
+    let case = |lines: &str, words: &str| {
+        let error = error(&generate::descriptor(&path, "custom", lines));
+        assert_eq!(error.kind(), Kind::Corrupt, "{words}: {error}");
+        assert!(error.to_string().contains(words), "{words}: {error}");
+    };
+    let two = |first: &str, second: &str, words: &str| {
+        case(&format!("RW {first}\nRW {second}"), words);
+    };
+    let words = "extents 1 and 2 overlap in their file";
+    two("50 FLAT \"flat\" 0", "50 FLAT \"flat\" 49", words);
+    let words = "extents 2 and 1 overlap in their file";
+    two("50 FLAT \"flat\" 50", "51 FLAT \"flat\" 0", words);
+    let words = "extent 1: its file of 51200 bytes ends before its offset 51200";
+    case("RW 50 FLAT \"flat\" 100", words);
+    let most = format!("{} ZERO", i64::MAX as u64 / 512);
+    two(&most, &most, "extent 2: the extents are too large in sum");
     let kinds = generate::kinds(100, 1);
     std::fs::write(scratch.join("sparse"), generate::cowd(100, 1, &kinds, 1)).unwrap();
-    assert!(case("RW 101 VMFSSPARSE \"sparse\"").contains("a gap"));
-    assert!(case("RW 99 VMFSSPARSE \"sparse\"").contains("an overlap"));
-    assert!(case("RW 50 SPARSE \"flat\"").contains("no sparse extent"));
+    let words = "its line says 51712 bytes and its header 51200, which is a gap";
+    case("RW 101 VMFSSPARSE \"sparse\"", words);
+    let words = "its line says 50688 bytes and its header 51200, which is an overlap";
+    case("RW 99 VMFSSPARSE \"sparse\"", words);
+    case("RW 50 SPARSE \"flat\"", "its file is no sparse extent");
     // A file that was cut: what is there can be read.
     let image = generate::descriptor(&path, "custom", "RW 101 FLAT \"flat\" 0\nRW 9 ZERO");
     let opened = disk(&image);
     opened.read_exact_at(&mut [0; 51_200], 0).unwrap();
     opened.read_exact_at(&mut [0; 9 * 512], 101 * 512).unwrap();
     let error = opened.read_exact_at(&mut [0; 2], 51_199).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("the file of extent 1 ends before"),
-        "{error}"
-    );
+    let found = (error.kind(), error.offset());
+    assert_eq!(found, (Kind::Corrupt, Some(51_200)), "{error}");
+    let words = "the file of extent 1 has 51200 of its 51712 bytes";
+    assert!(error.to_string().contains(words), "{error}");
     let image = generate::descriptor(&path, "custom", "NOACCESS 10 FLAT \"nothing\"\nRW 9 ZERO");
     let error = disk(&image).read_exact_at(&mut [0; 1], 0).unwrap_err();
     assert_eq!(error.kind(), Kind::Denied);
@@ -348,26 +390,45 @@ fn v10_footers() {
     compare(&disk(image), &expected);
     compare(&disk(image), &made.raw);
     let footer = 512;
-    let changes: [(&str, usize, u64); 7] = [
-        ("size of the footer's marker", 8, 1 << 31),
-        ("type of the footer's marker", 12, 2),
-        ("magic", footer, 0),
-        ("another footer", footer + DIRECTORY, u64::MAX),
-        ("capacity", footer + CAPACITY, 8),
-        ("grain size", footer + GRAIN_SIZE, 64),
-        ("size of the end's marker", 1024 + 8, 1 << 31),
+    // What is changed, the offset that is told, and what is said.
+    let changes: [(usize, u64, usize, &str); 8] = [
+        (8, 1 << 31, 0, "its marker has type 3 and size 2147483648"),
+        (12, 2, 0, "its marker has type 2 and size 0"),
+        (footer, 0, footer, "none is at the end of the file: no KDMV"),
+        (
+            footer + DIRECTORY,
+            u64::MAX,
+            footer + DIRECTORY,
+            "and the footer that another one does",
+        ),
+        (
+            footer + CAPACITY,
+            8,
+            footer + CAPACITY,
+            "capacity is 10240 in the header and 8 in the footer",
+        ),
+        (
+            footer + GRAIN_SIZE,
+            64,
+            footer + GRAIN_SIZE,
+            "grainSize is 128 in the header and 64 in the footer",
+        ),
+        (1024 + 8, 1 << 31, 1024, "of type 0, size 2147483648"),
+        (1024 + 12, 1, 1024, "a marker of type 1, size 0 and 0"),
     ];
-    for (name, at, value) in changes {
-        let error = made.refused(|bytes| {
-            with_footer(bytes, |end| match at {
-                8 | 12 | 512 | 1032 => put32(end, at, value),
-                _ => put64(end, at, value),
-            });
+    let start = made.bytes.len().next_multiple_of(512);
+    for (at, value, told, words) in changes {
+        let put = |end: &mut [u8]| match at {
+            8 | 12 | 512 | 1032 | 1036 => put32(end, at, value),
+            _ => put64(end, at, value),
+        };
+        made.refused_at(start + told, Kind::Corrupt, words, |bytes| {
+            with_footer(bytes, put);
         });
-        assert!(error.contains("footer"), "{name}: {error}");
     }
-    let error = made.refused(|bytes| put64(bytes, DIRECTORY, u64::MAX));
-    assert!(error.contains("is the file complete?"), "{error}");
+    let start = made.bytes.len() - 3 * 512;
+    let put = |bytes: &mut Vec<u8>| put64(bytes, DIRECTORY, u64::MAX);
+    made.refused_at(start, Kind::Corrupt, "is the file complete?", put);
     for (at, value, words) in [
         (FLAGS, 0x3_0003 | 1 << 20, "incompatible flag, bit 20"),
         (VERSION, 4, "version 4 is not"),
@@ -391,11 +452,17 @@ fn v10_packed_grains() {
     let marker = sector as usize * 512;
     for size in [0, 1 << 31, 0xffff_ffff, 200 << 10] {
         made.write(|bytes| put32(bytes, marker + 8, size));
-        made.only(grain, "packed grain");
+        let words = format!("a packed grain's size {size} is not 1 to 131072 bytes");
+        made.only(grain, &words, marker);
     }
     made.write(|bytes| bytes[marker + 40] ^= 0x55);
-    made.only(grain, "packed grain");
-    for inflates in [64 * 1024 - 1, 64 * 1024 + 1, 256 << 20] {
+    made.only(grain, "a packed grain", marker);
+    let more = "a packed grain has more bytes than a grain's 65536";
+    for (inflates, words) in [
+        (65_535, "a packed grain has 65535 bytes where 65536 are"),
+        (65_537, more),
+        (64 << 20, more),
+    ] {
         let packed = zlib(&vec![0; inflates]);
         made.write(|bytes| {
             let end = bytes.len().next_multiple_of(512);
@@ -406,7 +473,7 @@ fn v10_packed_grains() {
             bytes.resize(bytes.len().next_multiple_of(512), 0);
             put32(bytes, made.table() + grain * 4, end as u64 / 512);
         });
-        made.only(grain, "packed grain");
+        made.only(grain, words, made.bytes.len().next_multiple_of(512));
     }
 }
 
@@ -458,5 +525,6 @@ fn v11_a_packed_grain_that_is_another_one() {
     let other = made.get32(table + (grain + 1) * 4);
     assert!(other > 1 && other != sector);
     made.write(|bytes| put32(bytes, table + grain * 4, other));
-    made.only(grain, "grain marker's lba");
+    let words = format!("where sector {} was expected", grain * 128);
+    made.only(grain, &words, other as usize * 512);
 }

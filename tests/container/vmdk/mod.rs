@@ -13,6 +13,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use imgmount::error::Error;
 use imgmount::service::open::{Options, open};
 
 use crate::support::command::Run;
@@ -31,10 +32,15 @@ pub fn convert(raw: &Path, name: &str, options: &str, scratch: &Scratch) -> Path
 
 /// Why `image` is refused, which is known soon.
 pub fn refused(image: &Path) -> String {
+    error(image).to_string()
+}
+
+/// The error with which `image` is refused, within seconds.
+pub fn error(image: &Path) -> Error {
     let start = Instant::now();
     let error = match open(image, &Options::default()) {
         Ok(_) => panic!("{} is opened", image.display()),
-        Err(error) => error.to_string(),
+        Err(error) => error,
     };
     assert!(start.elapsed() < Duration::from_secs(10), "{error}");
     error
