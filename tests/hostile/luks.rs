@@ -50,29 +50,63 @@ fn k01_fields_of_luks1_out_of_bounds_are_refused_before_any_key_is_made() {
     let image = formatted("--type luks1 -c aes-xts-plain64 -s 256");
     plain(&look(image.clone(), &context(&[KEY])));
     let slot = 208;
-    let cases: [(usize, u32, &str); 12] = [
-        (104, u32::MAX, "segment 0: offset 0x1fffffffe00 lies past"),
-        (104, 0, "the header is detached"),
-        (104, 16, "reaches into the data"),
-        (108, 1 << 31, "key size 2147483648 is not 1 to 512"),
-        (108, 513, "key size 513 is not 1 to 512"),
-        (108, 0, "key size 0 is not 1 to 512"),
-        (slot + 44, 0, "keyslot 0: stripes 0 is not 4000"),
-        (slot + 44, 1 << 31, "keyslot 0: stripes 2147483648"),
+    // The field, its value, what is said, and the byte that is told, where one is.
+    let cases: [(usize, u32, &str, Option<usize>); 12] = [
+        (
+            104,
+            u32::MAX,
+            "segment 0: offset 0x1fffffffe00 lies past",
+            Some(0x1ff_ffff_fe00),
+        ),
+        (104, 0, "the header is detached", None),
+        (
+            104,
+            16,
+            "key-material-offset 0x1000 reaches into the data at payload-offset 0x2000",
+            Some(slot + 40),
+        ),
+        (
+            108,
+            1 << 31,
+            "key size 2147483648 is not 1 to 512",
+            Some(108),
+        ),
+        (108, 513, "key size 513 is not 1 to 512", Some(108)),
+        (108, 0, "key size 0 is not 1 to 512", Some(108)),
+        (
+            slot + 44,
+            0,
+            "keyslot 0: stripes 0 is not 4000",
+            Some(slot + 44),
+        ),
+        (
+            slot + 48 + 44,
+            1 << 31,
+            "keyslot 1: stripes 2147483648",
+            Some(slot + 48 + 44),
+        ),
         (
             slot + 4,
             u32::MAX,
             "keyslot 0: KDF cost exceeds --kdf-limit",
+            None,
         ),
-        (slot + 40, u32::MAX, "keyslot 0: key-material-offset"),
-        (164, u32::MAX, "digest: KDF cost exceeds --kdf-limit"),
-        (slot, 7, "keyslot 0: active 0x7"),
+        (
+            slot + 40,
+            u32::MAX,
+            "keyslot 0: key-material-offset 0x1fffffffe00",
+            Some(slot + 40),
+        ),
+        (164, u32::MAX, "digest: KDF cost exceeds --kdf-limit", None),
+        (slot, 7, "keyslot 0: active 0x7", Some(slot)),
     ];
-    for (at, value, why) in cases {
-        let mut image = image.clone();
-        image[at..at + 4].copy_from_slice(&value.to_be_bytes());
-        let error = refused(image);
-        assert!(error.contains(why), "{why}: {error}");
+    for (at, value, why, told) in cases {
+        let mut changed = image.clone();
+        changed[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        assert!(changed != image, "nothing was changed");
+        let error = refused_in(changed, &context(&[KEY]));
+        assert!(error.to_string().contains(why), "{why}: {error}");
+        assert_eq!(error.offset(), told.map(|at| at as u64), "{error}");
     }
     let twelve_millions = |more: u32| {
         let mut image = image.clone();

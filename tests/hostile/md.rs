@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use imgmount::error::{Error, Kind};
 use imgmount::stack::Stack;
 
 use super::flips::Numbers;
@@ -12,20 +13,36 @@ use crate::volume::md::{bytes, look, look_with};
 
 const CHUNK: usize = 4096;
 
-/// What is said of an array of one image, whose superblock `change` changed.
+/// What is said of an array of one image, whose superblock `change` changed. It is about that
+/// superblock, whose bytes are still there.
 fn refusal(array: &Array, change: impl Fn(&mut [u8])) -> String {
     let image = array.changed(0, &pattern(16 * CHUNK), change);
+    let seed = array.changed(0, &pattern(16 * CHUNK), |_| {});
+    let place = image.iter().zip(&seed).position(|(new, old)| new != old);
+    let place = place.expect("something is changed") as u64 & !0xfff;
     let start = Instant::now();
     let (stack, _) = look(&[image]);
     assert!(start.elapsed() < Duration::from_secs(2));
-    problem(&stack)
+    assert!(stack.disks[0].source.is_ok());
+    let error = refused(&stack);
+    assert_ne!(error.kind(), Kind::Io, "{error}");
+    // What is missing of the whole array is of no byte; why a member is not used is said in full.
+    match error.offset() {
+        Some(at) => assert_eq!(at, place, "{error}"),
+        None => assert!(error.to_string().contains("members are missing"), "{error}"),
+    }
+    error.to_string()
 }
 
 /// Why the array cannot be read.
 fn problem(stack: &Stack) -> String {
+    refused(stack).to_string()
+}
+
+fn refused(stack: &Stack) -> Error {
     match &stack.sets[0].content {
-        imgmount::stack::Content::Damaged { error, .. } => error.to_string(),
-        _ => bytes(stack, "md0").unwrap_err().to_string(),
+        imgmount::stack::Content::Damaged { error, .. } => error.clone(),
+        _ => bytes(stack, "md0").unwrap_err(),
     }
 }
 

@@ -174,9 +174,12 @@ fn p03_overlapping_backward_and_far_entries_are_listed_and_the_rest_opens() {
     let (stack, notices) = put(1, 32, 9000);
     others_are_the_same(&stack, 1);
     let message = "StartingLBA 9000 is over EndingLBA 8191";
-    assert_eq!(notices, [format!("gpt: p2: {message}")]);
+    let place = disk::entries(&seed, PRIMARY) + 128;
+    assert_eq!(notices, [format!("gpt: p2: {message} at byte {place:#x}")]);
     let node = &disk::table(&stack).1[1];
-    assert_eq!(node.source.as_ref().err().unwrap().message(), message);
+    let error = node.source.as_ref().err().unwrap();
+    let found = (error.message(), error.kind(), error.offset());
+    assert_eq!(found, (message, Kind::Corrupt, Some(place as u64)));
 
     // The last partition ends past the disk of 16384 sectors: it is cut, as the kernel does.
     let (stack, notices) = put(2, 40, 20000);
@@ -194,6 +197,11 @@ fn p03_overlapping_backward_and_far_entries_are_listed_and_the_rest_opens() {
 
     let (stack, _) = put(2, 40, u64::MAX);
     others_are_the_same(&stack, 2);
+    let error = disk::table(&stack).1[2].source.as_ref().err().unwrap();
+    let message = "LBA 8192 to 18446744073709551615 is more than 2^64 bytes";
+    let found = (error.message(), error.kind(), error.offset());
+    let place = place as u64 + 128;
+    assert_eq!(found, (message, Kind::Corrupt, Some(place)));
     let (stack, _) = open(changed(&seed, |disk| {
         put_entry(disk, PRIMARY, 2, 40, &(1_u64 << 40).to_le_bytes());
         put_entry(disk, PRIMARY, 2, 32, &(1_u64 << 39).to_le_bytes());
@@ -379,7 +387,12 @@ fn p07_mbr_entries_that_overlap_or_leave_the_disk() {
     }));
     assert_eq!(notices, Vec::<String>::new());
     let (_, nodes) = disk::table(&stack);
-    assert!(nodes[0].source.is_err() && nodes[2].source.is_ok());
+    let error = nodes[0].source.as_ref().err().unwrap();
+    let found = (error.message(), error.kind(), error.offset());
+    let message = "starts past the end of the disk of 8388608 bytes";
+    let place = u64::from(u32::MAX) * 512;
+    assert_eq!(found, (message, Kind::Corrupt, Some(place)));
+    assert!(nodes[1..].iter().all(|node| node.source.is_ok()));
 }
 
 #[test]

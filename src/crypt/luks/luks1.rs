@@ -1,5 +1,7 @@
 //! LUKS1: one header of fixed fields, eight keyslots, one key for all data.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::keyslot::{Area, Digest, Keyslot, Priority, key_size};
@@ -82,37 +84,42 @@ impl Shape<'_> {
     /// A keyslot that is in use. One that is not is checked all the same: its place is fixed when
     /// the volume is made.
     fn keyslot(&self, slot: &KeySlot, number: u32, source: &dyn Source) -> Result<Option<Keyslot>> {
+        let wrong = |text: String, field| Error::corrupt(text).at(place(number, field));
         let stripes = slot.stripes.get();
         if stripes != STRIPES {
             let text = format!("stripes {stripes} is not {STRIPES}");
-            return Err(Error::corrupt(text));
+            return Err(wrong(text, offset_of!(KeySlot, stripes)));
         }
         let offset = u64::from(slot.key_material_offset.get()).saturating_mul(SECTOR);
         let len = to_u64(self.key_size.saturating_mul(merge::stripes()));
         let size = len.next_multiple_of(SECTOR);
         if offset < to_u64(size_of::<Phdr>()) {
             let text = format!("key-material-offset {offset:#x} lies in the header");
-            return Err(Error::corrupt(text));
+            return Err(wrong(text, offset_of!(KeySlot, key_material_offset)));
         }
         if self.payload > 0 && offset.saturating_add(size) > self.payload {
-            let text = format!("key-material-offset {offset:#x} reaches into the data");
-            return Err(Error::corrupt(text));
+            let payload = self.payload;
+            let text = format!(
+                "key-material-offset {offset:#x} reaches into the data at payload-offset {payload:#x}"
+            );
+            return Err(wrong(text, offset_of!(KeySlot, key_material_offset)));
         }
         match slot.active.get() {
             KEY_ENABLED => {}
             KEY_DISABLED => return Ok(None),
             other => {
                 let text = format!("active {other:#x} is neither enabled nor disabled");
-                return Err(Error::corrupt(text));
+                return Err(wrong(text, offset_of!(KeySlot, active)));
             }
         }
+        let at = |error: Error| error.at(place(number, offset_of!(KeySlot, iterations)));
         let keyslot = Keyslot {
             number,
             priority: Priority::Normal,
             key_size: self.key_size,
             kdf: Kdf::Pbkdf2 {
                 hash: self.hash,
-                iterations: positive(slot.iterations.get(), "iterations")?,
+                iterations: positive(slot.iterations.get(), "iterations").map_err(at)?,
                 salt: slot.salt.to_vec(),
             },
             hash: self.hash,
@@ -126,6 +133,13 @@ impl Shape<'_> {
         keyslot.check(source)?;
         Ok(Some(keyslot))
     }
+}
+
+/// The byte of the header where the byte `field` of keyslot `number` is.
+fn place(number: u32, field: usize) -> u64 {
+    let skip = to_u64(size_of::<KeySlot>()).saturating_mul(number.into());
+    let slots = to_u64(offset_of!(Phdr, key_slots));
+    slots.saturating_add(skip).saturating_add(to_u64(field))
 }
 
 /// `value` if it is at least 1.

@@ -96,7 +96,7 @@ fn check_areas(metadata: &Metadata, header_size: u64) -> Result<()> {
     let json_size = metadata.config.json_size.0;
     if json_size.saturating_add(to_u64(HEADER_2_LEN)) != header_size {
         let text = format!("json_size {json_size} does not fit hdr_size {header_size}");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(to_u64(HEADER_2_LEN)));
     }
     let start = header_size.saturating_mul(2);
     let size = metadata.config.keyslots_size.0;

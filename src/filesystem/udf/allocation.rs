@@ -72,6 +72,12 @@ pub(super) fn run_at(
     file: &FileEntry,
     offset: u64,
 ) -> Result<Run> {
+    let run = find_run(volume, request, file, offset);
+    run.map_err(|error| error.at(file.place))
+}
+
+/// [`run_at`], whose errors may lack the byte of the disk.
+fn find_run(volume: &Volume, request: &Request, file: &FileEntry, offset: u64) -> Result<Run> {
     let list = file.descriptors();
     let found = search(file, list, 0, offset)?;
     let continued = match found {
@@ -79,7 +85,7 @@ pub(super) fn run_at(
         Search::End => return Ok(hole(file, offset)),
         Search::Continued { .. } => chain(volume, request, file)?,
     };
-    let (start, at) = segment(&continued, offset)?;
+    let (start, at) = segment(volume, request, &continued, offset)?;
     let (bytes, list) = allocation_extent(volume, request, at)?;
     let list = bytes.get(list).unwrap_or_default();
     match search(file, list, start, offset)? {
@@ -107,7 +113,7 @@ pub(super) fn total(volume: &Volume, request: &Request, file: &FileEntry) -> Res
         return Ok(sum(list, 0));
     };
     let records = chain(volume, request, file)?;
-    let (start, at) = segment(&records, u64::MAX)?;
+    let (start, at) = segment(volume, request, &records, u64::MAX)?;
     let (bytes, list) = allocation_extent(volume, request, at)?;
     Ok(sum(bytes.get(list).unwrap_or_default(), start))
 }
@@ -276,7 +282,12 @@ fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
 }
 
 /// The part of the list that has byte `offset`: its first byte and its place.
-fn segment(records: &[u8], offset: u64) -> Result<(u64, Address)> {
+fn segment(
+    volume: &Volume,
+    request: &Request,
+    records: &[u8],
+    offset: u64,
+) -> Result<(u64, Address)> {
     let (records, _) = records.as_chunks::<RECORD>();
     let first = |record: &[u8; RECORD]| {
         let bytes = record.first_chunk::<8>().copied().unwrap_or_default();
@@ -285,20 +296,24 @@ fn segment(records: &[u8], offset: u64) -> Result<(u64, Address)> {
     let behind = records.partition_point(|record| first(record) <= offset);
     let found = behind.checked_sub(1).and_then(|index| records.get(index));
     let found = found.ok_or_else(|| Error::corrupt("the list of allocation extents is empty"))?;
-    record(found)
+    let (start, at, is_again) = record(found);
+    if is_again {
+        let text = "the list of allocation extents comes back to where it was";
+        let place = volume.place(request, at)?;
+        return Err(Error::corrupt(text).context(at.text()).at(place.offset));
+    }
+    Ok((start, at))
 }
 
-fn record(record: &[u8; RECORD]) -> Result<(u64, Address)> {
+/// The first byte, the place, and whether the list was there already.
+fn record(record: &[u8; RECORD]) -> (u64, Address, bool) {
     let [a, b, c, d, e, f, g, h, block @ .., i, j, again, _] = record;
     let at = Address {
         block: u32::from_le_bytes(*block),
         partition: u16::from_le_bytes([*i, *j]),
     };
-    if *again != 0 {
-        let text = "the list of allocation extents comes back to where it was";
-        return Err(Error::corrupt(text).context(at.text()));
-    }
-    Ok((u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), at))
+    let start = u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+    (start, at, *again != 0)
 }
 
 /// The allocation extent at `at`, and the bytes of it that are descriptors.
@@ -307,7 +322,7 @@ fn allocation_extent(
     request: &Request,
     at: Address,
 ) -> Result<(Vec<u8>, std::ops::Range<usize>)> {
-    let (found, bytes) = volume.descriptor(request, at)?;
+    let (found, bytes, place) = volume.descriptor(request, at)?;
     let read = || {
         if found != kind::ALLOCATION_EXTENT {
             let text = format!("tag_identifier {found} is no allocation extent's");
@@ -324,6 +339,6 @@ fn allocation_extent(
         }
         Ok(start..end)
     };
-    let list = read().context(|| at.text())?;
+    let list = read().map_err(|error| error.context(at.text()).at(place))?;
     Ok((bytes, list))
 }

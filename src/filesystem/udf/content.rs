@@ -64,6 +64,22 @@ fn read_piece(
     Ok(count)
 }
 
+/// The byte of the disk where byte `offset` of the file is; `None` where it is nowhere.
+pub(super) fn place(
+    volume: &Volume,
+    request: &Request,
+    file: &FileEntry,
+    offset: u64,
+) -> Option<u64> {
+    if file.allocation == Allocation::Embedded {
+        return Some(file.embedded_at().saturating_add(offset));
+    }
+    match allocation::run_at(volume, request, file, offset) {
+        Ok(Run::Recorded { offset, .. }) => Some(offset),
+        _ => None,
+    }
+}
+
 /// What lies at byte `offset`, which is inside the file.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
         ..Description::default()
     };
     let facts = &mut found.facts;
-    if let Some((logical, block)) = &sequence.logical {
+    if let Some((logical, block, _)) = &sequence.logical {
         found.label = text::field(&logical.logical_volume_identifier);
         let partitions = partition::names(logical, block);
         let integrity = Integrity::read(&disk, logical.integrity_sequence_extent);

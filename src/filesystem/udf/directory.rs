@@ -171,6 +171,13 @@ impl Directory<'_> {
         found.unwrap_or_else(|| Err(Error::corrupt("no entry is there")))
     }
 
+    /// The byte of the disk where byte `position` of the directory is; that of its file entry for
+    /// one that is nowhere.
+    fn byte(&self, position: u64) -> u64 {
+        let run = || content::place(self.volume, self.request, self.entry, position);
+        run().unwrap_or(self.entry.place)
+    }
+
     /// Up to `length` bytes from `position` on, as far as they are recorded.
     fn bytes(&self, position: u64, length: usize) -> Result<Vec<u8>> {
         let left = self.entry.size.saturating_sub(position);
@@ -253,7 +260,9 @@ impl<'a> Reader<'a> {
             }
         };
         let place = || format!("directory {}", self.directory.entry.icb.text());
-        Ok(Some(found.context(place)))
+        Ok(Some(found.map_err(|error| {
+            error.context(place()).at(self.directory.byte(at))
+        })))
     }
 
     /// The descriptor at `at` and where it ends; its own damage, if its length can be believed.

@@ -53,6 +53,8 @@ pub(super) struct FileEntry {
     pub(super) icb: Address,
     /// Where this entry is, which may have been written later.
     pub(super) at: Address,
+    /// The byte of the disk where that is.
+    pub(super) place: u64,
     /// The only partition in which its extents may lie, where reading others would need this file.
     pub(super) within: Option<u16>,
     /// `file_type`.
@@ -88,18 +90,20 @@ impl FileEntry {
             let text = format!("{} of a partition of {limit} blocks", icb.text());
             return Err(Error::corrupt(text));
         }
-        let mut at = icb;
+        let (mut at, mut last) = (icb, None);
         for _ in 0..MOST_REWRITTEN {
-            let (kind, block) = volume.descriptor(request, at)?;
-            let entry =
-                Self::parse(icb, at, kind, block).map_err(|error| error.context(at.text()))?;
+            let (kind, block, place) = volume.descriptor(request, at)?;
+            let entry = Self::parse(icb, at, kind, block)
+                .map_err(|error| error.context(at.text()).at(place))?;
+            last = Some(place);
             match rewritten(volume, request, &entry) {
                 Some(next) => at = next,
-                None => return Ok(entry),
+                None => return Ok(Self { place, ..entry }),
             }
         }
         let text = format!("over {MOST_REWRITTEN} rewritten entries follow each other");
-        Err(Error::corrupt(text).context(icb.text()))
+        let error = Error::corrupt(text).context(icb.text());
+        Err(last.map_or(error.clone(), |last| error.at(last)))
     }
 
     fn parse(icb: Address, at: Address, kind: u16, block: Vec<u8>) -> Result<Self> {
@@ -183,6 +187,7 @@ impl FileEntry {
         Ok(Self {
             icb,
             at,
+            place: 0,
             within: None,
             file_type: head.icb_tag.file_type,
             allocation,
@@ -223,6 +228,12 @@ impl FileEntry {
         self.block.get(self.attributes.clone()).unwrap_or_default()
     }
 
+    /// The byte of the disk where the contents begin that are in the entry itself.
+    pub(super) fn embedded_at(&self) -> u64 {
+        let start = crate::number::to_u64(self.descriptors.start);
+        self.place.saturating_add(start)
+    }
+
     /// The allocation descriptors, or the bytes of an embedded file.
     pub(super) fn descriptors(&self) -> &[u8] {
         self.block.get(self.descriptors.clone()).unwrap_or_default()
@@ -245,7 +256,7 @@ impl FileEntry {
             file_type::SYMLINK => FileType::Symlink,
             other => {
                 let error = Error::unsupported(format!("file_type {other}"));
-                return Err(error.context(self.icb.text()));
+                return Err(error.context(self.icb.text()).at(self.place));
             }
         })
     }
@@ -271,10 +282,10 @@ fn rewritten(volume: &Volume, request: &Request, entry: &FileEntry) -> Option<Ad
         return None;
     }
     let next = entry.at.plus(1).ok()?;
-    let (kind, block) = volume.descriptor(request, next).ok()?;
+    let (kind, block, _) = volume.descriptor(request, next).ok()?;
     let raw: RawIndirect = tag::view(&block, "indirect entry").ok()?;
     let used = kind == kind::INDIRECT && raw.indirect_icb.extent_length.get() > 0;
     let target = Address::new(raw.indirect_icb.extent_location);
-    let (kind, _) = volume.descriptor(request, target).ok().filter(|_| used)?;
+    let (kind, ..) = volume.descriptor(request, target).ok().filter(|_| used)?;
     matches!(kind, kind::FILE_ENTRY | kind::EXTENDED_FILE_ENTRY).then_some(target)
 }

@@ -17,6 +17,8 @@ pub(super) struct Integrity {
     free: Vec<u8>,
     /// Files and directories, if it says so.
     pub(super) counts: Option<(u32, u32)>,
+    /// The byte of the disk where it is.
+    pub(super) place: u64,
     /// The oldest revision of UDF by which the volume can be read, as in 0x0250.
     pub(super) read_revision: Option<u16>,
 }
@@ -37,7 +39,7 @@ impl Integrity {
                 };
                 let found = raw.next_integrity_extent;
                 next = (found.length.get() > 0).then_some(found);
-                last = Some((raw, block));
+                last = Some((raw, block, disk.offset(number)));
                 if next.is_some() {
                     break;
                 }
@@ -47,10 +49,10 @@ impl Integrity {
                 None => break,
             }
         }
-        last.map(|(raw, block)| Self::parse(&raw, &block))
+        last.map(|(raw, block, place)| Self::parse(&raw, &block, place))
     }
 
-    fn parse(raw: &RawIntegrity, block: &[u8]) -> Self {
+    fn parse(raw: &RawIntegrity, block: &[u8], place: u64) -> Self {
         let tables = block.get(size_of::<RawIntegrity>()..).unwrap_or_default();
         let size = to_usize(raw.number_of_partitions.get().into()).saturating_mul(4);
         let free = tables.get(..size).unwrap_or_default();
@@ -61,6 +63,7 @@ impl Integrity {
         let used = used.filter(|_| long_enough);
         Self {
             closed: raw.integrity_type.get() == 1,
+            place,
             free: free.to_vec(),
             counts: used.map(|used| (used.number_of_files.get(), used.number_of_directories.get())),
             read_revision: used.map(|used| used.minimum_udf_read_revision.get()),

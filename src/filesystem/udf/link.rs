@@ -9,7 +9,7 @@ use super::layout::RawPathComponent;
 use super::tag;
 use super::text;
 use super::volume::Volume;
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 use crate::filesystem::{Request, names};
 use crate::number::to_usize;
 
@@ -34,7 +34,8 @@ pub(super) fn target(volume: &Volume, request: &Request, file: &FileEntry) -> Re
         content::read(volume, request, file, &mut bytes, 0)?;
         path(&bytes)
     };
-    read().context(|| format!("symbolic link {}", file.icb.text()))
+    let place = || format!("symbolic link {}", file.icb.text());
+    read().map_err(|error| error.context(place()).at(file.place))
 }
 
 fn path(mut bytes: &[u8]) -> Result<Vec<u8>> {

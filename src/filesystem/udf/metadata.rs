@@ -89,7 +89,7 @@ fn file(volume: &Volume, below: u16, block: u32, kind: u8) -> Result<FileEntry> 
         let mut entry = FileEntry::read(volume, &Request::new(0), at)?;
         if entry.file_type != kind {
             let text = format!("file_type {} is not {kind}", entry.file_type);
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(entry.place));
         }
         entry.within = Some(below);
         Ok(entry)

@@ -28,6 +28,7 @@ mod vat;
 mod verify;
 mod volume;
 
+use std::mem::offset_of;
 use std::sync::OnceLock;
 
 use self::anchor::Anchor;
@@ -35,7 +36,7 @@ use self::directory::Directory;
 use self::disk::Disk;
 use self::icb::FileEntry;
 use self::integrity::Integrity;
-use self::layout::RawFileSet;
+use self::layout::{RawFileSet, RawLogicalVolume};
 use self::partition::Kind;
 use self::sequence::Sequence;
 use self::volume::{Address, Volume};
@@ -122,20 +123,23 @@ impl Udf {
         disk: Disk<'_>,
         sequence: &Sequence,
     ) -> Result<Self> {
-        let (logical, block) = sequence
+        let (logical, block, place) = sequence
             .logical
             .as_ref()
             .ok_or_else(|| Error::corrupt("no logical volume descriptor"))?;
         let size = logical.logical_block_size.get();
         if u64::from(size) != disk.block_size() {
-            return Err(Error::corrupt(format!(
+            let text = format!(
                 "logical_block_size {size} in a volume with sectors of {}",
                 disk.block_size()
-            )));
+            );
+            let field = to_u64(offset_of!(RawLogicalVolume, logical_block_size));
+            return Err(Error::corrupt(text).at(place.saturating_add(field)));
         }
         let integrity = Integrity::read(&disk, logical.integrity_sequence_extent);
         let needed = integrity.as_ref().and_then(|last| last.read_revision);
-        check_revision(needed.unwrap_or(0))?;
+        let last = integrity.as_ref().map_or(0, |last| last.place);
+        check_revision(needed.unwrap_or(0)).map_err(|error| error.at(last))?;
         let mut volume = Volume {
             source: source.clone(),
             block_bits: disk.block_bits,
@@ -144,7 +148,8 @@ impl Udf {
             chains: context.cache.layer(),
             chains_within: context.cache.layer(),
         };
-        partition::load(&mut volume, logical, block, &sequence.partitions)?;
+        partition::load(&mut volume, logical, block, &sequence.partitions)
+            .map_err(|error| error.at(*place))?;
         let file_set = Address::new(logical.logical_volume_contents_use.extent_location);
         let root = root(&volume, file_set)?;
         Ok(Self {
@@ -223,20 +228,26 @@ fn check_revision(needed: u16) -> Result<()> {
 fn root(volume: &Volume, file_set: Address) -> Result<Address> {
     let request = Request::new(0);
     let read = || {
-        let (found, block) = volume.descriptor(&request, file_set)?;
+        let (found, block, place) = volume.descriptor(&request, file_set)?;
         if found != tag::kind::FILE_SET {
             let text = format!("tag_identifier {found} is no file set descriptor's");
-            return Err(Error::corrupt(text).context(file_set.text()));
+            return Err(Error::corrupt(text).context(file_set.text()).at(place));
         }
         let raw: RawFileSet = tag::view(&block, "file set descriptor")?;
-        Ok(Address::new(raw.root_directory_icb.extent_location))
+        Ok((Address::new(raw.root_directory_icb.extent_location), place))
     };
-    let root = read().context(|| "file set descriptor")?;
-    let check = || match FileEntry::read(volume, &request, root)?.kind()? {
-        FileType::Directory => Ok(root),
-        _ => Err(Error::corrupt("it is no directory").context(root.text())),
+    let (root, place) = read().context(|| "file set descriptor")?;
+    let check = || {
+        let entry = FileEntry::read(volume, &request, root)?;
+        match entry.kind()? {
+            FileType::Directory => Ok(root),
+            _ => {
+                let text = format!("it is no directory, by its file_type {}", entry.file_type);
+                Err(Error::corrupt(text).context(root.text()).at(entry.place))
+            }
+        }
     };
-    check().context(|| "root directory")
+    check().map_err(|error| error.context("root directory").at(place))
 }
 
 impl FileSystem for Udf {
@@ -363,7 +374,7 @@ fn device(entry: &FileEntry, kind: FileType) -> Result<(u32, u32)> {
         FileType::BlockDevice | FileType::CharacterDevice => {
             attribute::device(entry).ok_or_else(|| {
                 let error = Error::corrupt("a device node without a device specification");
-                error.context(entry.icb.text())
+                error.context(entry.icb.text()).at(entry.place)
             })
         }
         _ => Ok((0, 0)),

@@ -21,8 +21,9 @@ const MOST_DESCRIPTORS: u32 = 8192;
 pub(super) struct Sequence {
     /// The primary volume descriptor.
     pub(super) primary: Option<RawPrimary>,
-    /// The logical volume descriptor: its whole block, with the partition maps.
-    pub(super) logical: Option<(RawLogicalVolume, Vec<u8>)>,
+    /// The logical volume descriptor: its whole block, with the partition maps, and the byte of the
+    /// disk where that is.
+    pub(super) logical: Option<(RawLogicalVolume, Vec<u8>, u64)>,
     /// Partition descriptors by their number.
     pub(super) partitions: BTreeMap<u16, RawPartition>,
     /// The first thing that is wrong with the sequence.
@@ -71,17 +72,17 @@ impl Sequence {
     }
 
     fn collect(&mut self, disk: &Disk<'_>, first: RawExtent) -> Result<()> {
-        let mut left = MOST_DESCRIPTORS;
+        let (mut left, mut last) = (MOST_DESCRIPTORS, first);
         let mut next = Some(first);
         for _ in 0..MOST_EXTENTS {
             let Some(extent) = next else {
                 return Ok(());
             };
+            last = extent;
             next = self.extent(disk, extent, &mut left)?;
         }
-        Err(Error::corrupt(format!(
-            "over {MOST_EXTENTS} extents follow each other"
-        )))
+        let text = format!("over {MOST_EXTENTS} extents follow each other");
+        Err(Error::corrupt(text).at(disk.offset(last.location.get().into())))
     }
 
     /// Reads one extent, up to its terminating descriptor, what is not recorded, or a pointer;
@@ -119,13 +120,16 @@ impl Sequence {
                     next = Some(raw.next_volume_descriptor_sequence_extent);
                     break;
                 }
-                found => self.take(found, block)?,
+                found => {
+                    let at = disk.offset(number);
+                    self.take(found, block, at).map_err(|error| error.at(at))?;
+                }
             }
         }
         Ok(next.filter(|extent| extent.length.get() > 0))
     }
 
-    fn take(&mut self, found: u16, block: Vec<u8>) -> Result<()> {
+    fn take(&mut self, found: u16, block: Vec<u8>, at: u64) -> Result<()> {
         match found {
             kind::PRIMARY => {
                 let raw: RawPrimary = tag::view(&block, "primary volume descriptor")?;
@@ -142,8 +146,8 @@ impl Sequence {
                 let raw: RawLogicalVolume = tag::view(&block, "logical volume descriptor")?;
                 let number = |raw: &RawLogicalVolume| raw.volume_descriptor_sequence_number.get();
                 let old = self.logical.as_ref();
-                if old.is_none_or(|(old, _)| number(&raw) >= number(old)) {
-                    self.logical = Some((raw, block));
+                if old.is_none_or(|(old, ..)| number(&raw) >= number(old)) {
+                    self.logical = Some((raw, block, at));
                 }
             }
             kind::PARTITION => {

@@ -91,6 +91,7 @@ fn directory(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Opt
         file_type::STREAM_DIRECTORY => Ok(Some(entry)),
         other => {
             let error = Error::corrupt(format!("file_type {other} is no stream directory's"));
+            let error = error.at(entry.place);
             Err(error.context(icb.text()))
         }
     }

@@ -173,12 +173,12 @@ impl Volume {
         }
     }
 
-    /// The descriptor at `at`, its tag checked, and what it is. In a metadata partition its copy is
-    /// read where it is damaged.
+    /// The descriptor at `at`, its tag checked: what it is, its block, and the byte of the disk where
+    /// that lies. In a metadata partition its copy is read where it is damaged.
     ///
     /// # Errors
     /// `Corrupt` or `Io`, naming the place.
-    pub(super) fn descriptor(&self, request: &Request, at: Address) -> Result<(u16, Vec<u8>)> {
+    pub(super) fn descriptor(&self, request: &Request, at: Address) -> Result<(u16, Vec<u8>, u64)> {
         let error = match self.descriptor_in_copy(request, at, 0) {
             Ok(found) => return Ok(found),
             Err(error) => error,
@@ -205,14 +205,14 @@ impl Volume {
         request: &Request,
         at: Address,
         copy: usize,
-    ) -> Result<(u16, Vec<u8>)> {
+    ) -> Result<(u16, Vec<u8>, u64)> {
         request.spend(1)?;
         let place = self.place_in_copy(request, at, copy)?;
         let block = self
             .disk()
             .read_at(place.offset, self.disk().block_size())?;
         let kind = self.disk().checked(&block, at.block, place.offset)?;
-        Ok((kind, block))
+        Ok((kind, block, place.offset))
     }
 }
 

@@ -11,6 +11,7 @@ use self::header::{Copy, peek};
 use super::{Open, boot_sector, mbr, range};
 use crate::error::{Error, Result};
 use crate::format::{Context, Description, Format, Notices, Set, Volume, guid};
+use crate::number::to_u64;
 use crate::source::{SharedSource, Source};
 
 pub(super) const FORMAT: Format<Open> = Format {
@@ -161,10 +162,18 @@ impl Copy {
         numbered.filter_map(|(number, bytes)| Entry::parse(bytes, number))
     }
 
+    /// Where the entry of partition `number` is.
+    fn place(&self, number: u32) -> u64 {
+        let table = self.header.PartitionEntryLBA.get();
+        let skip = u64::from(number.saturating_sub(1)).saturating_mul(to_u64(self.entry_size));
+        table.saturating_mul(self.sector).saturating_add(skip)
+    }
+
     fn volume(&self, disk: &SharedSource, entry: Entry, notices: &Notices) -> Volume {
         let number = entry.partition.number;
         match entry.range(self.sector) {
             Err(error) => {
+                let error = error.at(self.place(number));
                 notices.add(format!("gpt: p{number}: {error}"));
                 range::unreadable(entry.partition, error)
             }

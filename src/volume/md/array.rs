@@ -35,9 +35,13 @@ pub(super) enum Shape {
 
 impl Array {
     /// # Errors
-    /// `Corrupt`, naming the field; `Unsupported` for a level that has no data, and where the array
-    /// is being reshaped.
+    /// `Corrupt`, naming the field and where its superblock is; `Unsupported` for a level that has no
+    /// data, and where the array is being reshaped.
     pub(super) fn new(superblock: &Superblock) -> Result<Self> {
+        Self::checked(superblock).map_err(|error| error.at(superblock.place))
+    }
+
+    fn checked(superblock: &Superblock) -> Result<Self> {
         check_reshape(superblock)?;
         let disks = superblock.disks;
         let most = match superblock.version {
@@ -97,7 +101,8 @@ fn shape(superblock: &Superblock) -> Result<Shape> {
 
 fn sized(shape: Shape, array: Option<u64>) -> Result<Shape> {
     let size = array.filter(|size| *size > 0);
-    let size = size.ok_or_else(|| Error::corrupt("the array has no size"))?;
+    let no_size = || Error::corrupt("size of the members gives the array no size");
+    let size = size.ok_or_else(no_size)?;
     Ok(match shape {
         Shape::Same { level, used, .. } => Shape::Same { level, used, size },
         other => other,

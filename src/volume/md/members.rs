@@ -69,7 +69,7 @@ fn state(it: &Found, newest: &Superblock, array: &Array, ignore_checksums: bool)
     check_events(own, newest)?;
     if place >= array.disks {
         let text = format!("its role is {place} of {} raid_disks", array.disks);
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(own.place));
     }
     let rebuilt = own.recovered;
     if rebuilt == Some(0) {
@@ -105,7 +105,7 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
         let text = format!(
             "data_offset {start} and data_size {len} are past the {size} bytes of the member"
         );
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(superblock.place));
     }
     let used = match array.shape {
         Shape::Same { used, .. } => used,
@@ -115,7 +115,7 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
     };
     if used > len {
         let text = format!("size {used} is more than the {len} bytes that the member has for it");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(superblock.place));
     }
     Ok(Arc::new(Window::new(source.clone(), start, used)?))
 }

@@ -41,6 +41,7 @@ pub(super) fn parse(bytes: &[u8], minor: u8, at: u64) -> Option<Superblock> {
     let is_said = sb.level.get() != 0 || has(MD_FEATURE_RAID0_LAYOUT);
     Some(Superblock {
         version: Version::New(minor),
+        place: at,
         set: Uuid(sb.set_uuid),
         device: Some(Uuid(sb.device_uuid)),
         name: Some(name(sb)),

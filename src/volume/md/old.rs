@@ -45,6 +45,7 @@ pub(super) fn parse(bytes: &[u8], is_big: bool, at: u64) -> Option<Superblock> {
     };
     Some(Superblock {
         version: Version::Old { is_big },
+        place: at,
         set: uuid(sb),
         device: None,
         name: None,

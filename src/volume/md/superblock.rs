@@ -13,6 +13,8 @@ use crate::source::Source;
 #[derive(Clone, Debug)]
 pub(super) struct Superblock {
     pub(super) version: Version,
+    /// The byte of its member where it is.
+    pub(super) place: u64,
     pub(super) set: Uuid,
     pub(super) device: Option<Uuid>,
     /// The array's name, bytes as on disk.

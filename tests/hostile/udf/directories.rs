@@ -55,11 +55,9 @@ fn i10_entries_of_a_directory() {
     for (bytes, words) in cases {
         let walk = walk(&bytes);
         let node = &walk.nodes["folder"];
-        names(
-            error(node),
-            Corrupt,
-            &["directory partition 0", "entry at byte", words],
-        );
+        let expected = &["directory partition 0", "entry at byte", words];
+        names(error(node), Corrupt, expected);
+        is_of_the_change(&bytes, error(node));
         let Seen::Directory(entries, Some(_)) = &node.content else {
             panic!("{words}: {:?}", node.content);
         };
@@ -81,7 +79,17 @@ fn i10_a_directory_that_is_no_list() {
     let empty = |builder: &mut Builder, places: &Places| {
         builder.raw_directory(places.folder, &[0; 100_000]);
     };
-    fails(empty, "folder", &["tag_identifier 0"]);
+    // These blocks were zeros before, and nobody's.
+    let zeros = walk(&changed(Layout::Physical, empty));
+    let damage = error(&zeros.nodes["folder"]);
+    names(
+        damage,
+        Corrupt,
+        &["tag_identifier 0 is no file identifier's"],
+    );
+    let place = changed(Layout::Physical, |_, _| {}).len() as u64;
+    assert!(damage.offset().is_some_and(|at| at < place), "{damage}");
+    rest_as_before(&zeros, "folder");
     // 2^62 bytes of which only some are recorded.
     let endless = |builder: &mut Builder, places: &Places| {
         builder.patch(places.folder, |block| {
@@ -89,5 +97,9 @@ fn i10_a_directory_that_is_no_list() {
             set(block, 56, &(1_u64 << 62).to_le_bytes());
         });
     };
-    fails(endless, "folder", &[]);
+    fails(
+        endless,
+        "folder",
+        &["partition_reference_number 35338 of 1 partitions"],
+    );
 }

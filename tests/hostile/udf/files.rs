@@ -45,12 +45,13 @@ fn i10_allocation_extents_in_a_loop() {
         let [first, _] = places.extents;
         builder.put_allocation_extent(first, &more(first));
     };
-    fails(own, "chain", &["comes back"]);
+    let first = |builder: &Builder, places: &Places| builder.places(places.extents[0])[0];
+    fails_at(own, "chain", &["comes back"], first);
     let both = |builder: &mut Builder, places: &Places| {
         let [first, second] = places.extents;
         builder.put_allocation_extent(second, &more(first));
     };
-    fails(both, "chain", &["comes back"]);
+    fails_at(both, "chain", &["comes back"], first);
 }
 
 #[test]
@@ -210,11 +211,10 @@ fn i10_strategies() {
         let body = [vec![0; 20], long(2 * BLOCK as u32, at)].concat();
         builder.put(next, &tagged(259, next.block, &body));
     };
-    fails(
-        itself,
-        "rewritten",
-        &["rewritten entries follow each other"],
-    );
+    let words = "over 1024 rewritten entries follow each other";
+    fails_at(itself, "rewritten", &[words], |builder, places| {
+        builder.places(places.rewritten)[0]
+    });
 }
 
 #[test]

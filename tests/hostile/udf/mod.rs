@@ -66,17 +66,74 @@ fn set(bytes: &mut [u8], at: usize, value: &[u8]) {
 
 /// `bytes` is listed as udf with a reason that names `words`, and keeps its raw file.
 fn refused(bytes: &[u8], kind: Kind, words: &[&str]) {
+    is_of_the_change(bytes, &refusal(bytes, kind, words));
+}
+
+/// [`refused`], wherever that is.
+fn refusal(bytes: &[u8], kind: Kind, words: &[&str]) -> Error {
     let walk = walk(bytes);
     let (error, raw) = walk.refused.expect("it is refused");
     assert!(raw, "the raw bytes are there");
     names(&error, kind, words);
+    error
+}
+
+/// What `error` tells of is in a block in which `bytes` differ from their seed.
+fn is_of_the_change(bytes: &[u8], error: &Error) {
+    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let all = [Layout::Physical, Layout::Metadata, Layout::Sparable];
+    let seeds = SEEDS.get_or_init(|| all.map(|layout| changed(layout, |_, _| {})).to_vec());
+    let differing = |seed: &Vec<u8>| {
+        let blocks = bytes.chunks(BLOCK).enumerate();
+        let differ = |(number, block): &(usize, &[u8])| {
+            seed.get(number * BLOCK..)
+                .is_none_or(|rest| !rest.starts_with(block))
+        };
+        blocks
+            .filter(differ)
+            .map(|(number, _)| number)
+            .collect::<Vec<_>>()
+    };
+    let blocks = seeds.iter().map(differing).min_by_key(Vec::len).unwrap();
+    assert!(!blocks.is_empty(), "it is its seed: {error}");
+    let offset = error
+        .offset()
+        .unwrap_or_else(|| panic!("no place: {error}"));
+    let block = offset as usize / BLOCK;
+    assert!(
+        blocks.contains(&block),
+        "{block} is none of {blocks:?}: {error}"
+    );
 }
 
 /// In the tree after `change` the error at `path` names `words`, and all other files are as before.
 fn fails(change: impl FnOnce(&mut Builder, &Places), path: &str, words: &[&str]) {
-    let walk = walk(&changed(Layout::Physical, change));
+    let bytes = changed(Layout::Physical, change);
+    let walk = walk(&bytes);
     assert!(walk.refused.is_none(), "{:?}", walk.refused);
-    names(error(&walk.nodes[path]), Corrupt, words);
+    let error = error(&walk.nodes[path]);
+    names(error, Corrupt, words);
+    is_of_the_change(&bytes, error);
+    rest_as_before(&walk, path);
+}
+
+/// The same where what is changed leads elsewhere, and that is damaged: byte `at`.
+fn fails_at(
+    change: impl FnOnce(&mut Builder, &Places),
+    path: &str,
+    words: &[&str],
+    at: impl FnOnce(&Builder, &Places) -> usize,
+) {
+    let mut place = 0;
+    let bytes = changed(Layout::Physical, |builder, places| {
+        change(builder, places);
+        place = at(builder, places);
+    });
+    let walk = walk(&bytes);
+    assert!(walk.refused.is_none(), "{:?}", walk.refused);
+    let error = error(&walk.nodes[path]);
+    names(error, Corrupt, words);
+    assert_eq!(error.offset(), Some(place as u64), "{error}");
     rest_as_before(&walk, path);
 }
 
@@ -128,11 +185,15 @@ impl Tap for Vec<u8> {
 
 /// As [`fails`], for a file with several names.
 fn fails_only(change: impl FnOnce(&mut Builder, &Places), paths: &[&str], words: &[&str]) {
-    let walk = walk(&changed(Layout::Physical, change));
+    let bytes = changed(Layout::Physical, change);
+    let walk = walk(&bytes);
     assert!(walk.refused.is_none(), "{:?}", walk.refused);
     for (path, node) in &walk.nodes {
         match paths.contains(&path.as_str()) {
-            true => names(error(node), Corrupt, words),
+            true => {
+                names(error(node), Corrupt, words);
+                is_of_the_change(&bytes, error(node));
+            }
             false => assert_eq!(node.error(), None, "{path}"),
         }
     }

@@ -68,7 +68,8 @@ fn i10_sparing_tables() {
                 set(table, 60, &u32::to_le_bytes(moved))
             });
         });
-        refused(&bytes, Corrupt, &["file set descriptor"]);
+        let error = refusal(&bytes, Corrupt, &["file set descriptor"]);
+        assert_eq!(error.offset(), Some(u64::from(moved) * BLOCK as u64));
     }
     let packet = finished(Layout::Sparable, |bytes| {
         patch_both(bytes, 2, |sector| set(sector, 440 + 40, &[0, 0]));

@@ -35,7 +35,8 @@ fn i10_anchors() {
         wipe(bytes, 256);
         wipe(bytes, last);
     });
-    refused(&bytes, Corrupt, &["udf", "no anchor"]);
+    let error = refusal(&bytes, Corrupt, &["udf", "no anchor at sector 256 or 512"]);
+    assert_eq!(error.offset(), None);
 }
 
 #[test]
@@ -166,11 +167,11 @@ fn i10_roots() {
         builder.finish(icb)
     };
     let (_, places) = tree::build(Layout::Physical);
-    refused(
-        &root(places.plain),
-        Corrupt,
-        &["root directory", "no directory"],
-    );
+    let words = "it is no directory, by its file_type 5";
+    let error = refusal(&root(places.plain), Corrupt, &["root directory", words]);
+    let (builder, _) = tree::build(Layout::Physical);
+    let place = builder.places(places.plain)[0];
+    assert_eq!(error.offset(), Some(place as u64));
     let none = Address {
         partition: 3,
         block: 0,
