@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Result, ResultExt};
 use crate::source::file::{Change, File};
-use crate::source::{Extent, Source};
+use crate::source::{Extent, HostBytes, Source};
 
 /// How much time lies between two looks, so that they cost the reads between them nothing.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -102,6 +102,13 @@ impl Source for Watched {
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.file.extent_at(offset)
+    }
+
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        if self.is_time() {
+            self.look();
+        }
+        self.file.host_at(offset)
     }
 
     fn soon(&self, offset: u64, len: u64) {

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use rustix::fs::{Advice, FileType, SeekFrom, fadvise, fstat, seek};
 use rustix::io::Errno;
 
-use super::{Extent, ExtentKind, Source, check_range, extent_to};
+use super::{Extent, ExtentKind, HostBytes, Source, check_range, extent_to};
 use crate::error::{Error, Kind, Result};
 use crate::lock::lock;
 
@@ -163,6 +163,17 @@ impl Source for File {
         let extent = self.ask(offset)?;
         self.remember(offset, extent);
         Ok(extent)
+    }
+
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        let len = NonZeroU64::new(self.size.checked_sub(offset)?)?;
+        let Identity { device, inode, .. } = self.identity;
+        Some(HostBytes {
+            device,
+            inode,
+            offset,
+            len,
+        })
     }
 
     fn soon(&self, offset: u64, len: u64) {

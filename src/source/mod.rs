@@ -49,6 +49,15 @@ pub trait Source: Send + Sync {
     /// `Invalid` for `offset >= size()`; otherwise as [`Source::read_exact_at`].
     fn extent_at(&self, offset: u64) -> Result<Extent>;
 
+    /// Where in a file of the host the bytes from `offset` on lie as they are: whoever has that file
+    /// open can read them there himself, and what fails by [`Source::read_exact_at`], which may know
+    /// a second copy and says what is wrong. `None` where there is no such place, as for what has to
+    /// be decoded or is no data.
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        let _ = offset;
+        None
+    }
+
     /// Says that `len` bytes at `offset` will be read soon, as far as they are there: who has to
     /// fetch them may begin. Nothing is read now, and nothing fails.
     fn soon(&self, offset: u64, len: u64) {
@@ -83,6 +92,28 @@ pub struct Extent {
     pub kind: ExtentKind,
     /// For how many bytes at least, from the offset that was asked for. Never past the end.
     pub len: NonZeroU64,
+}
+
+/// Bytes of a file of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostBytes {
+    /// The device that holds the file (`st_dev`).
+    pub device: u64,
+    /// Its inode number there.
+    pub inode: u64,
+    /// Where they start in it, in bytes.
+    pub offset: u64,
+    /// How many there are at least.
+    pub len: NonZeroU64,
+}
+
+impl HostBytes {
+    /// No more of them than up to `limit` bytes; `None` where that is none.
+    #[must_use]
+    pub fn cut(self, limit: u64) -> Option<Self> {
+        let len = NonZeroU64::new(self.len.get().min(limit))?;
+        Some(Self { len, ..self })
+    }
 }
 
 /// Fails with `Invalid` unless `len` bytes at `offset` lie inside `source`.

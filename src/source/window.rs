@@ -1,6 +1,6 @@
 //! A range of another source: a partition, a volume inside a file.
 
-use super::{Extent, SharedSource, Source, check_range, extent_to};
+use super::{Extent, HostBytes, SharedSource, Source, check_range, extent_to};
 use crate::error::{Error, Result};
 
 /// `size` bytes of `inner` from `start` on. Errors of `inner` name its own offsets.
@@ -53,6 +53,11 @@ impl Source for Window {
         let extent = self.inner.extent_at(self.translate(offset, 1)?)?;
         let end = offset.saturating_add(extent.len.get());
         extent_to(extent.kind, offset, end.min(self.size))
+    }
+
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        let host = self.inner.host_at(self.translate(offset, 1).ok()?)?;
+        host.cut(self.size.saturating_sub(offset))
     }
 
     fn soon(&self, offset: u64, len: u64) {
@@ -123,6 +128,27 @@ mod tests {
         assert_eq!(at(29), extent_to(ExtentKind::Zeros, 29, 30));
         assert_eq!(at(30), extent_to(ExtentKind::Data, 30, 50));
         assert!(at(50).is_err());
+    }
+
+    #[test]
+    fn what_lies_in_a_file_is_found_there_and_ends_with_the_window() {
+        use std::io::Write;
+        let mut named = tempfile::NamedTempFile::new().expect("a temporary file");
+        named.write_all(b"0123456789").expect("it has room");
+        let reopened = named.reopen().expect("it opens again");
+        let file = crate::source::file::File::new(reopened).expect("it is a file");
+        let window = Window::new(Arc::new(file), 3, 4).expect("it fits");
+        let host = |offset| window.host_at(offset).map(|it| (it.offset, it.len.get()));
+        assert_eq!(host(0), Some((3, 4)));
+        assert_eq!(host(3), Some((6, 1)));
+        assert_eq!(host(4), None);
+        assert_eq!(host(u64::MAX), None);
+        assert!(
+            Window::new(digits(), 3, 4)
+                .expect("it fits")
+                .host_at(0)
+                .is_none()
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::streams::{Read, Streams};
-use super::{Extent, ExtentKind, SharedSource, Source, check_range};
+use super::{Extent, ExtentKind, HostBytes, SharedSource, Source, check_range};
 use crate::cache::{Cache, Found, Layer, Ticket, Waiter};
 use crate::error::Result;
 use crate::number::{to_u64, to_usize};
@@ -239,6 +239,10 @@ impl Source for Cached {
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         self.inner.extent_at(offset)
+    }
+
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        self.inner.host_at(offset)
     }
 
     fn soon(&self, offset: u64, len: u64) {

@@ -5,6 +5,7 @@
 //! that of two mirrors with different bad sectors everything is read.
 
 mod copies;
+mod host;
 mod packed;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use self::packed::Packed;
 use super::decoded::Decoded;
-use super::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to, head};
+use super::{Extent, ExtentKind, HostBytes, SharedSource, Source, check_range, extent_to, head};
 use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
@@ -325,6 +326,10 @@ impl<M: Map + 'static> Source for Mapped<M> {
         };
         let below_end = offset.saturating_add(below.len.get());
         extent_to(below.kind, offset, end.min(below_end))
+    }
+
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        self.host_below(offset)
     }
 
     fn soon(&self, offset: u64, len: u64) {

@@ -5,7 +5,9 @@ use super::layout::SECTOR;
 use super::superblock::{BadBlocks, Superblock};
 use crate::error::{Error, Kind, Result};
 use crate::number::to_u64;
-use crate::source::{Extent, ExtentKind, SharedSource, Source, check_range, extent_to, read_vec};
+use crate::source::{
+    Extent, ExtentKind, HostBytes, SharedSource, Source, check_range, extent_to, read_vec,
+};
 
 /// Sectors of the longest list of bad blocks, as the kernel has it.
 const MOST_SECTORS: u16 = 8;
@@ -99,6 +101,14 @@ impl Source for Partial {
         }
     }
 
+    fn host_at(&self, offset: u64) -> Option<HostBytes> {
+        let readable = match self.next(offset) {
+            None => u64::MAX,
+            Some((start, _)) => start.saturating_sub(offset),
+        };
+        self.inner.host_at(offset)?.cut(readable)
+    }
+
     fn end_is_far(&self) -> bool {
         self.inner.end_is_far()
     }
@@ -125,6 +135,22 @@ mod tests {
         }
         assert_eq!(partial.extent_at(3), extent_to(ExtentKind::Data, 3, 10));
         assert_eq!(partial.extent_at(95), extent_to(ExtentKind::Data, 95, 100));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_read_what_is_bad_in_its_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &[7; 100]).unwrap();
+        let partial = Partial {
+            inner: Arc::new(crate::source::file::File::new(file).unwrap()),
+            unreadable: vec![(10, 20), (90, u64::MAX)],
+        };
+        let host = |offset| partial.host_at(offset).map(|it| (it.offset, it.len.get()));
+        assert_eq!(host(3), Some((3, 7)));
+        assert_eq!(host(20), Some((20, 70)));
+        for bad in [10, 19, 90, 99] {
+            assert_eq!(host(bad), None);
+        }
     }
 
     #[test]
