@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use super::keys::{self, Handed, Line, Terminal};
 use super::mount::Request;
 use super::neighbours::{Home, Policy};
 use super::open;
+use super::passed::Passed;
 use super::stored::{self, LayerKey, MOST_BYTES, Store};
 use super::wire::{Answer, Question};
 use crate::error::{Error, Result, ResultExt, printable};
@@ -38,6 +39,8 @@ pub(super) struct Answers {
     /// How often room was asked for, to keep something.
     rooms: u32,
     store: Option<Store>,
+    /// The files that were passed on, where the verb wants to read them too.
+    passed: Option<Passed>,
     /// What the worker is writing, to be kept once it says that it is whole.
     saving: Option<(LayerKey, File)>,
 }
@@ -84,8 +87,14 @@ impl Answers {
             asked: 0,
             rooms: 0,
             store: (!options.no_index).then(|| Store::new(&image.file, directories)),
+            passed: None,
             saving: None,
         })
+    }
+
+    /// Notes in `passed` each file that is passed on from now on.
+    pub(super) fn note(&mut self, passed: Passed) {
+        self.passed = Some(passed);
     }
 
     /// Lets go of the user's keys and terminal: nothing asks for them once the image is open, and
@@ -110,6 +119,20 @@ impl Answers {
     /// The answer to `question`, and the descriptor that goes with it. A user who is asked for it
     /// is asked until one of those who are `waiting` hangs up.
     pub(super) fn answer(
+        &mut self,
+        question: Question,
+        waiting: &[BorrowedFd<'_>],
+    ) -> (Answer, Option<OwnedFd>) {
+        let (answer, descriptor) = self.find(question, waiting);
+        if let (Some(passed), Answer::File { .. }, Some(file)) =
+            (&self.passed, &answer, &descriptor)
+        {
+            passed.keep(file.as_fd());
+        }
+        (answer, descriptor)
+    }
+
+    fn find(
         &mut self,
         question: Question,
         waiting: &[BorrowedFd<'_>],

@@ -37,6 +37,7 @@ mod neighbours;
 mod notify;
 pub mod open;
 pub mod options;
+pub mod passed;
 mod pid_file;
 mod process;
 mod readahead;

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::frames::Frames;
 use super::keys::Handed;
 use super::mount::Request;
+use super::passed::Passed;
 use super::process::{Log, READER, Worker};
 use super::sandbox::Attempt;
 use super::supervisor::{task, wait_for};
@@ -46,6 +47,8 @@ pub struct Started {
     pub reading: Reading,
     /// The streams to it.
     pub lanes: Vec<Frames>,
+    /// The files that it reads.
+    pub passed: Passed,
     /// What is odd about the image's file.
     pub notices: Vec<String>,
 }
@@ -61,7 +64,10 @@ pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Fa
     let mut worker = Worker::start(READER, about).map_err(named)?;
     let image = image_file::open(&request.image).context(|| shown(&request.image))?;
     let handed = Handed::open(&request.open.keys)?;
-    let answers = Answers::new(request, &image, handed)?;
+    let mut answers = Answers::new(request, &image, handed)?;
+    let passed = Passed::default();
+    passed.keep(image.file.as_fd());
+    answers.note(passed.clone());
     let mut task = task(request, &image.file);
     task.lanes = lanes;
     let given = worker.give(&task, Some(image.file.as_fd()));
@@ -91,6 +97,7 @@ pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Fa
     Ok(Started {
         reading,
         lanes: own,
+        passed,
         notices: image.notices,
     })
 }

@@ -4,6 +4,7 @@ pub mod apart;
 mod asking;
 mod bench;
 mod check;
+mod convert;
 mod copy;
 mod documentation;
 mod escape;

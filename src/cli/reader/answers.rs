@@ -6,6 +6,7 @@ use super::super::entries::{self, Files};
 use super::super::remote::protocol::{
     About, Ahead, Ask, CONTENTS, Entries, Found, MOST_FILES, Piece, SMALL,
 };
+use super::parts::parts;
 use crate::error::{Error, Kind, Result, caught};
 use crate::filesystem::{FileType, Inode, Request};
 use crate::format::Notices;
@@ -46,8 +47,11 @@ impl Asked<'_> {
                         .and_then(|()| caught(|| volume.read_exact_at(&mut buf, offset)));
                     reply(lane, read, &buf)?;
                 }
-                (Ask::VolumeExtent { offset }, Of::Volume(volume)) => {
-                    reply(lane, caught(|| volume.extent_at(offset)), &[])?;
+                (Ask::VolumeParts { offset, length }, Of::Volume(volume)) => {
+                    let told = caught(|| parts(*volume, offset, length, &mut buf));
+                    let count = told.as_ref().map_or(0, |(_, count)| *count);
+                    let bytes = buf.get(..count).unwrap_or_default();
+                    reply(lane, told.map(|(parts, _)| parts), bytes)?;
                 }
                 (ask, Of::Tree(files)) => answer(*files, self.uid, &ask, &mut buf, lane)?,
                 _ => return Err(Error::invalid("this cannot be asked about a volume")),
@@ -107,7 +111,7 @@ pub(in super::super) fn answer(
         }
         Ask::Xattr { inode, name } => reply(lane, files.xattr(&request, *inode, name), &[]),
         Ask::VolumeRoot(inode) => reply(lane, Ok(files.volume_root(*inode)), &[]),
-        Ask::VolumeRead { .. } | Ask::VolumeExtent { .. } | Ask::Notices { .. } => {
+        Ask::VolumeRead { .. } | Ask::VolumeParts { .. } | Ask::Notices { .. } => {
             Err(Error::invalid("this cannot be asked about a tree"))
         }
     }

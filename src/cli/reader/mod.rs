@@ -2,6 +2,7 @@
 //! terminal nor standard output; what is to be seen of it, the verb's own process shows.
 
 mod answers;
+mod parts;
 mod told;
 
 use std::ffi::OsStr;
@@ -25,6 +26,8 @@ use told::{Lines, Shared, Told};
 
 #[cfg(test)]
 pub(super) use answers::answer;
+#[cfg(test)]
+pub(super) use parts::parts;
 
 /// The process's whole life.
 pub(crate) fn work(mut reader: Reader) -> Result<()> {

@@ -68,6 +68,7 @@ impl Remote {
             mut link,
             mut lanes,
             end,
+            ..
         } = begun;
         let (End::Tree { root, notices }, Some(lane)) = (end, lanes.pop()) else {
             return Err(link.failure(nonsense("it opens no tree")));

@@ -15,11 +15,12 @@ use super::output::Output;
 use crate::error::{Error, Kind};
 use crate::service::frames::Frames;
 use crate::service::mount::Request;
+use crate::service::passed::Passed;
 use crate::service::reading::{self, Reading, Started};
 use protocol::{End, Job, Verb};
 
 pub(crate) use self::files::Remote;
-pub(crate) use self::volume::Volume;
+pub(crate) use self::volume::{Parts, Volume};
 
 /// The process that reads the image.
 struct Link {
@@ -79,6 +80,7 @@ pub(crate) fn until_gone(
 /// What a job has begun. The streams end before the process is waited for: that is how it knows.
 struct Begun {
     lanes: Vec<Frames>,
+    passed: Passed,
     link: Link,
     end: End,
 }
@@ -94,6 +96,7 @@ fn begin(
     let Started {
         reading,
         mut lanes,
+        passed,
         notices,
     } = reading::start(request, lanes)?;
     let name = name_of(&request.image);
@@ -115,7 +118,12 @@ fn begin(
     let heard = sent.map_err(speech::Unheard::from);
     let heard = heard.and_then(|()| speech::hear(lane, output));
     match heard {
-        Ok(end) => Ok(Begun { lanes, link, end }),
+        Ok(end) => Ok(Begun {
+            lanes,
+            passed,
+            link,
+            end,
+        }),
         Err(speech::Unheard::Link(error)) => Err(link.failure(error)),
         Err(speech::Unheard::Verb(failure)) => {
             drop(lanes); // It may wait for its words to be heard.

@@ -1,11 +1,13 @@
 //! What a verb and the process that reads its image say to each other.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use serde::{Deserialize, Serialize};
 
 use super::super::exit::{Failure, Outcome};
 use crate::error::Error;
 use crate::filesystem::{Attributes, Inode};
-use crate::source::Extent;
+use crate::source::{Extent, HostBytes};
 
 /// Bytes of a file or volume that are asked for at a time, at most.
 pub(crate) const PIECE: usize = 2 << 20;
@@ -87,11 +89,36 @@ pub(crate) enum Ask {
     VolumeRoot(Inode),
     /// `()`, and as many bytes as were asked for.
     VolumeRead { offset: u64, length: u32 },
-    /// [`Extent`]
-    VolumeExtent { offset: u64 },
+    /// A list of [`Part`] of what lies there, perhaps not of its end, and the bytes that they count.
+    VolumeParts { offset: u64, length: u64 },
     /// `Vec<String>`: the notices but the first `said`.
     Notices { said: usize },
 }
+
+/// A part of a volume, behind the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Part {
+    /// So many zeros. The last ones may reach past what was asked for.
+    Zeros(NonZeroU64),
+    /// What lies in a file that the process was given, as it is.
+    Host(HostBytes),
+    /// So many bytes that follow, no more than [`PIECE`] in all.
+    Sent(NonZeroU32),
+}
+
+impl Part {
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Zeros(length) => length.get(),
+            Self::Host(bytes) => bytes.len.get(),
+            Self::Sent(length) => length.get().into(),
+        }
+    }
+}
+
+/// Parts that are told together, at most.
+pub(crate) const MOST_PARTS: usize = 1024;
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The verb's side of the streams, with good and with lying processes at the other end.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::mpsc;
 
 use serde::Serialize;
@@ -9,20 +10,26 @@ use super::super::exit::{Failure, Outcome};
 use super::super::output::{Captured, Output};
 use super::super::reader::answer;
 use super::super::testing::{Memory, directory, file, symlink};
-use super::protocol::{About, Ahead, Ask, End, Entries, Found, PIECE, Said};
-use super::{Begun, Link, Remote, Volume, speech, until_gone};
+use super::protocol::{About, Ahead, Ask, End, Entries, Found, PIECE, Part, Said};
+use super::{Begun, Link, Parts, Remote, Volume, speech, until_gone};
 use crate::error::{Error, Kind};
 use crate::filesystem::{FileSystem, Inode, Request};
 use crate::number::to_u64;
 use crate::service::frames::Frames;
-use crate::source::Source;
+use crate::service::passed::Passed;
+use crate::source::HostBytes;
 
 fn begun(lanes: Vec<Frames>, end: End) -> Begun {
     let link = Link {
         reading: None,
         name: "disk.raw".to_owned(),
     };
-    Begun { link, lanes, end }
+    Begun {
+        lanes,
+        passed: Passed::default(),
+        link,
+        end,
+    }
 }
 
 fn tree() -> End {
@@ -327,15 +334,96 @@ fn a_volume_is_read_by_many_and_its_end_is_one_failure() {
         for _ in 0..5 {
             scope.spawn(|| {
                 let mut buf = vec![0; PIECE + 5];
-                volume.read_exact_at(&mut buf, 100).unwrap();
+                volume.read(&mut buf, 100).unwrap();
                 assert!(buf.iter().all(|byte| *byte == 5));
-                assert_eq!(volume.extent_at(0).unwrap_err().kind(), Kind::Corrupt);
+                let told = volume.parts(0, 1, &mut buf);
+                assert_eq!(told.unwrap_err().kind(), Kind::Corrupt);
             });
         }
     });
     assert_eq!(count.try_iter().count(), 15);
-    assert!(volume.read_exact_at(&mut [0; 10], u64::MAX).is_err());
     assert!(volume.over().is_none());
-    assert!(volume.read_exact_at(&mut [0; 10], 77).is_err());
+    assert!(volume.read(&mut [0; 10], 77).is_err());
     assert!(matches!(volume.over(), Some(Failure::Host(_))));
+}
+
+/// A volume of 100 bytes, whose process answers the first question with `answer` and `bytes`, and
+/// then sends nines.
+fn told(answer: Vec<Part>, bytes: Vec<u8>) -> Volume {
+    let (one, mut other) = Frames::pair().unwrap();
+    std::thread::spawn(move || {
+        let _ = other.receive::<Ask>();
+        let _ = other.send(&Ok::<_, Error>(answer), &bytes);
+        while let Ok(Some(Ask::VolumeRead { length, .. })) = other.receive() {
+            let length = usize::try_from(length).unwrap();
+            let _ = other.send(&Ok::<(), Error>(()), &vec![9; length]);
+        }
+    });
+    let end = End::Volume {
+        size: 100,
+        notices: Vec::new(),
+    };
+    Volume::of(begun(vec![one], end)).ok().unwrap()
+}
+
+fn zeros(length: u64) -> Part {
+    Part::Zeros(NonZeroU64::new(length).unwrap())
+}
+
+fn sent(length: u32) -> Part {
+    Part::Sent(NonZeroU32::new(length).unwrap())
+}
+
+fn host(offset: u64, length: u64) -> HostBytes {
+    HostBytes {
+        device: 1,
+        inode: 2,
+        offset,
+        len: NonZeroU64::new(length).unwrap(),
+    }
+}
+
+#[test]
+fn parts_are_believed_as_far_as_they_can_be_true() {
+    let good = [
+        vec![zeros(1)],
+        vec![zeros(90)],
+        vec![sent(7), Part::Host(host(u64::MAX, 8)), zeros(75)],
+        vec![sent(20)],
+    ];
+    for parts in good {
+        let mut buf = Vec::new();
+        let volume = told(parts.clone(), vec![5; 20]);
+        assert_eq!(volume.parts(10, 20, &mut buf), Ok(parts.clone()));
+        let sent = parts.iter().filter(|part| matches!(part, Part::Sent(_)));
+        let sent = sent.map(Part::len).sum::<u64>();
+        assert_eq!(buf, vec![5; usize::try_from(sent).unwrap()]);
+    }
+    let bad = [
+        vec![],
+        vec![zeros(91)],
+        vec![zeros(u64::MAX)],
+        vec![zeros(20), zeros(1)],
+        vec![sent(21)],
+        vec![sent(u32::MAX)],
+        vec![zeros(1), sent(20)],
+        vec![Part::Host(host(0, 21))],
+        vec![Part::Host(host(0, u64::MAX)), zeros(1)],
+    ];
+    for parts in bad {
+        let volume = told(parts.clone(), vec![5; 20]);
+        let mut buf = Vec::new();
+        assert!(volume.parts(10, 20, &mut buf).is_err(), "{parts:?}");
+        assert!(buf.is_empty());
+        assert!(matches!(volume.over(), Some(Failure::Host(_))));
+    }
+}
+
+#[test]
+fn a_file_that_was_not_passed_on_is_not_read_and_the_process_has_to_send_the_bytes() {
+    let volume = told(vec![zeros(1)], Vec::new());
+    assert!(volume.parts(0, 1, &mut Vec::new()).is_ok());
+    let mut buf = [0; 10];
+    volume.read_host(&host(0, 10), 0, &mut buf, 0).unwrap();
+    assert_eq!(buf, [9; 10]);
 }
