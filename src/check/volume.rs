@@ -161,6 +161,9 @@ impl Walk<'_> {
     fn inode(&mut self, path: &[u8], inode: Inode) -> Option<Attributes> {
         let attributes = self.filesystem.attributes(&request(), inode);
         let attributes = attributes.map_err(|error| self.damage(path, error)).ok()?;
+        if attributes.kind == FileType::Directory {
+            self.filesystem.ahead(&request(), inode);
+        }
         let mut names = Vec::new();
         let listed = self
             .filesystem

@@ -68,6 +68,13 @@ where
         self.caught(|it| it.read(request, file, buf, offset))
     }
 
+    fn ahead(&self, request: &Request, inode: Inode) {
+        let _ = self.caught(|it| {
+            it.ahead(request, inode);
+            Ok(())
+        });
+    }
+
     fn extent_at(&self, request: &Request, file: Inode, offset: u64) -> Result<Extent> {
         self.caught(|it| it.extent_at(request, file, offset))
     }

@@ -88,6 +88,12 @@ pub trait FileSystem: Send + Sync {
     /// `IsADirectory`, or what makes a byte of the range unreadable.
     fn read(&self, request: &Request, file: Inode, buf: &mut [u8], offset: u64) -> Result<usize>;
 
+    /// Tells the host of the first bytes of `inode`, a file or a directory, which are likely to be
+    /// read soon. Reads nothing of them by itself; what is wrong is for those who do.
+    fn ahead(&self, request: &Request, inode: Inode) {
+        let _ = (request, inode);
+    }
+
     /// What lies at byte `offset` of `file`: `Data`, or a hole (`Zeros` or `Absent`), as
     /// `SEEK_DATA` and `SEEK_HOLE` of the kernel's own reader see it.
     ///

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fuser::{Errno, FileAttr};
 
+use super::ahead::Ahead;
 use super::errno::{self, Reported};
 use super::{Events, Options, attributes};
 use crate::error::{Error, Result as Outcome, caught};
@@ -25,6 +26,7 @@ pub(super) struct Answers {
     events: Events,
     /// Extended attributes that were asked for and not there.
     vain: AtomicU64,
+    ahead: Ahead,
 }
 
 /// Where lseek(2) goes.
@@ -40,6 +42,24 @@ pub(super) enum Seek {
 /// there is no room for it.
 pub(super) type Take<'a> = dyn FnMut(&FileAttr, &[u8], u64) -> bool + 'a;
 
+/// Node numbers of what is likely to be read once it was listed.
+#[derive(Default)]
+pub(super) struct Listed {
+    directories: Vec<u64>,
+    /// Files that have contents.
+    files: Vec<u64>,
+}
+
+impl Listed {
+    fn add(&mut self, entry: &FileAttr) {
+        match entry.kind {
+            fuser::FileType::Directory => self.directories.push(entry.ino.0),
+            fuser::FileType::RegularFile if entry.size > 0 => self.files.push(entry.ino.0),
+            _ => {}
+        }
+    }
+}
+
 impl Answers {
     pub(super) fn new(tree: Tree, options: Options, events: Events) -> Self {
         Self {
@@ -49,6 +69,7 @@ impl Answers {
             begun: Once::new(),
             events,
             vain: AtomicU64::new(0),
+            ahead: Ahead::default(),
         }
     }
 
@@ -229,14 +250,16 @@ impl Answers {
     }
 
     /// As [`Answers::read_dir`], with the attributes. Each entry that is taken counts as looked up.
+    /// Gives what was taken of use to [`Answers::listed`].
     pub(super) fn read_dir_plus(
         &self,
         request: &Request,
         dir: Inode,
         cursor: u64,
         take: &mut Take<'_>,
-    ) -> Answer<()> {
+    ) -> Answer<Listed> {
         let mut taken = false;
+        let mut listed = Listed::default();
         let done = self
             .tree
             .read_dir_plus(request, dir, cursor, &mut |entry, found| {
@@ -249,9 +272,12 @@ impl Answers {
                 };
                 let fits = take(&shown, entry.name, entry.next);
                 taken |= fits;
+                if fits && found.is_some() && !matches!(entry.name, b"." | b"..") {
+                    listed.add(&shown);
+                }
                 fits
             });
-        self.unless(taken, done)
+        self.unless(taken, done).map(|()| listed)
     }
 
     fn unless(&self, taken: bool, done: Outcome<()>) -> Answer<()> {
@@ -261,6 +287,41 @@ impl Answers {
                 Ok(())
             }
             done => self.known(done),
+        }
+    }
+
+    /// After an answer: `found` was looked up.
+    pub(super) fn looked_up(&self, found: &FileAttr) {
+        let is_worth_it = match found.kind {
+            fuser::FileType::Directory => true,
+            fuser::FileType::RegularFile => found.size > 0 && self.ahead.looked_up(found.ino.0),
+            _ => false,
+        };
+        if is_worth_it {
+            self.prepare(&[found.ino.0]);
+        }
+    }
+
+    /// After an answer: these were listed.
+    pub(super) fn listed(&self, listed: &Listed) {
+        self.ahead.listed(&listed.files);
+        self.prepare(&listed.directories);
+    }
+
+    /// After an answer: something of `file` from byte `offset` on was read.
+    pub(super) fn was_read(&self, file: Inode, offset: u64) {
+        if offset == 0 {
+            self.prepare(&self.ahead.read(file.0));
+        }
+    }
+
+    /// Tells the host of what will be read of these.
+    fn prepare(&self, nodes: &[u64]) {
+        for node in nodes {
+            let _ = self.guard(0, |request| {
+                self.tree.ahead(request, Inode(*node));
+                Ok(()) // Nobody waits for it.
+            });
         }
     }
 

@@ -7,6 +7,7 @@
 //! It is given an open `/dev/fuse` and never mounts or unmounts: `service` does.
 
 mod activity;
+mod ahead;
 mod answers;
 mod attributes;
 mod errno;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fuser::{Errno, FileAttr, FileType, Generation, ReplyEntry, ReplyStatfs, ReplyXattr};
+use fuser::{
+    Errno, FileAttr, FileType, Generation, ReplyData, ReplyEntry, ReplyStatfs, ReplyXattr,
+};
 
 use super::answers::Answer;
 use super::attributes;
@@ -13,11 +15,19 @@ use crate::number::to_u64;
 pub(super) const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What was looked up. Node 0: there is none, and the kernel may remember that.
-pub(super) fn entry(found: Answer<Option<FileAttr>>, reply: ReplyEntry) {
+pub(super) fn entry(found: &Answer<Option<FileAttr>>, reply: ReplyEntry) {
     let none = || attributes::nameless(Inode(0), FileType::RegularFile);
     match found {
         Ok(found) => reply.entry(&FOR_GOOD, &found.unwrap_or_else(none), Generation(0)),
-        Err(errno) => reply.error(errno),
+        Err(errno) => reply.error(*errno),
+    }
+}
+
+/// What read(2) and readlink(2) give.
+pub(super) fn data(bytes: Result<&[u8], &Errno>, reply: ReplyData) {
+    match bytes {
+        Ok(bytes) => reply.data(bytes),
+        Err(errno) => reply.error(*errno),
     }
 }
 

@@ -60,7 +60,10 @@ impl Filesystem for Shell {
             self.answers
                 .lookup(request, Inode(parent.0), name.as_bytes())
         });
-        replies::entry(found, reply);
+        replies::entry(&found, reply);
+        if let Ok(Some(found)) = found {
+            self.answers.looked_up(&found);
+        }
     }
 
     fn forget(&self, _request: &Request, node: INodeNo, count: u64) {
@@ -90,10 +93,7 @@ impl Filesystem for Shell {
         let target = self.answers.guard(request.uid(), |request| {
             self.answers.read_link(request, Inode(link.0))
         });
-        match target {
-            Ok(target) => reply.data(&target),
-            Err(errno) => reply.error(errno),
-        }
+        replies::data(target.as_deref(), reply);
     }
 
     /// Not needed, says ENOSYS, where nobody counts; the kernel then opens files by itself, and keeps
@@ -158,11 +158,9 @@ impl Filesystem for Shell {
             self.answers
                 .read(request, Inode(file.0), range, direct, &mut bytes)
         });
-        match done {
-            Ok(()) => reply.data(&bytes),
-            Err(errno) => reply.error(errno),
-        }
+        replies::data(done.as_ref().map(|()| &bytes[..]), reply);
         BYTES.set(bytes);
+        self.answers.was_read(Inode(file.0), offset);
     }
 
     fn readdir(
@@ -193,7 +191,7 @@ impl Filesystem for Shell {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        let done = self.answers.guard(request.uid(), |request| {
+        let listed = self.answers.guard(request.uid(), |request| {
             let mut take = |entry: &fuser::FileAttr, name: &[u8], next| {
                 let name = OsStr::from_bytes(name);
                 !reply.add(entry.ino, next, name, &FOR_GOOD, entry, Generation(0))
@@ -201,8 +199,11 @@ impl Filesystem for Shell {
             self.answers
                 .read_dir_plus(request, Inode(dir.0), offset, &mut take)
         });
-        match done {
-            Ok(()) => reply.ok(),
+        match listed {
+            Ok(listed) => {
+                reply.ok();
+                self.answers.listed(&listed);
+            }
             Err(errno) => reply.error(errno),
         }
     }

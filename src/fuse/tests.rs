@@ -7,8 +7,8 @@
 )]
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fuser::Errno;
 
@@ -39,6 +39,8 @@ struct Fake {
     reads: Arc<AtomicU64>,
     /// How often it was asked whether it has attributes at all: it knows at the third time.
     looked: AtomicU64,
+    /// What was told of before it is read.
+    ahead: Arc<Mutex<Vec<u64>>>,
 }
 
 impl FileSystem for Fake {
@@ -113,6 +115,10 @@ impl FileSystem for Fake {
         Ok(len)
     }
 
+    fn ahead(&self, _: &Request, inode: Inode) {
+        self.ahead.lock().unwrap().push(inode.0);
+    }
+
     fn extent_at(&self, _: &Request, _: Inode, offset: u64) -> Result<Extent> {
         let (kind, end) = match offset / PAGE as u64 {
             0..4 => (ExtentKind::Data, 4),
@@ -159,6 +165,10 @@ fn answers() -> (Answers, Arc<AtomicU64>) {
 fn answers_and(fails: impl Fn() + Send + Sync + 'static) -> (Answers, Arc<AtomicU64>) {
     let fake = Fake::default();
     let reads = fake.reads.clone();
+    (answers_over(fake, fails), reads)
+}
+
+fn answers_over(fake: Fake, fails: impl Fn() + Send + Sync + 'static) -> Answers {
     let disk = Node {
         name: "disk".to_owned(),
         source: Ok(Arc::new(Memory(vec![0; 512]))),
@@ -184,7 +194,7 @@ fn answers_and(fails: impl Fn() + Send + Sync + 'static) -> (Answers, Arc<Atomic
         fails: Box::new(fails),
         activity: None,
     };
-    (Answers::new(tree, Options::default(), events), reads)
+    Answers::new(tree, Options::default(), events)
 }
 
 fn number<T>(answer: Answer<T>) -> i32 {
@@ -363,4 +373,27 @@ fn what_nobody_may_execute_is_not_executable_and_flags_are_as_in_lsattr() {
     assert_eq!(answers.flags(&request, Inode(GOOD)).unwrap(), (0x8_0000, 7));
     let link = answers.read_link(&request, Inode(GOOD));
     assert_eq!(number(link), i32::from(Errno::EINVAL));
+}
+
+#[test]
+fn what_follows_is_told_of_after_the_answer_and_nothing_that_nobody_reads() {
+    let fake = Fake::default();
+    let told = fake.ahead.clone();
+    let answers = answers_over(fake, || ());
+    let request = Request::new(0);
+    let good = answers.lookup(&request, Inode(1), b"good").unwrap();
+    assert!(told.lock().unwrap().is_empty(), "nobody waits for it");
+    answers.looked_up(&good.unwrap());
+    let list = answers.read_dir_plus(&request, Inode(1), 0, &mut |_, _, _| true);
+    let list = list.unwrap();
+    answers.listed(&list);
+    answers.was_read(Inode(GOOD), 4096);
+    answers.was_read(Inode(GOOD), 0);
+    answers.listed(&list);
+    answers.was_read(Inode(PANICS), 0);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [GOOD, GOOD, PANICS],
+        "what is behind it"
+    );
 }

@@ -385,6 +385,12 @@ impl FileSystem for Tree {
         }
     }
 
+    fn ahead(&self, request: &Request, inode: Inode) {
+        if let Ok(Located::File(_, volume, handle)) = self.locate(inode) {
+            volume.filesystem.ahead(request, handle);
+        }
+    }
+
     fn extent_at(&self, request: &Request, file: Inode, offset: u64) -> Result<Extent> {
         match self.locate(file)? {
             Located::Top(index) => self.top.raw(index)?.extent_at(offset),

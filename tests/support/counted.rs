@@ -130,6 +130,7 @@ impl Opened {
         let mut left = vec![self.tree.root()];
         let mut count = 1;
         while let Some(folder) = left.pop() {
+            let known = left.len();
             let mut each = |entry: imgmount::filesystem::Entry<'_>, _: Option<&_>| {
                 if entry.name != b"." && entry.name != b".." {
                     count += 1;
@@ -139,9 +140,13 @@ impl Opened {
                 }
                 true
             };
+
             self.tree
                 .read_dir_plus(&request(), folder, 0, &mut each)
                 .unwrap();
+            // As a mount does once it has answered.
+            let new = left.iter().skip(known);
+            new.for_each(|folder| self.tree.ahead(&request(), *folder));
         }
         count
     }

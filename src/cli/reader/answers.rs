@@ -128,6 +128,10 @@ fn abouts(
 ) -> Vec<Found> {
     let mut found = Vec::new();
     let mut bytes = 0_usize;
+    if ahead >= Ahead::Contents {
+        let few = inodes.iter().take(MOST_FILES);
+        few.for_each(|inode| files.ahead(&Request::new(uid), *inode));
+    }
     for inode in inodes.iter().take(MOST_FILES) {
         let about = about(files, uid, *inode, ahead, contents);
         let about = about.map_err(|error| Reader::shortened(&error));
@@ -150,6 +154,10 @@ fn about(files: &dyn Files, uid: u32, inode: Inode, ahead: Ahead, contents: &mut
     let request = || Request::new(uid);
     let attributes = files.attributes(&request(), inode)?;
     let kind = attributes.kind;
+    if kind == FileType::Directory {
+        // Who asks about it is about to go into it.
+        files.ahead(&request(), inode);
+    }
     let mut about = About {
         attributes,
         xattrs: None,

@@ -14,8 +14,8 @@ use crate::number::to_usize;
 /// blocks of 4 KiB.
 const WINDOW: u64 = 128 << 10;
 
-/// Bytes of a directory that are asked for at once.
-const DIRECTORY: u64 = 128 << 10;
+/// Bytes of a file or a directory that are asked for at once: what the kernel reads first.
+const FIRST: u64 = 128 << 10;
 
 /// Windows that are remembered, each in the place that its number says.
 const REMEMBERED: usize = 64;
@@ -41,12 +41,17 @@ impl Ahead {
     }
 }
 
-/// Asks for the first blocks of a directory whose attributes are being looked at: who walks a tree
-/// will list it. One whose map has to be read first is left alone.
-pub(super) fn directory(core: &Core, request: &Request, inode: &InodeRecord) {
+/// Asks for the first blocks of a directory or a file. One whose map has to be read first is left
+/// alone.
+pub(super) fn contents(core: &Core, request: &Request, inode: &InodeRecord) {
+    let is_known = match inode.kind {
+        FileType::Directory => true,
+        FileType::Regular => !inode.has(inode::ENCRYPT),
+        _ => false,
+    };
     // `eh_depth` is the second half of the second word.
     let is_deep = inode.has(inode::EXTENTS) && inode.pointer(1) >> 16 != 0;
-    if inode.kind != FileType::Directory || inode.is_inline() || is_deep {
+    if !is_known || inode.is_inline() || is_deep {
         return;
     }
     // What is wrong with it is for those who list it.
@@ -59,7 +64,7 @@ pub(super) fn directory(core: &Core, request: &Request, inode: &InodeRecord) {
         let held = run
             .blocks
             .saturating_mul(1_u64.wrapping_shl(core.superblock.block_bits)); // at most 2^16
-        let length = held.min(inode.size).min(DIRECTORY);
+        let length = held.min(inode.size).min(FIRST);
         core.source.soon(offset, length);
     }
 }

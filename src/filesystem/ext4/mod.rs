@@ -138,7 +138,6 @@ impl FileSystem for Ext4 {
 
     fn attributes(&self, request: &Request, inode: Inode) -> Result<Attributes> {
         let inode = self.inode(request, inode)?;
-        ahead::directory(&self.core, request, &inode);
         let size = match inode.kind {
             // The length of what readlink(2) gives, as for the kernel.
             FileType::Symlink if inode.has(inode::ENCRYPT) => {
@@ -186,6 +185,12 @@ impl FileSystem for Ext4 {
     fn read(&self, request: &Request, file: Inode, buf: &mut [u8], offset: u64) -> Result<usize> {
         let file = self.file(request, file)?;
         content::read(&self.core, request, &file, buf, offset)
+    }
+
+    fn ahead(&self, request: &Request, inode: Inode) {
+        if let Ok(inode) = self.inode(request, inode) {
+            ahead::contents(&self.core, request, &inode);
+        }
     }
 
     fn extent_at(&self, request: &Request, file: Inode, offset: u64) -> Result<Extent> {
