@@ -110,6 +110,7 @@ fn e21_commit_checksum() {
     let words = [
         &*format!("transaction {sequence}"),
         "commit block's checksum",
+        &*format!("at byte {:#x}", place(&dirty.image, commit)),
     ];
     check(&dirty, &expected, &words, |image| {
         patch(image, place(image, commit) + 16, &[1; 4])
@@ -125,6 +126,7 @@ fn e21_descriptor_checksum() {
     let words = [
         &*format!("transaction {sequence}"),
         &*format!("journal block {descriptor}"),
+        &*format!("at byte {:#x}", place(&dirty.image, descriptor)),
     ];
     check(&dirty, &expected, &words, |image| {
         patch(image, place(image, descriptor) + 1020, &[1; 4])
@@ -146,7 +148,8 @@ fn e21_superblock() {
         (40, 0x40, "s_feature_incompat"),
     ] {
         let damage = |image: &Path| patch(image, place(image, 0) + field, &value.to_be_bytes());
-        check(&dirty, &raw, &["not replayed", words], damage);
+        let at = format!("at byte {:#x}", place(&dirty.image, 0));
+        check(&dirty, &raw, &["not replayed", words, &at], damage);
     }
 }
 
@@ -189,7 +192,9 @@ fn e21_a_tag_past_the_end() {
         notices.contains(&format!("transaction {sequence}")),
         "{notices}"
     );
-    assert!(notices.contains("is past the end"), "{notices}");
+    let at = place(&image, descriptor);
+    let words = format!("t_blocknr 2139062143 is past the end of 32768 blocks at byte {at:#x}");
+    assert!(notices.contains(&words), "{notices}");
 }
 
 #[test]
@@ -260,7 +265,9 @@ fn e21_revoke_count() {
     let dirty = ten(WITHOUT_CHECKSUMS);
     let (sequence, descriptor, _) = target(&dirty);
     let expected = until(&dirty, sequence);
-    check(&dirty, &expected, &["r_count"], |image| {
+    let at = format!("at byte {:#x}", place(&dirty.image, descriptor));
+    let words = ["r_count 5000 is over the block's 1024 bytes", &at];
+    check(&dirty, &expected, &words, |image| {
         let offset = place(image, descriptor);
         patch(image, offset + 4, &5_u32.to_be_bytes());
         patch(image, offset + 12, &5000_u32.to_be_bytes());

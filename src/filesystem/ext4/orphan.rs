@@ -10,6 +10,7 @@ use super::journal::edit::extents::Extent;
 use super::journal::edit::{Editor, RawBytes, field};
 use crate::error::{Error, Result};
 use crate::format::Context;
+use crate::number::to_u64;
 
 /// `s_state`: errors were found; the kernel leaves orphans alone then.
 const ERROR_FS: u16 = 2;
@@ -107,16 +108,16 @@ fn block(editor: &Editor, place: u64, seed: u32) -> Result<Vec<u32>> {
         .split_at_checked(block.len().saturating_sub(TAIL))
         .unwrap_or((&[], &[]));
     let (magic, stored) = (tail.u32_at(0), tail.u32_at(4));
+    let at = place.saturating_mul(to_u64(block.len()));
+    let wrong = |text: String| Err(Error::corrupt(text).at(at));
     if magic != BLOCK_MAGIC {
-        return Err(Error::corrupt(format!(
-            "ob_magic {magic:#x} in block {place} is wrong"
-        )));
+        return wrong(format!("ob_magic {magic:#x} in block {place} is wrong"));
     }
     let sum = crc32c(crc32c(seed, &place.to_le_bytes()), numbers);
     if editor.superblock.has_checksums() && sum != stored {
-        return Err(Error::corrupt(format!(
-            "ob_checksum in block {place} is wrong"
-        )));
+        return wrong(format!(
+            "ob_checksum {stored:#x} in block {place} is not {sum:#x}"
+        ));
     }
     let numbers = numbers.as_chunks::<4>().0.iter();
     Ok(numbers

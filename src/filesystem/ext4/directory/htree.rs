@@ -63,20 +63,13 @@ pub(super) fn lookup(
         request,
         map: BlockMap::new(core, request, dir),
         levels: 0,
+        place: None,
     };
-    let (root, hash) = tree.root(wanted)?;
-    let mut frames = tree.descend(root, hash)?;
-    loop {
-        let Some(leaf) = frames.last().and_then(Frame::block) else {
-            return Err(Error::corrupt("hash tree without a block of entries"));
-        };
-        if let Some(found) = tree.search(leaf, wanted)? {
-            return Ok(Some(found));
-        }
-        if !tree.advance(&mut frames, hash)? {
-            return Ok(None);
-        }
-    }
+    let found = tree.find(wanted);
+    found.map_err(|error| match tree.place {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 /// The hash version in the root of `dir`'s tree, for those who only want to hash.
@@ -90,6 +83,7 @@ pub(super) fn hash_version(core: &Core, request: &Request, dir: &InodeRecord) ->
         request,
         map: BlockMap::new(core, request, dir),
         levels: 0,
+        place: None,
     };
     let block = tree.block(0)?;
     Ok(info(&block)?.hash_version)
@@ -102,9 +96,28 @@ struct Tree<'a> {
     map: BlockMap<'a>,
     /// Levels of nodes between the root and the blocks of entries.
     levels: u8,
+    /// The byte of the device where the block is that was read last.
+    place: Option<u64>,
 }
 
 impl Tree<'_> {
+    /// The entry of `wanted`.
+    fn find(&mut self, wanted: &Wanted<'_>) -> Result<Option<Found>> {
+        let (root, hash) = self.root(wanted)?;
+        let mut frames = self.descend(root, hash)?;
+        loop {
+            let Some(leaf) = frames.last().and_then(Frame::block) else {
+                return Err(Error::corrupt("hash tree without a block of entries"));
+            };
+            if let Some(found) = self.search(leaf, wanted)? {
+                return Ok(Some(found));
+            }
+            if !self.advance(&mut frames, hash)? {
+                return Ok(None);
+            }
+        }
+    }
+
     /// The root, and the name's hash.
     fn root(&mut self, wanted: &Wanted<'_>) -> Result<(Node, u32)> {
         let block = self.block(0)?;
@@ -233,6 +246,7 @@ impl Tree<'_> {
                 "hash tree leads to block {number} of {inside}, or to a hole"
             )));
         };
+        self.place = Some(place.wrapping_shl(self.core.superblock.block_bits));
         let block = self.core.read_block(self.request, place)?;
         checksum::verify(self.core, self.dir, number, &block)?;
         Ok(block)

@@ -60,7 +60,7 @@ pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64
     };
     recovery.problems.extend(scanned.problem);
     let mut revoked = Revoked::default();
-    let collect = |block: Block, walk: &mut Walk<'_>| match block {
+    let collect = |block: Block, _: u64, walk: &mut Walk<'_>| match block {
         Block::Revoke(block) => revoked.add(&block, walk.sequence, superblock, volume_blocks),
         Block::Descriptor(block) => {
             for _ in tags(&block, superblock) {
@@ -80,8 +80,8 @@ pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64
         newest: BTreeMap::new(),
         problems: Vec::new(),
     };
-    let replayed = pass(log, superblock, scanned.end, |block, walk| {
-        replay.block(&block, walk)
+    let replayed = pass(log, superblock, scanned.end, |block, at, walk| {
+        replay.block(&block, at, walk)
     });
     recovery.problems.append(&mut replay.problems);
     recovery.problems.extend(replayed.err());
@@ -89,20 +89,22 @@ pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64
     recovery
 }
 
-/// Walks from the start of the log to transaction `end`.
+/// Walks from the start of the log to transaction `end`; `each` gets each block, and the byte of the
+/// volume where it is.
 fn pass(
     log: &Log<'_>,
     superblock: &Superblock,
     end: u32,
-    mut each: impl FnMut(Block, &mut Walk<'_>) -> Result<()>,
+    mut each: impl FnMut(Block, u64, &mut Walk<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut walk = Walk::new(log, superblock);
     while is_later(end, walk.sequence) {
+        let at = walk.place();
         let Some(block) = walk.next_block()? else {
             break;
         };
         let commit = matches!(block, Block::Commit(_));
-        each(block, &mut walk)?;
+        each(block, at, &mut walk).map_err(|error| error.at(at))?;
         if commit {
             walk.sequence = walk.sequence.wrapping_add(1);
         }
@@ -121,7 +123,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn block(&mut self, block: &Block, walk: &mut Walk<'_>) -> Result<()> {
+    fn block(&mut self, block: &Block, at: u64, walk: &mut Walk<'_>) -> Result<()> {
         let Block::Descriptor(block) = block else {
             return Ok(());
         };
@@ -136,7 +138,7 @@ impl Replay<'_> {
                 continue;
             }
             if let Err(error) = self.check(&tag, number, sequence) {
-                self.report(error.context(format!("transaction {sequence}")));
+                self.report(error.context(format!("transaction {sequence}")).at(at));
                 continue;
             }
             let newest = Newest {

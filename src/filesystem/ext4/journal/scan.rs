@@ -14,7 +14,7 @@ use super::log::Log;
 use super::revoke;
 use super::superblock::{Checksums, Superblock};
 use super::tags::{tags, verify_tail};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Result};
 
 /// `h_chksum_type` and `h_chksum_size` of a version 1 checksum.
 const COMMIT_CRC32: (u8, u8) = (1, 4);
@@ -57,6 +57,16 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// Where a block cannot be read, or the log goes round without an end.
     pub(super) fn next_block(&mut self) -> Result<Option<Block>> {
+        let at = self.place();
+        self.block_here().map_err(|error| error.at(at))
+    }
+
+    /// The byte of the volume where the block is that the walk is at; 0 for one that is nowhere.
+    pub(super) fn place(&self) -> u64 {
+        self.log.place(self.next).unwrap_or(0)
+    }
+
+    fn block_here(&mut self) -> Result<Option<Block>> {
         let number = self.next;
         let block = self.log.read(number)?;
         let Ok((header, _)) = JournalHeader::read_from_prefix(&block) else {
@@ -121,12 +131,15 @@ pub(super) fn scan(log: &Log<'_>, superblock: &Superblock) -> Scan {
             Err(error) => break Some(error),
         }
     };
-    let rejected = pass.rejected.map(|sequence| {
+    let rejected = pass.rejected.map(|(sequence, at)| {
         let transaction = format!("transaction {sequence}");
-        Error::corrupt("the commit block's checksum is wrong").context(transaction)
+        let error = Error::corrupt("the commit block's checksum is wrong");
+        error.context(transaction).at(at)
     });
     Scan {
-        end: pass.end.unwrap_or(pass.walk.sequence),
+        end: pass
+            .end
+            .map_or(pass.walk.sequence, |(sequence, _)| sequence),
         problem: problem.or(rejected),
     }
 }
@@ -135,11 +148,11 @@ struct Pass<'a> {
     walk: Walk<'a>,
     log: &'a Log<'a>,
     superblock: &'a Superblock,
-    /// Set by a commit block whose checksum is wrong.
-    end: Option<u32>,
+    /// Set by a commit block whose checksum is wrong, and where that is.
+    end: Option<(u32, u64)>,
     /// The same, where that means damage: with asynchronous commits, a commit block may reach the
     /// disk before what it commits, so that the last one in the log may well be wrong.
-    rejected: Option<u32>,
+    rejected: Option<(u32, u64)>,
     /// Version 1: the checksum of the transaction so far.
     crc: u32,
     /// A block of this transaction with a wrong checksum: it is left over from an earlier round of
@@ -151,19 +164,20 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Takes one block; false at the end of the log.
     fn step(&mut self) -> Result<bool> {
-        let at = self.walk.next;
-        match self.walk.next_block()? {
+        let (number, at) = (self.walk.next, self.walk.place());
+        let stepped = match self.walk.next_block()? {
             None => Ok(false),
             Some(Block::Descriptor(block)) => {
-                self.check_tail(&block, at);
+                self.check_tail(&block, number);
                 self.descriptor(&block).map(|()| true)
             }
             Some(Block::Revoke(block)) => {
-                self.check_tail(&block, at);
+                self.check_tail(&block, number);
                 revoke::records(&block, self.superblock).map(|_| true)
             }
-            Some(Block::Commit(block)) => self.commit(&block),
-        }
+            Some(Block::Commit(block)) => self.commit(&block, at),
+        };
+        stepped.map_err(|error| error.at(at))
     }
 
     fn check_tail(&mut self, block: &[u8], at: u32) {
@@ -187,7 +201,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    fn commit(&mut self, block: &[u8]) -> Result<bool> {
+    fn commit(&mut self, block: &[u8], at: u64) -> Result<bool> {
         let sequence = self.walk.sequence;
         let Ok((header, _)) = CommitHeader::read_from_prefix(block) else {
             return Ok(false);
@@ -198,8 +212,9 @@ impl Pass<'_> {
             return if time < self.last_commit {
                 Ok(false)
             } else {
-                Err(Error::corrupt("the block's checksum is wrong"))
-                    .context(|| format!("transaction {sequence}: journal block {number}"))
+                let error = Error::corrupt("the block's checksum is wrong");
+                let place = format!("transaction {sequence}: journal block {number}");
+                Err(error.context(place).at(self.log.place(number)?))
             };
         }
         if self.superblock.checksums == Checksums::Transaction && self.end.is_some() {
@@ -210,7 +225,7 @@ impl Pass<'_> {
             if time < self.last_commit {
                 return Ok(false);
             }
-            self.end = Some(sequence);
+            self.end = Some((sequence, at));
             if !self.superblock.async_commit {
                 self.rejected = self.end;
                 return Ok(true);
