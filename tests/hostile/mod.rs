@@ -27,4 +27,5 @@ mod squashfs;
 mod superblock;
 mod tables;
 mod udf;
+mod undamaged;
 pub mod walk;

@@ -107,7 +107,7 @@ fn of_stat(ino: u64, text: &str) -> Record {
         rdev: device(text),
         atime: time(text, "atime:"),
         mtime: time(text, "mtime:"),
-        ctime: time(text, " ctime:"),
+        ctime: time(text, "ctime:"),
         crtime,
         ino,
         target: fast.map(|(_, rest)| rest.split('"').next().unwrap().as_bytes().to_vec()),
