@@ -32,6 +32,16 @@ pub(super) trait Listing {
     /// What makes it unreadable.
     fn name_at(&self, position: u64) -> Result<Vec<u8>>;
 
+    /// Takes what `names` look-ups of [`Listing::name_at`] cost, which each entry of a name that is
+    /// there again and again needs, from what the request may do.
+    ///
+    /// # Errors
+    /// Where it may do no more.
+    fn spend_on(&self, names: usize) -> Result<()> {
+        let _ = names;
+        Ok(())
+    }
+
     /// What names that mean the same file have in common: `name` itself, unless case is ignored.
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(name)
@@ -142,6 +152,9 @@ impl Index {
         let block = self.block(directory)?;
         let mut positions = Vec::new();
         let candidates = self.positions(&block, &directory.fold(name));
+        if candidates.len() > 1 {
+            directory.spend_on(candidates.len())?;
+        }
         for position in candidates {
             if directory.name_at(position)? == name {
                 positions.push(position);
