@@ -23,6 +23,8 @@ pub(super) struct Answers {
     options: Options,
     reported: Reported,
     begun: Once,
+    /// Somebody has looked at the root.
+    seen: Once,
     events: Events,
     /// Extended attributes that were asked for and not there.
     vain: AtomicU64,
@@ -67,6 +69,7 @@ impl Answers {
             options,
             reported: Reported::default(),
             begun: Once::new(),
+            seen: Once::new(),
             events,
             vain: AtomicU64::new(0),
             ahead: Ahead::default(),
@@ -287,6 +290,14 @@ impl Answers {
                 Ok(())
             }
             done => self.known(done),
+        }
+    }
+
+    /// After an answer: somebody asked about `node`. The first who looks at the root is the one who
+    /// has mounted it, and the next will list it.
+    pub(super) fn looked_at(&self, node: Inode) {
+        if node == self.tree.root() {
+            self.seen.call_once(|| self.prepare(&[node.0]));
         }
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fuser::{
-    Errno, FileAttr, FileType, Generation, ReplyData, ReplyEntry, ReplyStatfs, ReplyXattr,
+    Errno, FileAttr, FileType, Generation, ReplyAttr, ReplyData, ReplyEntry, ReplyStatfs,
+    ReplyXattr,
 };
 
 use super::answers::Answer;
@@ -19,6 +20,14 @@ pub(super) fn entry(found: &Answer<Option<FileAttr>>, reply: ReplyEntry) {
     let none = || attributes::nameless(Inode(0), FileType::RegularFile);
     match found {
         Ok(found) => reply.entry(&FOR_GOOD, &found.unwrap_or_else(none), Generation(0)),
+        Err(errno) => reply.error(*errno),
+    }
+}
+
+/// What stat(2) gives.
+pub(super) fn attributes(found: &Answer<FileAttr>, reply: ReplyAttr) {
+    match found {
+        Ok(found) => reply.attr(&FOR_GOOD, found),
         Err(errno) => reply.error(*errno),
     }
 }

@@ -83,10 +83,8 @@ impl Filesystem for Shell {
         let found = self.answers.guard(request.uid(), |request| {
             self.answers.attributes(request, Inode(node.0))
         });
-        match found {
-            Ok(found) => reply.attr(&FOR_GOOD, &found),
-            Err(errno) => reply.error(errno),
-        }
+        replies::attributes(&found, reply);
+        self.answers.looked_at(Inode(node.0));
     }
 
     fn readlink(&self, request: &Request, link: INodeNo, reply: ReplyData) {

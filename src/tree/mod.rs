@@ -386,8 +386,10 @@ impl FileSystem for Tree {
     }
 
     fn ahead(&self, request: &Request, inode: Inode) {
-        if let Ok(Located::File(_, volume, handle)) = self.locate(inode) {
-            volume.filesystem.ahead(request, handle);
+        match self.locate(inode) {
+            Ok(Located::File(_, volume, handle)) => volume.filesystem.ahead(request, handle),
+            Ok(Located::Top(index)) => self.top.ahead(index),
+            Err(_) => {} // Whoever asks for it will hear of it.
         }
     }
 

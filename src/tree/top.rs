@@ -221,6 +221,16 @@ impl Top {
         })
     }
 
+    /// Counts the blocks of the raw files in a directory, before somebody waits for them.
+    pub(super) fn ahead(&self, directory: usize) {
+        let entries = self.dir(directory).map(|directory| &directory.entries);
+        for (_, place) in entries.into_iter().flatten() {
+            if let Place::Top(index) = place {
+                let _ = self.attributes(*index, 0); // It keeps them; what is wrong is told later.
+            }
+        }
+    }
+
     fn links_of(&self, directory: &Directory) -> u32 {
         let is_directory = |place| self.kind(place) == FileType::Directory;
         let places = directory.entries.iter().map(|(_, place)| *place);
