@@ -11,6 +11,7 @@ mod ahead;
 mod answers;
 mod attributes;
 mod errno;
+mod linger;
 mod replies;
 mod shell;
 #[cfg(test)]
@@ -81,7 +82,8 @@ pub fn serve(
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads.count.max(1));
     config.clone_fd = threads.own_descriptors;
-    let shell = shell::Shell::new(answers::Answers::new(tree, options.clone(), events));
+    let linger = linger::Linger::new(device.try_clone().ok());
+    let shell = shell::Shell::new(answers::Answers::new(tree, options.clone(), events), linger);
     // The kernel enforces who may use the mount. fuser's own check would compare with the user of
     // this process, which need not be the one who mounts.
     let session = fuser::Session::from_fd(shell, device, fuser::SessionACL::All, config)

@@ -15,6 +15,7 @@ use fuser::{
 };
 
 use super::answers::{Answers, Seek};
+use super::linger::Linger;
 use super::replies::{self, FOR_GOOD};
 use crate::filesystem::Inode;
 
@@ -23,14 +24,24 @@ thread_local! {
     static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Methods of these names, arguments and replies that refuse.
+macro_rules! read_only {
+    ($($name:ident($($argument:ty),*) -> $reply:ty;)*) => {$(
+        fn $name(&self, _request: &Request, $(_: $argument,)* reply: $reply) {
+            reply.error(Errno::EROFS);
+        }
+    )*};
+}
+
 /// What fuser calls.
 pub(super) struct Shell {
     answers: Answers,
+    linger: Linger,
 }
 
 impl Shell {
-    pub(super) fn new(answers: Answers) -> Self {
-        Self { answers }
+    pub(super) fn new(answers: Answers, linger: Linger) -> Self {
+        Self { answers, linger }
     }
 }
 
@@ -56,6 +67,7 @@ impl Filesystem for Shell {
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _answering = self.linger.begin();
         let found = self.answers.guard(request.uid(), |request| {
             self.answers
                 .lookup(request, Inode(parent.0), name.as_bytes())
@@ -80,6 +92,7 @@ impl Filesystem for Shell {
         _handle: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
+        let _answering = self.linger.begin();
         let found = self.answers.guard(request.uid(), |request| {
             self.answers.attributes(request, Inode(node.0))
         });
@@ -88,6 +101,7 @@ impl Filesystem for Shell {
     }
 
     fn readlink(&self, request: &Request, link: INodeNo, reply: ReplyData) {
+        let _answering = self.linger.begin();
         let target = self.answers.guard(request.uid(), |request| {
             self.answers.read_link(request, Inode(link.0))
         });
@@ -149,6 +163,7 @@ impl Filesystem for Shell {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _answering = self.linger.begin();
         let direct = flags.0 & libc::O_DIRECT != 0;
         let mut bytes = BYTES.take();
         let done = self.answers.guard(request.uid(), |request| {
@@ -169,6 +184,7 @@ impl Filesystem for Shell {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        let _answering = self.linger.begin();
         let done = self.answers.guard(request.uid(), |request| {
             self.answers
                 .read_dir(request, Inode(dir.0), offset, &mut |entry, name, next| {
@@ -189,6 +205,7 @@ impl Filesystem for Shell {
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
+        let _answering = self.linger.begin();
         let listed = self.answers.guard(request.uid(), |request| {
             let mut take = |entry: &fuser::FileAttr, name: &[u8], next| {
                 let name = OsStr::from_bytes(name);
@@ -221,6 +238,7 @@ impl Filesystem for Shell {
         size: u32,
         reply: ReplyXattr,
     ) {
+        let _answering = self.linger.begin();
         let value = self.answers.guard(request.uid(), |request| {
             self.answers.xattr(request, Inode(node.0), name.as_bytes())
         });
@@ -228,6 +246,7 @@ impl Filesystem for Shell {
     }
 
     fn listxattr(&self, request: &Request, node: INodeNo, size: u32, reply: ReplyXattr) {
+        let _answering = self.linger.begin();
         let names = self.answers.guard(request.uid(), |request| {
             self.answers.xattr_names(request, Inode(node.0))
         });
@@ -328,169 +347,30 @@ impl Filesystem for Shell {
         reply.error(Errno::ENOSYS);
     }
 
-    // From here on: what would write. The mount is read-only, so the kernel refuses all of it
-    // before it asks; this is the second lock on that door.
-
-    fn setattr(
-        &self,
-        _request: &Request,
-        _node: INodeNo,
-        _mode: Option<u32>,
-        _uid: Option<u32>,
-        _gid: Option<u32>,
-        _size: Option<u64>,
-        _atime: Option<TimeOrNow>,
-        _mtime: Option<TimeOrNow>,
-        _ctime: Option<SystemTime>,
-        _handle: Option<FileHandle>,
-        _crtime: Option<SystemTime>,
-        _chgtime: Option<SystemTime>,
-        _bkuptime: Option<SystemTime>,
-        _flags: Option<BsdFileFlags>,
-        reply: ReplyAttr,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn mknod(
-        &self,
-        _request: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _rdev: u32,
-        reply: ReplyEntry,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn mkdir(
-        &self,
-        _request: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        reply: ReplyEntry,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn unlink(&self, _request: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn rmdir(&self, _request: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn symlink(
-        &self,
-        _request: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _target: &Path,
-        reply: ReplyEntry,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn rename(
-        &self,
-        _request: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _new_parent: INodeNo,
-        _new_name: &OsStr,
-        _flags: RenameFlags,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn link(
-        &self,
-        _request: &Request,
-        _node: INodeNo,
-        _new_parent: INodeNo,
-        _new_name: &OsStr,
-        reply: ReplyEntry,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn write(
-        &self,
-        _request: &Request,
-        _file: INodeNo,
-        _handle: FileHandle,
-        _offset: u64,
-        _data: &[u8],
-        _write_flags: WriteFlags,
-        _flags: OpenFlags,
-        _owner: Option<LockOwner>,
-        reply: ReplyWrite,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn setxattr(
-        &self,
-        _request: &Request,
-        _node: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
-        _position: u32,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn removexattr(&self, _request: &Request, _node: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn create(
-        &self,
-        _request: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
-        _flags: i32,
-        reply: ReplyCreate,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn fallocate(
-        &self,
-        _request: &Request,
-        _file: INodeNo,
-        _handle: FileHandle,
-        _offset: u64,
-        _length: u64,
-        _mode: i32,
-        reply: ReplyEmpty,
-    ) {
-        reply.error(Errno::EROFS);
-    }
-
-    fn copy_file_range(
-        &self,
-        _request: &Request,
-        _from: INodeNo,
-        _from_handle: FileHandle,
-        _from_offset: u64,
-        _to: INodeNo,
-        _to_handle: FileHandle,
-        _to_offset: u64,
-        _length: u64,
-        _flags: CopyFileRangeFlags,
-        reply: ReplyWrite,
-    ) {
-        reply.error(Errno::EROFS);
+    // What would write. The mount is read-only, so the kernel refuses all of it before it asks; this
+    // is the second lock on that door.
+    read_only! {
+        setattr(
+            INodeNo, Option<u32>, Option<u32>, Option<u32>, Option<u64>, Option<TimeOrNow>,
+            Option<TimeOrNow>, Option<SystemTime>, Option<FileHandle>, Option<SystemTime>,
+            Option<SystemTime>, Option<SystemTime>, Option<BsdFileFlags>
+        ) -> ReplyAttr;
+        mknod(INodeNo, &OsStr, u32, u32, u32) -> ReplyEntry;
+        mkdir(INodeNo, &OsStr, u32, u32) -> ReplyEntry;
+        unlink(INodeNo, &OsStr) -> ReplyEmpty;
+        rmdir(INodeNo, &OsStr) -> ReplyEmpty;
+        symlink(INodeNo, &OsStr, &Path) -> ReplyEntry;
+        rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) -> ReplyEmpty;
+        link(INodeNo, INodeNo, &OsStr) -> ReplyEntry;
+        write(
+            INodeNo, FileHandle, u64, &[u8], WriteFlags, OpenFlags, Option<LockOwner>
+        ) -> ReplyWrite;
+        setxattr(INodeNo, &OsStr, &[u8], i32, u32) -> ReplyEmpty;
+        removexattr(INodeNo, &OsStr) -> ReplyEmpty;
+        create(INodeNo, &OsStr, u32, u32, i32) -> ReplyCreate;
+        fallocate(INodeNo, FileHandle, u64, u64, i32) -> ReplyEmpty;
+        copy_file_range(
+            INodeNo, FileHandle, u64, INodeNo, FileHandle, u64, u64, CopyFileRangeFlags
+        ) -> ReplyWrite;
     }
 }
