@@ -106,6 +106,8 @@ fn has_request(device: &OwnedFd) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects)]
+
     use std::io::Write;
 
     use super::*;

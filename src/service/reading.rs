@@ -47,27 +47,31 @@ pub struct Started {
     pub reading: Reading,
     /// The streams to it.
     pub lanes: Vec<Frames>,
-    /// The files that it reads.
-    pub passed: Passed,
     /// What is odd about the image's file.
     pub notices: Vec<String>,
 }
 
-/// Opens the image that `request` names, and starts a worker on it with `lanes` streams.
+/// Opens the image that `request` names, and starts a worker on it with `lanes` streams. The files
+/// that it is given are kept in `passed` too, for who wants to read in them.
 ///
 /// # Errors
 /// As [`super::open::open_seen`] for what is no file to be read, naming it; `Host` where no process
 /// can be started.
-pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Failure> {
+pub fn start(
+    request: &Request,
+    lanes: usize,
+    passed: Option<&Passed>,
+) -> std::result::Result<Started, Failure> {
     let about = request.image.clone().into_os_string();
     let named = |error: Error| Failure::host(error.context(shown(&request.image)));
     let mut worker = Worker::start(READER, about).map_err(named)?;
     let image = image_file::open(&request.image).context(|| shown(&request.image))?;
     let handed = Handed::open(&request.open.keys)?;
     let mut answers = Answers::new(request, &image, handed)?;
-    let passed = Passed::default();
-    passed.keep(image.file.as_fd());
-    answers.note(passed.clone());
+    if let Some(passed) = passed {
+        passed.keep(image.file.as_fd());
+        answers.note(passed.clone());
+    }
     let mut task = task(request, &image.file);
     task.lanes = lanes;
     let given = worker.give(&task, Some(image.file.as_fd()));
@@ -97,7 +101,6 @@ pub fn start(request: &Request, lanes: usize) -> std::result::Result<Started, Fa
     Ok(Started {
         reading,
         lanes: own,
-        passed,
         notices: image.notices,
     })
 }
@@ -130,7 +133,7 @@ fn unknown() -> Error {
 /// # Errors
 /// As [`start`]; `Host` where the worker ends before it has said so.
 pub(super) fn attempts(request: &Request) -> std::result::Result<Vec<Attempt>, Failure> {
-    let mut started = start(request, 1)?;
+    let mut started = start(request, 1, None)?;
     let attendant = started.reading.attendant.take();
     match attendant.and_then(|attendant| attendant.join().ok()) {
         Some(Ended {

@@ -93,12 +93,14 @@ fn begin(
     verb: Verb,
     output: Option<&mut Output>,
 ) -> Result<Begun, Failure> {
+    let passed = Passed::default();
+    // Only who copies a volume reads in them; a descriptor for each would be too many for others.
+    let copies = matches!(verb, Verb::Volume(_));
     let Started {
         reading,
         mut lanes,
-        passed,
         notices,
-    } = reading::start(request, lanes)?;
+    } = reading::start(request, lanes, copies.then_some(&passed))?;
     let name = name_of(&request.image);
     let job = Job {
         name: name.clone(),
