@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use crate::cache::{Block, Cache, Layer};
 use crate::error::Result;
+use crate::filesystem::Request;
+use crate::number::to_u64;
 use crate::source::zeroed;
 
 /// One directory, as its reader sees it.
@@ -32,15 +34,8 @@ pub(super) trait Listing {
     /// What makes it unreadable.
     fn name_at(&self, position: u64) -> Result<Vec<u8>>;
 
-    /// Takes what `names` look-ups of [`Listing::name_at`] cost, which each entry of a name that is
-    /// there again and again needs, from what the request may do.
-    ///
-    /// # Errors
-    /// Where it may do no more.
-    fn spend_on(&self, names: usize) -> Result<()> {
-        let _ = names;
-        Ok(())
-    }
+    /// On whose behalf names are read by themselves.
+    fn request(&self) -> &Request;
 
     /// What names that mean the same file have in common: `name` itself, unless case is ignored.
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
@@ -62,6 +57,10 @@ const PAIR: usize = 16;
 /// Names that are indexed of one directory: those behind them are found by a walk, and are not
 /// numbered.
 const MOST_NAMES: usize = 2 << 20;
+
+/// What reading one name by its place costs, in steps of the request's budget: it is read by itself,
+/// where a listing reads many at a time. It counts where more than one has to be read.
+const NAME_COST: u64 = 32;
 
 /// Tildes before the number of a repeated name, at most.
 const MOST_TILDES: usize = 8;
@@ -132,7 +131,10 @@ impl Index {
         let block = self.block(directory)?;
         let wanted = directory.fold(name);
         let mut folded = None;
-        for position in self.positions(&block, &wanted) {
+        for (position, before) in self.positions(&block, &wanted).into_iter().zip(0_u64..) {
+            if before > 0 {
+                directory.request().spend(NAME_COST)?;
+            }
             let found = directory.name_at(position)?;
             if found == name {
                 return Ok(Some(position));
@@ -153,7 +155,9 @@ impl Index {
         let mut positions = Vec::new();
         let candidates = self.positions(&block, &directory.fold(name));
         if candidates.len() > 1 {
-            directory.spend_on(candidates.len())?;
+            let names = to_u64(candidates.len());
+            let request = directory.request();
+            request.spend(names.saturating_mul(NAME_COST))?;
         }
         for position in candidates {
             if directory.name_at(position)? == name {
@@ -268,13 +272,13 @@ mod tests {
 
     use super::*;
     use crate::error::Error;
-    use crate::number::to_u64;
 
     /// A directory in memory; case is ignored.
     struct Names {
         names: Vec<&'static [u8]>,
         broken: bool,
         passes: Cell<u32>,
+        request: Request,
     }
 
     impl Names {
@@ -284,6 +288,7 @@ mod tests {
                 names,
                 broken: false,
                 passes: Cell::new(0),
+                request: Request::new(0),
             }
         }
     }
@@ -309,6 +314,10 @@ mod tests {
         fn name_at(&self, position: u64) -> Result<Vec<u8>> {
             let index = usize::try_from(position).unwrap();
             Ok(self.names.get(index).unwrap().to_vec())
+        }
+
+        fn request(&self) -> &Request {
+            &self.request
         }
 
         fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {

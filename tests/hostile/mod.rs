@@ -22,6 +22,7 @@ mod memory;
 mod mutants;
 mod names;
 mod odd;
+mod one_name;
 mod outcomes;
 mod squashfs;
 mod superblock;

@@ -35,6 +35,10 @@ impl Listing for Names<'_> {
     }
 
     /// The name in capitals, as UTF-16.
+    fn request(&self) -> &Request {
+        self.request
+    }
+
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(units) = names::to_utf16(name) else {
             return Cow::Borrowed(name);

@@ -236,6 +236,10 @@ impl Listing for Directory<'_> {
         Ok(file.name(self.core))
     }
 
+    fn request(&self) -> &Request {
+        self.request
+    }
+
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
         fold(name)
     }
@@ -260,6 +264,10 @@ impl Listing for Aliases<'_> {
     fn name_at(&self, position: u64) -> Result<Vec<u8>> {
         let file = self.0.file(position)?;
         Ok(file.alias(self.0.core).unwrap_or_default())
+    }
+
+    fn request(&self) -> &Request {
+        self.0.request
     }
 
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {

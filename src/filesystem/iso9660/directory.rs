@@ -307,6 +307,10 @@ impl Listing for Directory<'_> {
         Ok(self.at(position)?.map_or_else(Vec::new, |found| found.name))
     }
 
+    fn request(&self) -> &Request {
+        self.request
+    }
+
     fn fold<'n>(&self, name: &'n [u8]) -> Cow<'n, [u8]> {
         match self.core.view.is_joliet {
             true => names::fold(name),

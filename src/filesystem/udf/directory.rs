@@ -63,10 +63,6 @@ impl Identifier {
     }
 }
 
-/// What looking one name up by its place costs, in steps of the budget: it is read by itself, where
-/// a listing reads many at a time.
-const NAME_COST: u64 = 32;
-
 /// One directory, to be read for one request.
 pub(super) struct Directory<'a> {
     /// The volume.
@@ -219,8 +215,8 @@ impl Listing for Directory<'_> {
         Ok(self.at(position)?.name)
     }
 
-    fn spend_on(&self, names: usize) -> Result<()> {
-        self.request.spend(to_u64(names).saturating_mul(NAME_COST))
+    fn request(&self) -> &Request {
+        self.request
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use imgmount::error::{Error, Kind};
 use imgmount::filesystem::FileType;
 
+use super::one_name;
 use super::walk::{Node, Seen, Walk, walk};
 use crate::support::command::Run;
 use crate::support::images::Scratch;

@@ -72,6 +72,36 @@ fn i03_directories_in_themselves_and_in_their_parents_end() {
 }
 
 #[test]
+fn i03_a_directory_of_one_name_ends() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let (dir, two) = (seed.at("DIR"), seed.at("TWO.;1"));
+    let record = |at: usize| &seed.bytes[at..at + usize::from(seed.bytes[at])];
+    let start =
+        u32::from_le_bytes(seed.bytes[dir + 2..][..4].try_into().unwrap()) as usize * SECTOR;
+    let own = record(start);
+    let above = record(start + own.len());
+    let mut content = [own, above].concat();
+    for _ in 0..one_name::MANY {
+        let left = SECTOR - content.len() % SECTOR;
+        if left < record(two).len() {
+            content.resize(content.len() + left, 0);
+        }
+        content.extend(record(two));
+    }
+    content.resize(content.len().next_multiple_of(SECTOR), 0);
+    let mut bytes = seed.bytes.clone();
+    let block = both((bytes.len() / SECTOR) as u32);
+    let size = both(content.len() as u32);
+    bytes.extend(content);
+    for at in [dir, seed.bytes.len()] {
+        put(&mut bytes, at + 2, &block);
+        put(&mut bytes, at + 10, &size);
+    }
+    one_name::ends(&bytes, b"dir", "two", "TWO");
+}
+
+#[test]
 fn i07_a_file_of_a_hundred_thousand_sections() {
     need!(tool "xorriso");
     let seed = Seed::make("-iso-level 3", fill);

@@ -15,6 +15,7 @@ use imgmount::format::Options;
 use imgmount::service::open as service;
 
 use super::expect::names;
+use super::one_name;
 use super::walk::{Node, Seen, Walk, walk, walk_with};
 use crate::filesystem::udf::tree::{self, Places};
 use crate::support::images::Scratch;
