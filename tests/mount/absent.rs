@@ -15,7 +15,7 @@ const INODES: usize = 2 * COUNT;
 /// What is asked for in vain before anybody looks whether it is worth asking.
 const MANY: usize = 256;
 /// Inodes that are looked at for each question after that.
-const STEP: usize = 128;
+const STEP: usize = 512;
 
 fn name(number: usize) -> String {
     format!("some-file-{number}")

@@ -18,7 +18,7 @@ const WINDOW: u64 = 128 << 10;
 const FIRST: u64 = 128 << 10;
 
 /// Windows that are remembered, each in the place that its number says.
-const REMEMBERED: usize = 64;
+const REMEMBERED: usize = 1024;
 
 /// The windows of inode tables that were asked for last.
 pub(super) struct Ahead([AtomicU64; REMEMBERED]);
