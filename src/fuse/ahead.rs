@@ -88,11 +88,15 @@ impl Order {
         self.count = self.count.saturating_add(1);
     }
 
+    /// How many of the first are not remembered any more.
+    fn forgotten(&self) -> u64 {
+        self.count.saturating_sub(to_u64(LISTED))
+    }
+
     /// Who stands at `place`, unless that is forgotten or to come.
     fn at(&self, place: u64) -> Option<u64> {
-        let oldest = self.count.saturating_sub(to_u64(LISTED));
         let index = place.checked_sub(1)?;
-        let is_kept = (oldest..self.count).contains(&index);
+        let is_kept = (self.forgotten()..self.count).contains(&index);
         let kept = self.nodes.get(to_usize(index) % LISTED);
         kept.copied().filter(|_| is_kept)
     }
@@ -132,8 +136,7 @@ impl Order {
 
     /// Somebody has read a file that nobody was followed to: perhaps the first of many.
     fn begin(&mut self, node: u64) {
-        let oldest = self.count.saturating_sub(to_u64(LISTED));
-        let mut places = (oldest.saturating_add(1)..=self.count).rev();
+        let mut places = (self.forgotten().saturating_add(1)..=self.count).rev();
         let Some(at) = places.find(|place| self.at(*place) == Some(node)) else {
             return;
         };

@@ -154,8 +154,8 @@ fn about(files: &dyn Files, uid: u32, inode: Inode, ahead: Ahead, contents: &mut
     let request = || Request::new(uid);
     let attributes = files.attributes(&request(), inode)?;
     let kind = attributes.kind;
-    if kind == FileType::Directory {
-        // Who asks about it is about to go into it.
+    if kind == FileType::Directory && ahead < Ahead::Contents {
+        // Who asks about it is about to go into it; who wants contents has told of it already.
         files.ahead(&request(), inode);
     }
     let mut about = About {
