@@ -149,7 +149,7 @@ impl Broken {
 }
 
 /// Kind, object, field, value and place of an error.
-fn check(error: &Error, kind: Kind, words: &[&str], at: Option<usize>) {
+pub fn check(error: &Error, kind: Kind, words: &[&str], at: Option<usize>) {
     names(error, kind, words);
     assert_eq!(error.offset(), at.map(|at| at as u64), "offset of: {error}");
 }

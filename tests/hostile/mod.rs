@@ -27,6 +27,7 @@ mod outcomes;
 mod squashfs;
 mod superblock;
 mod tables;
+mod thin;
 mod udf;
 mod undamaged;
 pub mod walk;

@@ -1,10 +1,15 @@
 //! A metadata area: a header, and a ring in which each new text is written behind the one before.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::checksum::checksum;
 use super::label::Range;
-use super::layout::{FMTT_MAGIC, FMTT_VERSION, MDA_HEADER_SIZE, MdaHeader, RAW_LOCN_IGNORED};
+use super::layout::{
+    FMTT_MAGIC, FMTT_VERSION, MDA_HEADER_SIZE, MdaHeader, RAW_LOCN_IGNORED, RawLocn,
+};
+use super::text::Text;
 use crate::error::{Error, Result, ResultExt};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
@@ -21,12 +26,12 @@ pub(super) fn text(
     source: &dyn Source,
     range: Range,
     ignore_checksums: bool,
-) -> Result<Option<Vec<u8>>> {
+) -> Result<Option<Text>> {
     let at = range.offset;
     read(source, range, ignore_checksums).context(|| format!("metadata area at {at:#x}"))
 }
 
-fn read(source: &dyn Source, range: Range, ignore_checksums: bool) -> Result<Option<Vec<u8>>> {
+fn read(source: &dyn Source, range: Range, ignore_checksums: bool) -> Result<Option<Text>> {
     let at = range.offset;
     let end = at
         .checked_add(range.size)
@@ -34,13 +39,17 @@ fn read(source: &dyn Source, range: Range, ignore_checksums: bool) -> Result<Opt
     if end.is_none() || range.size <= MDA_HEADER_SIZE {
         let (size, all) = (range.size, source.size());
         let text = format!("its {size} bytes are past the end of {all}, or too few");
-        return Err(Error::corrupt(text).at(at));
+        return Err(Error::corrupt(text).at(range.said_at));
     }
     let header = header(source, at, ignore_checksums)?;
     let (start, size) = (header.start.get(), header.size.get());
     if (start, size) != (at, range.size) {
         let text = format!("its header says that it is at {start:#x} with {size} bytes");
-        return Err(Error::corrupt(text).at(at.saturating_add(24)));
+        let field = match start == at {
+            true => offset_of!(MdaHeader, size),
+            false => offset_of!(MdaHeader, start),
+        };
+        return Err(Error::corrupt(text).at(at.saturating_add(to_u64(field))));
     }
     let place = Place {
         area: range,
@@ -52,7 +61,7 @@ fn read(source: &dyn Source, range: Range, ignore_checksums: bool) -> Result<Opt
         return Ok(None);
     }
     let text = place.read(source)?;
-    let (stored, found) = (header.committed.checksum.get(), checksum(&text));
+    let (stored, found) = (header.committed.checksum.get(), checksum(&text.bytes));
     if stored != found && !ignore_checksums {
         let text = format!("the text's checksum is {stored:#x}, and its bytes give {found:#x}");
         let error = Error::corrupt(text).at(at.saturating_add(place.offset));
@@ -66,10 +75,12 @@ fn header(source: &dyn Source, at: u64, ignore_checksums: bool) -> Result<MdaHea
     let short = |_| Error::corrupt("cut off").at(at);
     let (header, _) = MdaHeader::read_from_prefix(&bytes).map_err(short)?;
     if &header.magic != FMTT_MAGIC {
+        let at = at.saturating_add(to_u64(offset_of!(MdaHeader, magic)));
         return Err(Error::corrupt("its header has no magic").at(at));
     }
     let version = header.version.get();
     if version != FMTT_VERSION {
+        let at = at.saturating_add(to_u64(offset_of!(MdaHeader, version)));
         return Err(Error::unsupported(format!("version {version}")).at(at));
     }
     let (stored, found) = (
@@ -92,24 +103,40 @@ struct Place {
 }
 
 impl Place {
-    fn read(&self, source: &dyn Source) -> Result<Vec<u8>> {
+    /// Where the field of the header is that is so many bytes behind `raw_locns`.
+    fn field(&self, behind: usize) -> u64 {
+        let locations = to_u64(offset_of!(MdaHeader, committed));
+        let field = locations.saturating_add(to_u64(behind));
+        self.area.offset.saturating_add(field)
+    }
+
+    fn read(&self, source: &dyn Source) -> Result<Text> {
         let ring = self.area.size.saturating_sub(MDA_HEADER_SIZE);
         let at = self.area.offset.saturating_add(self.offset);
         if self.size > MOST_TEXT {
             let text = format!("a text of {} bytes is over {MOST_TEXT}", self.size);
-            return Err(Error::unsupported(text).at(at));
+            return Err(Error::unsupported(text).at(self.field(offset_of!(RawLocn, size))));
         }
         let starts_inside = (MDA_HEADER_SIZE..self.area.size).contains(&self.offset);
         if self.size == 0 || self.size > ring || !starts_inside {
             let (offset, size) = (self.offset, self.size);
             let text = format!("{size} bytes at {offset:#x} do not fit into its ring");
-            return Err(Error::corrupt(text).at(at));
+            let field = match starts_inside {
+                true => offset_of!(RawLocn, size),
+                false => offset_of!(RawLocn, offset),
+            };
+            return Err(Error::corrupt(text).at(self.field(field)));
         }
         let first = self.size.min(self.area.size.saturating_sub(self.offset));
-        let mut text = read_vec(source, at, to_usize(first))?;
-        let rest = self.size.saturating_sub(to_u64(text.len()));
-        let behind_header = self.area.offset.saturating_add(MDA_HEADER_SIZE);
-        text.extend(read_vec(source, behind_header, to_usize(rest))?);
-        Ok(text)
+        let mut bytes = read_vec(source, at, to_usize(first))?;
+        let rest = self.size.saturating_sub(to_u64(bytes.len()));
+        let behind = self.area.offset.saturating_add(MDA_HEADER_SIZE);
+        bytes.extend(read_vec(source, behind, to_usize(rest))?);
+        Ok(Text {
+            bytes,
+            at,
+            first,
+            behind,
+        })
     }
 }

@@ -174,17 +174,22 @@ impl<'a> Assembler<'a> {
         let mut members = Members::default();
         let mut pieces = Vec::new();
         for segment in segments {
-            let len = self.group.bytes(segment.count)?;
-            pieces.push(Piece {
-                start: self.group.bytes(segment.start)?,
-                len: NonZeroU64::new(len).ok_or_else(|| Error::corrupt("an empty segment"))?,
-                lies: self.lies(segment, &mut members)?,
-            });
+            let piece = self.piece(segment, &mut members);
+            pieces.push(piece.map_err(|error| blame(error, segment.at))?);
         }
-        self.group.bytes(logical.extents())?;
         let pieces = Pieces::new(pieces);
         let cache = self.context.cache.clone();
         Ok(Arc::new(Mapped::new(pieces, members.0, None, cache)))
+    }
+
+    fn piece(&mut self, segment: &Segment, members: &mut Members) -> Result<Piece> {
+        let len = self.group.bytes(segment.count)?;
+        self.group.bytes(segment.end())?;
+        Ok(Piece {
+            start: self.group.bytes(segment.start)?,
+            len: NonZeroU64::new(len).ok_or_else(|| Error::corrupt("an empty segment"))?,
+            lies: self.lies(segment, members)?,
+        })
     }
 
     fn lies(&mut self, segment: &Segment, members: &mut Members) -> Result<Lies> {
@@ -205,10 +210,13 @@ impl<'a> Assembler<'a> {
                 Ok(Lies::Striped(self.group.extent, vec![area]))
             }
             Kind::Zero => Ok(Lies::Zeros),
-            Kind::Error => Ok(Lies::Nowhere(Error::corrupt("an error segment"))),
+            Kind::Error => {
+                let error = Error::corrupt("an error segment").at(segment.at);
+                Ok(Lies::Nowhere(error))
+            }
             Kind::Unsupported(kind) => {
                 let text = format!("segments of type {kind} are not supported");
-                let error = Error::unsupported(text);
+                let error = Error::unsupported(text).at(segment.at);
                 Err(match needs(kind) {
                     Some(needs) => error.hint(needs),
                     None => error,
@@ -254,6 +262,16 @@ impl<'a> Assembler<'a> {
         extents: u64,
         members: &mut Members,
     ) -> Result<pieces::Area> {
+        let found = self.find_area(area, extents, members);
+        found.map_err(|error| blame(error, area.at))
+    }
+
+    fn find_area(
+        &mut self,
+        area: &segment::Area,
+        extents: u64,
+        members: &mut Members,
+    ) -> Result<pieces::Area> {
         let owner = self.group.owner(&area.name)?;
         let there = match owner {
             Owner::Physical(index) => self.group.physical.get(index).map_or(0, |it| it.extents),
@@ -287,6 +305,15 @@ impl<'a> Assembler<'a> {
             Error::not_found(text).hint("--with adds the image that it is on")
         })?;
         Ok((source, physical.start))
+    }
+}
+
+/// What `error` is about stands at byte `at` of the text, if it does not say more. The text is right
+/// where a physical volume is missing, so that no byte is to blame for it.
+fn blame(error: Error, at: u64) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound => error,
+        _ => error.at(at),
     }
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use super::layout::SECTOR;
 use super::segment::{self, Segment};
-use super::text::{self, Section};
+use super::text::{self, Section, Text};
 use super::uuid::Uuid;
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::number::to_u64;
@@ -75,15 +75,16 @@ impl Group {
     ///
     /// # Errors
     /// `Corrupt` for what cannot be a group; what is wrong with one logical volume is said there.
-    pub(super) fn parse(text: &[u8]) -> Result<Self> {
+    pub(super) fn parse(text: &Text) -> Result<Self> {
         let all = text::parse(text)?;
         let version = all.number("version")?.unwrap_or(1);
         if version != 1 {
             let text = format!("version {version} of the metadata text");
-            return Err(Error::unsupported(text));
+            return Err(Error::unsupported(text).at(all.place("version")));
         }
         let first = all.sections().next();
-        let (name, section) = first.ok_or_else(|| Error::corrupt("the text has no group"))?;
+        let none = || Error::corrupt("the text has no group").at(all.at);
+        let (name, section) = first.ok_or_else(none)?;
         let name = printable(name);
         Self::of(name.clone(), section).context(|| format!("volume group {name}"))
     }
@@ -119,14 +120,14 @@ impl Group {
         let physical = Physical::of(section).context(|| format!("physical volume {name}"))?;
         let number = self.physical.len();
         self.physical.push(physical);
-        add_name(&mut self.physical_names, name, number)
+        add_name(&mut self.physical_names, name, number).map_err(|error| error.at(section.at))
     }
 
     fn add_logical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
         let name = printable(name);
         if self.logical.len() >= MOST_LOGICAL {
             let text = format!("more than {MOST_LOGICAL} logical volumes");
-            return Err(Error::unsupported(text));
+            return Err(Error::unsupported(text).at(section.at));
         }
         let number = self.logical.len();
         self.logical.push(Logical {
@@ -136,7 +137,7 @@ impl Group {
             tags: tags(section),
             segments: segment::all(section),
         });
-        add_name(&mut self.logical_names, name, number)
+        add_name(&mut self.logical_names, name, number).map_err(|error| error.at(section.at))
     }
 
     /// What an area calls `name`: a physical volume before a logical one.
@@ -179,7 +180,8 @@ impl Physical {
         let bytes = start.checked_mul(SECTOR);
         Ok(Self {
             uuid: uuid(section)?,
-            start: bytes.ok_or_else(|| Error::corrupt(format!("pe_start is {start}")))?,
+            start: bytes
+                .ok_or_else(|| section.wrong("pe_start", format!("pe_start is {start}")))?,
             extents: section.need("pe_count")?,
         })
     }
@@ -194,10 +196,7 @@ fn add_name(names: &mut HashMap<String, usize>, name: String, number: usize) -> 
 
 fn uuid(section: &Section<'_>) -> Result<Uuid> {
     let text = section.text("id").unwrap_or_default();
-    Uuid::parse(text).ok_or_else(|| {
-        let text = format!("id is \"{}\"", printable(text));
-        Error::corrupt(text)
-    })
+    Uuid::parse(text).ok_or_else(|| section.wrong("id", format!("id is \"{}\"", printable(text))))
 }
 
 /// `extent_size`, which has 32 bits.
@@ -206,7 +205,7 @@ fn extent(section: &Section<'_>) -> Result<NonZeroU64> {
     let fits = u32::try_from(sectors).is_ok();
     let bytes = fits.then(|| sectors.saturating_mul(SECTOR));
     let bytes = bytes.and_then(NonZeroU64::new);
-    bytes.ok_or_else(|| Error::corrupt(format!("extent_size is {sectors}")))
+    bytes.ok_or_else(|| section.wrong("extent_size", format!("extent_size is {sectors}")))
 }
 
 fn tags(section: &Section<'_>) -> Vec<String> {

@@ -75,7 +75,7 @@ pub(super) struct Ranges {
 pub(super) fn of(kind: &[u8], section: &Section<'_>) -> Result<Option<Stacked>> {
     let name = |key: &str| -> Result<String> {
         let name = section.text(key).map(printable);
-        name.ok_or_else(|| Error::corrupt(format!("there is no volume called {key}")))
+        name.ok_or_else(|| section.wrong(key, format!("there is no volume called {key}")))
     };
     Ok(Some(match kind {
         kind if kind.starts_with(b"raid") => Stacked::Raid(raid(kind, section)?),
@@ -124,7 +124,8 @@ fn raid(kind: &[u8], section: &Section<'_>) -> Result<Raid> {
         .number("data_offset")?
         .is_some_and(|offset| offset > 1)
     {
-        return Err(Error::unsupported(format!("{kind} that is being reshaped")));
+        let error = Error::unsupported(format!("{kind} that is being reshaped"));
+        return Err(error.at(section.place("data_offset")));
     }
     let names = section.texts("raids").chain(section.texts("raid0_lvs"));
     let mut images = Vec::new();
@@ -142,12 +143,12 @@ fn raid(kind: &[u8], section: &Section<'_>) -> Result<Raid> {
     if said != Some(found) || found == 0 {
         let said = said.unwrap_or(0);
         let text = format!("{said} images of {kind}, and {found} are there");
-        return Err(Error::corrupt(text));
+        return Err(section.wrong("raids", text));
     }
     let sectors = section.number("stripe_size")?.unwrap_or(0);
     let chunk = sectors.checked_mul(SECTOR).and_then(NonZeroU64::new);
     let whole = || (kind == "raid1").then_some(NonZeroU64::MIN);
-    let wrong = || Error::corrupt(format!("stripe_size is {sectors}"));
+    let wrong = || section.wrong("stripe_size", format!("stripe_size is {sectors}"));
     Ok(Raid {
         chunk: chunk.or_else(whole).ok_or_else(wrong)?,
         copies: section.number("data_copies")?.unwrap_or(2),
@@ -163,7 +164,7 @@ fn ranges(section: &Section<'_>) -> Result<Option<Ranges>> {
     let bytes = |key: &str| -> Result<u64> {
         let sectors = section.need(key)?;
         let bytes = sectors.checked_mul(SECTOR);
-        bytes.ok_or_else(|| Error::corrupt(format!("{key} is {sectors}")))
+        bytes.ok_or_else(|| section.wrong(key, format!("{key} is {sectors}")))
     };
     Ok(Some(Ranges {
         metadata: (bytes("metadata_start")?, bytes("metadata_len")?),

@@ -17,6 +17,8 @@ use crate::source::{Source, read_vec};
 pub(super) struct Range {
     pub(super) offset: u64,
     pub(super) size: u64,
+    /// Where the label says so.
+    pub(super) said_at: u64,
 }
 
 /// What a label says.
@@ -93,8 +95,12 @@ fn parse(at: u64, bytes: &[u8], ignore_checksums: bool) -> Result<Label> {
         let at = at.saturating_add(to_u64(start));
         Error::corrupt("pv_uuid is no identifier").at(at)
     })?;
-    let (_, lists) = locations(lists);
-    let (metadata_areas, _) = locations(lists);
+    let behind = |lists: &[u8]| {
+        let before = bytes.len().saturating_sub(lists.len());
+        at.saturating_add(to_u64(before))
+    };
+    let (_, lists) = locations(lists, behind(lists));
+    let (metadata_areas, _) = locations(lists, behind(lists));
     Ok(Label {
         uuid,
         device_size: physical.device_size_xl.get(),
@@ -102,10 +108,12 @@ fn parse(at: u64, bytes: &[u8], ignore_checksums: bool) -> Result<Label> {
     })
 }
 
-/// The list at the start of `bytes`, and what stands behind it. The sector ends one too.
-fn locations(bytes: &[u8]) -> (Vec<Range>, &[u8]) {
+/// The list at the start of `bytes`, which are at byte `at`, and what stands behind it. The sector
+/// ends one too.
+fn locations(bytes: &[u8], at: u64) -> (Vec<Range>, &[u8]) {
     let (mut list, mut rest) = (Vec::new(), bytes);
     while let Ok((location, behind)) = DiskLocn::read_from_prefix(rest) {
+        let before = bytes.len().saturating_sub(rest.len());
         rest = behind;
         if location.offset.get() == 0 {
             return (list, rest);
@@ -113,6 +121,7 @@ fn locations(bytes: &[u8]) -> (Vec<Range>, &[u8]) {
         list.push(Range {
             offset: location.offset.get(),
             size: location.size.get(),
+            said_at: at.saturating_add(to_u64(before)),
         });
     }
     (list, &[])

@@ -2,12 +2,14 @@
 
 use super::kinds::{self, Stacked};
 use super::layout::SECTOR;
-use super::text::{Section, Value};
+use super::text::{Item, Section};
 use crate::error::{Error, Result, ResultExt, printable};
 
 /// Some extents of a logical volume.
 #[derive(Debug, PartialEq)]
 pub(super) struct Segment {
+    /// Where the text has its section.
+    pub(super) at: u64,
     /// Its first extent in the logical volume.
     pub(super) start: u64,
     /// How many extents it has, at least one.
@@ -35,6 +37,8 @@ pub(super) enum Kind {
 /// Where the extents of a stripe or a copy begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Area {
+    /// Where the text says so.
+    pub(super) at: u64,
     /// The physical or logical volume.
     pub(super) name: String,
     /// The first extent in it.
@@ -69,7 +73,7 @@ pub(super) fn all(section: &Section<'_>) -> Result<Vec<Segment>> {
     );
     if said != u64::from(found) || found == 0 {
         let text = format!("segment_count is {said}, and {found} are there");
-        return Err(Error::corrupt(text));
+        return Err(section.wrong("segment_count", text));
     }
     Ok(segments)
 }
@@ -85,7 +89,7 @@ fn check_order(segments: &[Segment]) -> Result<()> {
                 "leave a gap"
             };
             let text = format!("segments {what} between extents {start} and {end}");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(segment.at));
         }
         end = segment.end();
     }
@@ -96,12 +100,13 @@ fn of(section: &Section<'_>) -> Result<Segment> {
     let (start, count) = (section.need("start_extent")?, section.need("extent_count")?);
     if count == 0 || start.checked_add(count).is_none() {
         let text = format!("extent_count is {count} from extent {start} on");
-        return Err(Error::corrupt(text));
+        return Err(section.wrong("extent_count", text));
     }
     let kind = section.text("type").unwrap_or_default();
     // Flags may stand behind a plus sign: `cache+CACHE_USES_CACHEVOL`.
     let word = kind.split(|byte| *byte == b'+').next().unwrap_or_default();
     Ok(Segment {
+        at: section.at,
         start,
         count,
         kind: kind_of(word, section, count)?,
@@ -130,7 +135,7 @@ fn stripes(section: &Section<'_>, count: u64) -> Result<Kind> {
     };
     if !count.is_multiple_of(width) {
         let text = format!("{count} extents cannot be in {width} stripes");
-        return Err(Error::corrupt(text));
+        return Err(section.wrong("extent_count", text));
     }
     Ok(Kind::Stripes { chunk, areas })
 }
@@ -139,37 +144,53 @@ fn stripes(section: &Section<'_>, count: u64) -> Result<Kind> {
 fn stripe_size(section: &Section<'_>) -> Result<u64> {
     let sectors = section.need("stripe_size")?;
     let bytes = sectors.checked_mul(SECTOR).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| Error::corrupt(format!("stripe_size is {sectors}")))
+    bytes.ok_or_else(|| section.wrong("stripe_size", format!("stripe_size is {sectors}")))
 }
 
 /// The list called `name`: pairs of a volume's name and an extent.
 fn areas(section: &Section<'_>, name: &str, count: &str) -> Result<Vec<Area>> {
     let pairs = section.list(name).chunks(2);
-    let area = |pair: &[Value<'_>]| match pair {
+    let area = |pair: &[Item<'_>]| match pair {
         [volume, extent] => Some(Area {
+            at: volume.at,
             name: printable(volume.as_text()?),
             extent: extent.as_number()?,
         }),
         _ => None,
     };
     let areas: Option<Vec<Area>> = pairs.map(area).collect();
-    let wrong = || Error::corrupt(format!("{name} are no pairs of a volume and an extent"));
+    let wrong = || {
+        let text = format!("{name} are no pairs of a volume and an extent");
+        section.wrong(name, text)
+    };
     let areas = areas.ok_or_else(wrong)?;
     let (said, found) = (section.need(count)?, super::group::count(&areas));
     if said != u64::from(found) || found == 0 {
         let text = format!("{count} is {said}, and {found} are there");
-        return Err(Error::corrupt(text));
+        return Err(section.wrong(count, text));
     }
     Ok(areas)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::parse;
+    use super::super::text::{Text, parse};
     use super::*;
+    use crate::number::to_u64;
 
     fn segments(text: &str) -> Result<Vec<Segment>> {
-        all(&parse(text.as_bytes()).unwrap())
+        let text = Text {
+            bytes: text.into(),
+            at: 0,
+            first: to_u64(text.len()),
+            behind: 0,
+        };
+        all(&parse(&text).unwrap())
+    }
+
+    /// `words` at the last place where `text` has `token`.
+    fn at(text: &str, token: &str, words: &str) -> String {
+        format!("{words} at byte {:#x}", text.rfind(token).unwrap())
     }
 
     fn linear(number: u64, start: u64, count: u64) -> String {
@@ -190,6 +211,7 @@ mod tests {
         let places: Vec<_> = found.iter().map(|it| (it.start, it.count)).collect();
         assert_eq!(places, [(0, 3), (3, 4)]);
         let area = Area {
+            at: to_u64(text.rfind("\"pv0").unwrap()),
             name: "pv0".to_owned(),
             extent: 7,
         };
@@ -203,14 +225,14 @@ mod tests {
     #[test]
     fn l06_segments_that_overlap_or_leave_a_gap_are_refused() {
         let text = linear(1, 0, 3) + &linear(2, 2, 2) + "segment_count = 2";
-        assert_eq!(message(&text), "segments overlap between extents 2 and 3");
+        let words = "segments overlap between extents 2 and 3";
+        assert_eq!(message(&text), at(&text, "segment2", words));
         let text = linear(1, 0, 3) + &linear(2, 4, 2) + "segment_count = 2";
-        assert_eq!(
-            message(&text),
-            "segments leave a gap between extents 4 and 3"
-        );
+        let words = "segments leave a gap between extents 4 and 3";
+        assert_eq!(message(&text), at(&text, "segment2", words));
         let text = linear(1, 0, 3) + "segment_count = 2";
-        assert_eq!(message(&text), "segment_count is 2, and 1 are there");
+        let words = "segment_count is 2, and 1 are there";
+        assert_eq!(message(&text), at(&text, "2", words));
     }
 
     #[test]

@@ -13,18 +13,51 @@ const DEPTH: usize = 32;
 /// How many values there may be: 40,000 logical volumes have half a million.
 const MOST_VALUES: usize = 1 << 20;
 
+/// A text, and where its bytes are: it goes round in its area, so that errors say where a byte of
+/// the text is on the physical volume.
+pub(super) struct Text {
+    pub(super) bytes: Vec<u8>,
+    /// The place of its first byte.
+    pub(super) at: u64,
+    /// How many bytes are there; the others follow from `behind` on.
+    pub(super) first: u64,
+    pub(super) behind: u64,
+}
+
+impl Text {
+    /// Where byte `position` of the text is.
+    fn place(&self, position: usize) -> u64 {
+        let position = to_u64(position);
+        let goes_round = to_u64(self.bytes.len()) > self.first;
+        let rest = position.checked_sub(self.first);
+        match rest.filter(|_| goes_round) {
+            None => self.at.saturating_add(position),
+            Some(rest) => self.behind.saturating_add(rest),
+        }
+    }
+}
+
 /// What stands in a pair of braces, in its order.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Section<'a> {
-    entries: Vec<(&'a [u8], Value<'a>)>,
+    /// Where its name stands, or the text.
+    pub(super) at: u64,
+    entries: Vec<(&'a [u8], Item<'a>)>,
+}
+
+/// A value and where it stands: a section by its name, a string by its quote.
+#[derive(Debug, PartialEq)]
+pub(super) struct Item<'a> {
+    pub(super) at: u64,
+    value: Value<'a>,
 }
 
 /// What a name stands for.
 #[derive(Debug, PartialEq)]
-pub(super) enum Value<'a> {
+enum Value<'a> {
     Number(i64),
     Text(Cow<'a, [u8]>),
-    List(Vec<Value<'a>>),
+    List(Vec<Item<'a>>),
     Section(Section<'a>),
 }
 
@@ -32,20 +65,35 @@ pub(super) enum Value<'a> {
 ///
 /// # Errors
 /// `Corrupt`, with the place in the text; `Unsupported` for what is deeper or more than the bounds.
-pub(super) fn parse(text: &[u8]) -> Result<Section<'_>> {
+pub(super) fn parse(text: &Text) -> Result<Section<'_>> {
     let mut parser = Parser {
-        text,
+        whole: text,
+        text: &text.bytes,
         at: 0,
         left: MOST_VALUES,
     };
-    parser.section(0).context(|| "metadata text")
+    parser.section(0, 0).context(|| "metadata text")
 }
 
 impl<'a> Section<'a> {
-    fn get(&self, name: &str) -> Option<&Value<'a>> {
+    fn item(&self, name: &str) -> Option<&Item<'a>> {
         let mut entries = self.entries.iter();
         let found = entries.find(|(key, _)| *key == name.as_bytes());
-        found.map(|(_, value)| value)
+        found.map(|(_, item)| item)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value<'a>> {
+        self.item(name).map(|item| &item.value)
+    }
+
+    /// Where what is called `name` stands; where nothing is, the section is what lacks it.
+    pub(super) fn place(&self, name: &str) -> u64 {
+        self.item(name).map_or(self.at, |item| item.at)
+    }
+
+    /// `Corrupt`: what is called `name` makes no sense.
+    pub(super) fn wrong(&self, name: &str, text: impl Into<String>) -> Error {
+        Error::corrupt(text).at(self.place(name))
     }
 
     /// The section called `name`.
@@ -58,7 +106,8 @@ impl<'a> Section<'a> {
 
     /// All sections in it, by name.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&'a [u8], &Section<'a>)> {
-        self.entries.iter().filter_map(|(name, value)| match value {
+        let entries = self.entries.iter();
+        entries.filter_map(|(name, item)| match &item.value {
             Value::Section(section) => Some((*name, section)),
             _ => None,
         })
@@ -72,7 +121,7 @@ impl<'a> Section<'a> {
         match self.get(name) {
             Some(Value::Number(number)) => u64::try_from(*number)
                 .map(Some)
-                .map_err(|_| Error::corrupt(format!("{name} is {number}"))),
+                .map_err(|_| self.wrong(name, format!("{name} is {number}"))),
             _ => Ok(None),
         }
     }
@@ -83,26 +132,29 @@ impl<'a> Section<'a> {
     /// `Corrupt` for none as well.
     pub(super) fn need(&self, name: &str) -> Result<u64> {
         let number = self.number(name)?;
-        number.ok_or_else(|| Error::corrupt(format!("there is no number called {name}")))
+        number.ok_or_else(|| self.wrong(name, format!("there is no number called {name}")))
     }
 
     /// The string called `name`.
     pub(super) fn text(&self, name: &str) -> Option<&[u8]> {
-        self.get(name)?.as_text()
+        self.item(name)?.as_text()
     }
 
     /// The list called `name`; a single value counts as one of it.
-    pub(super) fn list(&self, name: &str) -> &[Value<'a>] {
-        match self.get(name) {
-            Some(Value::List(list)) => list,
-            Some(Value::Section(_)) | None => &[],
-            Some(value) => std::slice::from_ref(value),
+    pub(super) fn list(&self, name: &str) -> &[Item<'a>] {
+        let Some(item) = self.item(name) else {
+            return &[];
+        };
+        match &item.value {
+            Value::List(list) => list,
+            Value::Section(_) => &[],
+            _ => std::slice::from_ref(item),
         }
     }
 
     /// The strings of the list called `name`.
     pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.list(name).iter().filter_map(Value::as_text)
+        self.list(name).iter().filter_map(Item::as_text)
     }
 
     /// Whether `word` is among the strings of the list called `name`.
@@ -111,25 +163,26 @@ impl<'a> Section<'a> {
     }
 }
 
-impl Value<'_> {
+impl Item<'_> {
     /// The string that it is.
     pub(super) fn as_text(&self) -> Option<&[u8]> {
-        match self {
-            Self::Text(text) => Some(text),
+        match &self.value {
+            Value::Text(text) => Some(text),
             _ => None,
         }
     }
 
     /// The number that it is, where not below zero.
     pub(super) fn as_number(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => u64::try_from(*number).ok(),
+        match &self.value {
+            Value::Number(number) => u64::try_from(*number).ok(),
             _ => None,
         }
     }
 }
 
 struct Parser<'a> {
+    whole: &'a Text,
     text: &'a [u8],
     at: usize,
     /// How many more values there may be.
@@ -162,14 +215,22 @@ impl<'a> Parser<'a> {
         taken
     }
 
-    fn wrong(&self, what: &str) -> Error {
-        Error::corrupt(what).at(to_u64(self.at))
+    fn place(&self) -> u64 {
+        self.whole.place(self.at)
     }
 
-    /// What stands up to the closing brace; outside of all braces, up to the end.
-    fn section(&mut self, depth: usize) -> Result<Section<'a>> {
+    fn wrong(&self, what: &str) -> Error {
+        Error::corrupt(what).at(self.place())
+    }
+
+    /// What stands up to the closing brace; outside of all braces, up to the end. Its name is at
+    /// byte `name` of the text.
+    fn section(&mut self, name: usize, depth: usize) -> Result<Section<'a>> {
         self.check_depth(depth)?;
-        let mut section = Section::default();
+        let mut section = Section {
+            at: self.whole.place(name),
+            entries: Vec::new(),
+        };
         loop {
             match (self.peek(), depth) {
                 (None, 0) => return Ok(section),
@@ -193,7 +254,7 @@ impl<'a> Parser<'a> {
     fn check_depth(&self, depth: usize) -> Result<()> {
         if depth > DEPTH {
             let text = format!("sections nest more than {DEPTH} deep");
-            return Err(Error::unsupported(text).at(to_u64(self.at)));
+            return Err(Error::unsupported(text).at(self.place()));
         }
         Ok(())
     }
@@ -202,14 +263,15 @@ impl<'a> Parser<'a> {
     fn count(&mut self) -> Result<()> {
         let left = self.left.checked_sub(1).ok_or_else(|| {
             let text = format!("more than {MOST_VALUES} values");
-            Error::unsupported(text).at(to_u64(self.at))
+            Error::unsupported(text).at(self.place())
         })?;
         self.left = left;
         Ok(())
     }
 
-    fn entry(&mut self, depth: usize) -> Result<(&'a [u8], Value<'a>)> {
+    fn entry(&mut self, depth: usize) -> Result<(&'a [u8], Item<'a>)> {
         self.count()?;
+        let start = self.at;
         let name = self.take_while(|byte| !b" \t\n\r#={}[],\"\0".contains(&byte));
         if name.is_empty() {
             return Err(self.wrong("a name should stand here"));
@@ -217,8 +279,9 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Some(b'{') => {
                 self.skip();
-                let inside = self.section(depth.saturating_add(1))?;
-                Ok((name, Value::Section(inside)))
+                let inside = self.section(start, depth.saturating_add(1))?;
+                let (at, value) = (inside.at, Value::Section(inside));
+                Ok((name, Item { at, value }))
             }
             Some(b'=') => {
                 self.skip();
@@ -228,9 +291,11 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value<'a>> {
+    fn value(&mut self, depth: usize) -> Result<Item<'a>> {
         self.check_depth(depth)?;
-        match self.peek() {
+        let first = self.peek();
+        let at = self.place();
+        let value = match first {
             Some(b'[') => {
                 self.skip();
                 self.items(depth)
@@ -240,7 +305,8 @@ impl<'a> Parser<'a> {
                 self.quoted()
             }
             _ => self.bare(),
-        }
+        }?;
+        Ok(Item { at, value })
     }
 
     fn items(&mut self, depth: usize) -> Result<Value<'a>> {
@@ -304,14 +370,25 @@ impl<'a> Parser<'a> {
 mod tests {
     use super::*;
 
-    fn message(text: &[u8]) -> String {
-        parse(text).unwrap_err().to_string()
+    /// A text that begins at byte 512.
+    fn text(bytes: &[u8]) -> Text {
+        Text {
+            bytes: bytes.to_vec(),
+            at: 512,
+            first: to_u64(bytes.len()),
+            behind: 0,
+        }
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        parse(&text(bytes)).unwrap_err().to_string()
     }
 
     #[test]
     fn sections_strings_numbers_and_lists_are_read() {
         let text = b"vg {\n id = \"a-b\" # why\n size=8192\n tags = [\"x\", \"y\\\"z\\\\\"]\n one = [\"pv0\", 5]\n none = []\n}\nversion = 1\n\0";
-        let all = parse(text).unwrap();
+        let text = super::tests::text(text);
+        let all = parse(&text).unwrap();
         let group = all.section("vg").unwrap();
         assert_eq!(group.text("id"), Some(&b"a-b"[..]));
         assert_eq!(group.need("size"), Ok(8192));
@@ -325,20 +402,39 @@ mod tests {
 
     #[test]
     fn what_is_not_there_or_below_zero_is_said() {
-        let all = parse(b"a = -1 b = \"x\"").unwrap();
-        assert_eq!(all.need("a").unwrap_err().message(), "a is -1");
-        assert!(all.need("b").is_err() && all.number("b") == Ok(None));
+        let text = text(b"a = -1 b = \"x\"");
+        let all = parse(&text).unwrap();
+        let error = |name| all.need(name).unwrap_err().to_string();
+        assert_eq!(error("a"), "a is -1 at byte 0x204");
+        assert_eq!(all.number("b"), Ok(None));
+        assert_eq!(error("b"), "there is no number called b at byte 0x20b");
+        // What is not there has no place: the section lacks it.
+        assert_eq!(error("c"), "there is no number called c at byte 0x200");
+    }
+
+    #[test]
+    fn what_stands_behind_the_end_of_the_area_is_told_where_it_went_on() {
+        let text = Text {
+            bytes: b"a = -1 b = -2".to_vec(),
+            at: 4096,
+            first: 5,
+            behind: 512,
+        };
+        let all = parse(&text).unwrap();
+        // The minus is the last byte before the end of the area, `b` the third behind it.
+        assert_eq!(all.need("a").unwrap_err().offset(), Some(4096 + 4));
+        assert_eq!(all.need("b").unwrap_err().offset(), Some(512 + 11 - 5));
     }
 
     #[test]
     fn l03_a_text_that_breaks_the_grammar_says_where() {
         assert_eq!(
             message(b"a = \"x"),
-            "metadata text: a string does not end at byte 0x6"
+            "metadata text: a string does not end at byte 0x206"
         );
         assert_eq!(
             message(b"a = \"x\0\""),
-            "metadata text: a zero byte stands in a string at byte 0x6"
+            "metadata text: a zero byte stands in a string at byte 0x206"
         );
         assert!(message(b"a {").contains("a section does not end"));
         assert!(message(b"a = [1, ").contains("a list does not end"));

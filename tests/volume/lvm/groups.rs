@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use imgmount::error::Error;
 use imgmount::format::Options;
 use imgmount::source::{Memory, SharedSource};
 use imgmount::stack::{Content, Registries, Stack};
@@ -65,12 +66,17 @@ fn striped() -> Vec<u8> {
 
 /// The problem of the set or of the only disk.
 pub fn problem(stack: &Stack) -> String {
+    error(stack).to_string()
+}
+
+/// The same before it is printed.
+pub fn error(stack: &Stack) -> &Error {
     let content = stack
         .sets
         .first()
         .map_or(&stack.disks[0].content, |set| &set.content);
     match content {
-        Content::Damaged { error, .. } => error.to_string(),
+        Content::Damaged { error, .. } => error,
         other => panic!("{}", disk::kind(other)),
     }
 }
@@ -402,7 +408,8 @@ fn zeros_and_errors_and_types_that_are_not_read() {
         logical("i", &[segment(0, 2, "type = \"integrity\"")]),
         logical("u", &[segment(0, 2, "type = \"unheard\"")]),
     ];
-    let image = Physical::new('a', &text(1, "a", 8, "", &volumes.concat())).with(8);
+    let text = text(1, "a", 8, "", &volumes.concat());
+    let image = Physical::new('a', &text).with(8);
     let (stack, _) = look(&[image]);
     assert!(bytes(&stack, "vg0/z") == Ok(vec![0; 2 * EXTENT as usize]));
     assert!(
@@ -427,7 +434,11 @@ fn zeros_and_errors_and_types_that_are_not_read() {
         let error = bytes(&stack, &format!("vg0/{name}"))
             .unwrap_err()
             .to_string();
-        let words = format!("{name}: segments of type {kind} are not supported{more}");
+        // The only segment of this volume, in the text of the area at 4096, behind its header.
+        let volume = text.find(&format!("\n{name} {{")).unwrap();
+        let segment = volume + text[volume..].find("segment1").unwrap();
+        let at = format!("at byte {:#x}", 4096 + 512 + segment);
+        let words = format!("{name}: segments of type {kind} are not supported {at}{more}");
         assert_eq!(error, words);
     }
 }

@@ -1,5 +1,7 @@
 //! An array: blocks of values, found by a tree of their numbers.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{ARRAY_CSUM_XOR, ArrayBlock};
@@ -59,7 +61,11 @@ fn values(source: &SharedSource, number: u64) -> Result<Vec<u64>> {
         Error::corrupt(text).at(number.saturating_mul(BLOCK))
     };
     let (header, _) = ArrayBlock::read_from_prefix(&bytes).map_err(|_| wrong("cut off"))?;
-    check_number(header.blocknr.get(), number)?;
+    check_number(
+        header.blocknr.get(),
+        number,
+        offset_of!(ArrayBlock, blocknr),
+    )?;
     let (count, size) = (header.nr_entries.get(), header.value_size.get());
     if size != 8 || u64::from(count) > ROOM || count > header.max_entries.get() {
         return Err(wrong(&format!("{count} values of {size} bytes do not fit")));

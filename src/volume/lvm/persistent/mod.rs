@@ -12,7 +12,7 @@ pub(super) use self::array::array_values;
 use self::layout::BlockHeader;
 pub(super) use self::tree::{Found, Tree};
 use crate::error::{Error, Result};
-use crate::number::to_usize;
+use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes of a block.
@@ -30,7 +30,7 @@ pub(super) fn block(source: &dyn Source, number: u64, salt: u32) -> Result<Vec<u
     };
     let at = at.filter(inside).ok_or_else(|| {
         let text = format!("metadata block {number} is past the end");
-        Error::corrupt(text)
+        Error::corrupt(text).at(number.saturating_mul(BLOCK))
     })?;
     let bytes = read_vec(source, at, to_usize(BLOCK))?;
     let wrong = |why: String| Error::corrupt(format!("metadata block {number}: {why}")).at(at);
@@ -46,11 +46,12 @@ pub(super) fn block(source: &dyn Source, number: u64, salt: u32) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// That a block says of itself that it is number `number`.
-fn check_number(said: u64, number: u64) -> Result<()> {
+/// That a block says of itself, so many bytes behind its start, that it is number `number`.
+fn check_number(said: u64, number: u64, field: usize) -> Result<()> {
     if said == number {
         return Ok(());
     }
     let text = format!("metadata block {number} says that it is {said}");
-    Err(Error::corrupt(text).at(number.saturating_mul(BLOCK)))
+    let at = number.saturating_mul(BLOCK).saturating_add(to_u64(field));
+    Err(Error::corrupt(text).at(at))
 }

@@ -1,9 +1,11 @@
 //! A tree: inner nodes lead by the first keys below them, leaves have the values.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{BTREE_CSUM_XOR, INTERNAL_NODE, LEAF_NODE, NodeHeader};
-use super::{block, check_number};
+use super::{BLOCK, block, check_number};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
 use crate::source::SharedSource;
@@ -32,8 +34,9 @@ pub(in super::super) struct Tree {
 
 /// What a tree has at a key: of each value the number that it begins with.
 pub(in super::super) enum Found {
-    /// The values of the key and those that follow on it one by one, in one leaf.
-    Values(Vec<u64>),
+    /// The values of the key and those that follow on it one by one, in one leaf; and the byte that
+    /// the first of them is at.
+    Values(Vec<u64>, u64),
     /// Nothing before this key; nothing at all behind without one.
     Nothing(Option<u64>),
 }
@@ -71,7 +74,7 @@ impl Tree {
             "the tree of metadata block {} is over {DEPTH} deep",
             self.root
         );
-        Err(Error::corrupt(text))
+        Err(Error::corrupt(text).at(self.root.saturating_mul(BLOCK)))
     }
 
     /// The value at `key`; `None` where there is none.
@@ -80,7 +83,7 @@ impl Tree {
     /// As [`Tree::get`].
     pub(in super::super) fn one(&self, key: u64) -> Result<Option<u64>> {
         Ok(match self.get(key, 1)? {
-            Found::Values(values) => values.into_iter().next(),
+            Found::Values(values, _) => values.into_iter().next(),
             Found::Nothing(_) => None,
         })
     }
@@ -101,13 +104,24 @@ struct Node {
 impl Node {
     fn read(tree: &Tree, number: u64) -> Result<Self> {
         let bytes = block(&*tree.source, number, BTREE_CSUM_XOR)?;
-        let wrong = |why: &str| Error::corrupt(format!("metadata block {number}: {why}"));
-        let (header, _) = NodeHeader::read_from_prefix(&bytes).map_err(|_| wrong("cut off"))?;
-        check_number(header.blocknr.get(), number)?;
+        let wrong = |why: &str, field: usize| {
+            let at = number.saturating_mul(BLOCK).saturating_add(to_u64(field));
+            Error::corrupt(format!("metadata block {number}: {why}")).at(at)
+        };
+        let parsed = NodeHeader::read_from_prefix(&bytes);
+        let (header, _) = parsed.map_err(|_| wrong("cut off", 0))?;
+        check_number(
+            header.blocknr.get(),
+            number,
+            offset_of!(NodeHeader, blocknr),
+        )?;
         let is_leaf = match header.flags.get() {
             LEAF_NODE => true,
             INTERNAL_NODE => false,
-            flags => return Err(wrong(&format!("its flags are {flags:#x}"))),
+            flags => {
+                let field = offset_of!(NodeHeader, flags);
+                return Err(wrong(&format!("its flags are {flags:#x}"), field));
+            }
         };
         let wide = |number: u32| to_usize(u64::from(number));
         let (count, most) = (
@@ -121,7 +135,12 @@ impl Node {
             .and_then(|len| len.checked_add(HEADER));
         if said != width || count > most || end.is_none_or(|end| end > bytes.len()) {
             let text = format!("{count} of {most} values of {said} bytes do not fit");
-            return Err(wrong(&text));
+            let field = match (said != width, count > most) {
+                (true, _) => offset_of!(NodeHeader, value_size),
+                (_, true) => offset_of!(NodeHeader, nr_entries),
+                _ => offset_of!(NodeHeader, max_entries),
+            };
+            return Err(wrong(&text, field));
         }
         Ok(Self {
             number,
@@ -134,7 +153,8 @@ impl Node {
     }
 
     fn wrong(&self, why: &str) -> Error {
-        Error::corrupt(format!("metadata block {}: {why}", self.number))
+        let text = format!("metadata block {}: {why}", self.number);
+        Error::corrupt(text).at(self.number.saturating_mul(BLOCK))
     }
 
     fn key(&self, index: usize) -> Option<u64> {
@@ -153,6 +173,13 @@ impl Node {
         let at = index.saturating_mul(self.width).saturating_add(self.values);
         let bytes = self.bytes.get(at..)?.first_chunk::<NUMBER>()?;
         Some(u64::from_le_bytes(*bytes))
+    }
+
+    /// The byte that value `index` is at.
+    fn place(&self, index: usize) -> u64 {
+        let inside = index.saturating_mul(self.width).saturating_add(self.values);
+        let block = self.number.saturating_mul(BLOCK);
+        block.saturating_add(to_u64(inside))
     }
 
     /// The last entry whose key is not over `key`.
@@ -179,6 +206,6 @@ impl Node {
         };
         let entries = (first..self.count).take(most).take_while(follows);
         let values = entries.filter_map(|index| self.value(index));
-        Found::Values(values.collect())
+        Found::Values(values.collect(), self.place(first))
     }
 }

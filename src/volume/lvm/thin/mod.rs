@@ -3,6 +3,7 @@
 
 mod layout;
 
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
@@ -69,25 +70,35 @@ impl Pool {
         let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
         let (magic, version) = (superblock.magic.get(), superblock.version.get());
         if magic != THIN_SUPERBLOCK_MAGIC {
-            return Err(Error::corrupt(format!("magic is {magic}")));
+            let error = Error::corrupt(format!("magic is {magic}"));
+            return Err(error.at(to_u64(offset_of!(ThinDiskSuperblock, magic))));
         }
         let features = superblock.incompat_flags.get();
         if !(1..=2).contains(&version) || features != 0 {
             let text = format!("version {version} with incompat_flags {features:#x}");
-            return Err(Error::unsupported(text));
+            let field = match features {
+                0 => offset_of!(ThinDiskSuperblock, version),
+                _ => offset_of!(ThinDiskSuperblock, incompat_flags),
+            };
+            return Err(Error::unsupported(text).at(to_u64(field)));
         }
         let block = u64::from(superblock.metadata_block_size.get());
         if block.saturating_mul(SECTOR) != persistent::BLOCK {
-            return Err(Error::corrupt(format!("metadata_block_size is {block}")));
+            let error = Error::corrupt(format!("metadata_block_size is {block}"));
+            return Err(error.at(to_u64(offset_of!(ThinDiskSuperblock, metadata_block_size))));
         }
         let sectors = superblock.data_block_size.get();
         let chunk = NonZeroU64::new(u64::from(sectors).saturating_mul(SECTOR));
+        let none = || {
+            let error = Error::corrupt("data_block_size is 0");
+            error.at(to_u64(offset_of!(ThinDiskSuperblock, data_block_size)))
+        };
         Ok(Self {
             mapping_root: superblock.data_mapping_root.get(),
             details_root: superblock.device_details_root.get(),
             data: InUse::of(superblock.data_space_map_root),
             own: InUse::of(superblock.metadata_space_map_root),
-            chunk: chunk.ok_or_else(|| Error::corrupt("data_block_size is 0"))?,
+            chunk: chunk.ok_or_else(none)?,
             transaction: superblock.trans_id.get(),
             needs_check: superblock.flags.get() & THIN_METADATA_NEEDS_CHECK_FLAG != 0,
             metadata,
@@ -147,8 +158,8 @@ pub(super) struct Thin {
 
 impl Thin {
     /// The run from byte `skip` of a block on, which lies in block `first`, as the next ones of
-    /// `values` follow on it.
-    fn run(&self, values: &[u64], skip: u64) -> Result<Run> {
+    /// `values`, which stand at byte `at` of the metadata, follow on it.
+    fn run(&self, values: &[u64], at: u64, skip: u64) -> Result<Run> {
         let blocks = values.iter().map(|value| value >> TIME_BITS).zip(0_u64..);
         let (first, _) = blocks.clone().next().unwrap_or_default();
         let follows = |(block, index): &(u64, u64)| Some(*block) == first.checked_add(*index);
@@ -156,7 +167,7 @@ impl Thin {
         let offset = first.saturating_mul(self.chunk.get()).saturating_add(skip);
         if offset >= self.data_size {
             let text = format!("data block {first} is past the end of the pool's data");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(at));
         }
         let len = count.saturating_mul(self.chunk.get()).saturating_sub(skip);
         place(
@@ -181,7 +192,7 @@ impl Map for Thin {
     fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
         let (block, skip) = (offset / self.chunk, offset % self.chunk);
         match self.blocks.get(block, LOOK) {
-            Ok(Found::Values(values)) => self.run(&values, skip),
+            Ok(Found::Values(values, at)) => self.run(&values, at, skip),
             Ok(Found::Nothing(next)) => {
                 let end = next.map_or(self.size, |next| next.saturating_mul(self.chunk.get()));
                 let len = end.min(self.size).saturating_sub(offset);
