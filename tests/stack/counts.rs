@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use imgmount::filesystem::FileSystem;
+use imgmount::filesystem::{Budget, FileSystem};
 
 use crate::support::command::Run;
 use crate::support::counted::{MIB, Opened, blocks_of, bytes_of, request};
@@ -116,6 +116,49 @@ fn a_hole_costs_nothing() {
         .partition(|read| read.end - read.start == 4096);
     let (contents, metadata): (Vec<_>, Vec<_>) = (contents, metadata);
     assert!(contents.len() == 1 && blocks_of(&metadata) <= 1);
+}
+
+/// 20 files of 50 blocks with a hole behind each, so that their extents have a block of their own. The
+/// budget of a request has a step for the inode and one for each block of its map.
+#[test]
+fn the_extents_of_what_was_read_last_are_not_read_again() {
+    const FILES: usize = 20;
+    const BLOCK: usize = 4096;
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let files = scratch.folder("files");
+    let byte = |file: usize, block: usize| (1 + file * 7 + block) as u8;
+    for file in 0..FILES {
+        let holes = std::fs::File::create(files.join(format!("holes-{file}"))).unwrap();
+        for block in 0..50 {
+            let bytes = [byte(file, block); BLOCK];
+            let offset = (2 * block * BLOCK) as u64;
+            std::os::unix::fs::FileExt::write_all_at(&holes, &bytes, offset).unwrap();
+        }
+    }
+    let image = scratch.file("image", 64 * MIB);
+    let mke2fs = Run::new("mke2fs").words("-q -F -t ext4 -b 4096 -I 256 -d");
+    mke2fs.arg(&files).arg(&image).run();
+    let opened = Opened::new(&image);
+    let inodes: Vec<_> = (0..FILES)
+        .map(|file| opened.find(&format!("holes-{file}")))
+        .collect();
+    let read = |file: usize, block: usize, steps| {
+        let mut request = request();
+        request.budget = Budget::new(steps);
+        let mut buf = [0; BLOCK];
+        let offset = (2 * block * BLOCK) as u64;
+        let read = opened.tree.read(&request, inodes[file], &mut buf, offset);
+        assert!(read.is_err() || buf == [byte(file, block); BLOCK]);
+        read.is_ok()
+    };
+    assert!(!read(0, 0, 1), "the first reads the block of extents");
+    assert!(read(0, 0, 2));
+    assert!(read(0, 49, 1), "it is remembered");
+    assert!((1..FILES).all(|file| !read(file, 7, 1) && read(file, 7, 2)));
+    assert!(read(FILES - 1, 49, 1));
+    assert!(!read(0, 1, 1), "so many are not");
+    assert!(read(0, 1, 2));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::ahead::Ahead;
 use super::backup;
 use super::inode::InodeRecord;
+use super::recent::Recent;
 use super::superblock::{self, Superblock};
 use super::tables::Tables;
 use crate::error::{Error, Result};
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) tables: Tables,
     /// What was asked for before it is wanted.
     pub(super) ahead: Ahead,
+    /// What was read last.
+    pub(super) recent: Recent,
     /// The user's choices.
     pub(super) options: Options,
     /// Where to say what is odd but no error.
@@ -43,6 +46,7 @@ impl Core {
             source,
             tables: Tables::new(&superblock)?,
             ahead: Ahead::new(),
+            recent: Recent::new(),
             superblock,
             options: context.options.clone(),
             notices: context.notices.clone(),
@@ -65,7 +69,8 @@ impl Core {
     /// As [`InodeRecord::read`].
     pub(super) fn inode(&self, request: &Request, number: u32) -> Result<InodeRecord> {
         request.spend(1)?;
-        InodeRecord::read(self, number)
+        self.recent
+            .inode(number, || InodeRecord::read(self, number))
     }
 
     /// Whether `blocks` blocks from `start` on can be part of a file: inside the file system and

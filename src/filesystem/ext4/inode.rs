@@ -41,6 +41,7 @@ const BASE: usize = size_of::<RawInode>();
 pub(super) type Bytes = SmallVec<[u8; 256]>;
 
 /// One inode.
+#[derive(Clone)]
 pub(super) struct InodeRecord {
     /// Its number.
     pub(super) number: u32,

@@ -22,6 +22,7 @@ mod journal;
 mod layout;
 mod link;
 mod orphan;
+mod recent;
 mod superblock;
 mod tables;
 mod time;

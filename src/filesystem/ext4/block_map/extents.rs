@@ -2,6 +2,8 @@
 //! leaves of extents. The depth is at most 5 and falls with every step, so that no tree has a
 //! cycle, and every child starts where its parent says, so that no child serves twice.
 
+use std::sync::Arc;
+
 use zerocopy::{FromBytes, Immutable};
 
 use super::{BlockMap, BlockPlace, BlockRun};
@@ -26,20 +28,22 @@ const ENTRY: usize = 12;
 const END: u64 = 1 << 32;
 
 /// A leaf that was read and checked, and the logical blocks that it is alone responsible for.
-pub(super) struct Leaf {
+#[derive(Clone)]
+pub(in super::super) struct Leaf {
     first: u64,
     end: u64,
     node: Node,
 }
 
 /// The bytes of a node.
+#[derive(Clone)]
 enum Node {
     /// None: no extents.
     Empty,
     /// `i_block`.
     Root([u8; 60]),
     /// A block of the file system.
-    Block(Scratch),
+    Block(Arc<Scratch>),
 }
 
 /// A node's level and the range of logical blocks that it is responsible for.
@@ -56,18 +60,27 @@ impl BlockMap<'_> {
         if logical >= END {
             return Ok(hole(u64::MAX.saturating_sub(logical)));
         }
-        let held = self
-            .leaf
-            .as_ref()
-            .filter(|leaf| (leaf.first..leaf.end).contains(&logical));
-        let leaf = match held {
-            Some(_) => self.leaf.as_ref(),
-            None => {
-                let leaf = self.find_leaf(logical)?;
-                Some(&*self.leaf.insert(leaf))
-            }
-        };
-        leaf.map_or_else(|| Ok(hole(1)), |leaf| Ok(leaf.run_at(logical)))
+        let held = self.leaf.as_ref().filter(|leaf| leaf.covers(logical));
+        if let Some(leaf) = held {
+            return Ok(leaf.run_at(logical));
+        }
+        let leaf = self.leaf_of(logical)?;
+        Ok(self.leaf.insert(leaf).run_at(logical))
+    }
+
+    /// The leaf that is responsible for `logical`, read and checked unless it is remembered.
+    fn leaf_of(&self, logical: u64) -> Result<Leaf> {
+        let root = header(&self.inode.raw.i_block);
+        if root.is_ok_and(|root| root.eh_depth.get() == 0) {
+            return self.find_leaf(logical); // In the inode.
+        }
+        let (recent, number) = (&self.core.recent, self.inode.number);
+        if let Some(leaf) = recent.leaf(number, logical) {
+            return Ok(leaf);
+        }
+        let leaf = self.find_leaf(logical)?;
+        recent.keep(number, &leaf);
+        Ok(leaf)
     }
 
     /// Walks down from the root to the leaf that is responsible for `logical`.
@@ -101,7 +114,7 @@ impl BlockMap<'_> {
             });
             next =
                 step.map_err(|error| error.at(offset).context(format!("extent block {block}")))?;
-            node = Node::Block(bytes);
+            node = Node::Block(Arc::new(bytes));
         }
     }
 
@@ -230,6 +243,11 @@ impl Scope {
 }
 
 impl Leaf {
+    /// Whether it is responsible for `logical`.
+    pub(in super::super) fn covers(&self, logical: u64) -> bool {
+        (self.first..self.end).contains(&logical)
+    }
+
     /// The extents, which were checked when the node was visited.
     fn extents(&self) -> &[RawExtent] {
         let node = match &self.node {

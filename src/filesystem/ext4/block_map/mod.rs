@@ -3,6 +3,7 @@
 mod extents;
 mod indirect;
 
+pub(super) use self::extents::Leaf;
 use super::core::Core;
 use super::inode::{self, InodeRecord};
 use crate::error::{Result, ResultExt};
@@ -35,7 +36,7 @@ pub(super) struct BlockMap<'a> {
     core: &'a Core,
     request: &'a Request,
     inode: &'a InodeRecord,
-    leaf: Option<extents::Leaf>,
+    leaf: Option<Leaf>,
     pointers: Option<(u64, Scratch)>,
 }
 
