@@ -154,6 +154,12 @@ pub fn check(error: &Error, kind: Kind, words: &[&str], at: Option<usize>) {
     assert_eq!(error.offset(), at.map(|at| at as u64), "offset of: {error}");
 }
 
+/// Kind, object, field, value and place of an error that has one.
+pub fn blames(error: &Error, kind: Kind, words: &[&str], at: u64) {
+    names(error, kind, words);
+    assert_eq!(error.offset(), Some(at), "offset of: {error}");
+}
+
 /// Kind, object, field and value of an error.
 pub fn names(error: &Error, kind: Kind, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");

@@ -85,6 +85,10 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn blame(&self, error: Error) -> Error {
+        self.inode.blame(self.core, error)
+    }
+
     fn list(&self, number: u64) -> Result<BlockList<'a>> {
         BlockList::open(self.core, self.request, (self.inode, self.file), number)
     }
@@ -202,7 +206,7 @@ impl<'a> Reading<'a> {
     /// Fills `buf` from byte `skip` of what is behind the blocks on.
     fn read_fragment(&self, skip: usize, buf: &mut [u8]) -> Result<()> {
         self.request.spend(1)?;
-        let none = || Error::corrupt("no block is left, and there is no fragment");
+        let none = || self.blame(Error::corrupt("no block is left, and there is no fragment"));
         let (index, offset) = self.file.fragment.ok_or_else(none)?;
         let (start, stored) = self.fragment(index)?;
         let from = to_usize(offset.into()).saturating_add(skip);
@@ -236,9 +240,10 @@ impl<'a> Reading<'a> {
     fn fragment(&self, index: u32) -> Result<(u64, Stored)> {
         let core = self.core;
         let table = core.tables.fragments.as_ref();
-        let none = || Error::corrupt(format!("fragment {index} of 0"));
+        let none = || self.blame(Error::corrupt(format!("fragment {index} of 0")));
         let table = table.ok_or_else(none)?;
-        let raw: RawFragment = table.entry(core, self.request, index.into())?;
+        let raw: Result<RawFragment> = table.entry(core, self.request, index.into());
+        let raw = raw.map_err(|error| self.blame(error))?;
         let start = raw.start_block.get();
         Ok((start, Stored::of(raw.size.get(), start)?))
     }

@@ -67,6 +67,15 @@ pub(super) struct Directory {
 }
 
 impl InodeRecord {
+    /// `error` as one of what this inode says, which begins where it lies.
+    pub(super) fn blame(&self, core: &Core, error: Error) -> Error {
+        let table = core.superblock.raw.inode_table_start.get();
+        match core.place(table, self.reference) {
+            Ok(place) => place.blame(error),
+            Err(_) => error,
+        }
+    }
+
     /// Reads the inode at `inode`, for the steps of the blocks that it lies in.
     ///
     /// # Errors
@@ -86,15 +95,23 @@ impl InodeRecord {
         reader: &mut Reader<'_>,
     ) -> Result<Self> {
         let base: RawInode = reader.value()?;
+        let began = reader.began();
+        let mut record = Self::of_base(core, request, inode, &base);
+        if let Ok(record) = &mut record {
+            record.read_form(base.inode_type.get(), reader)?;
+        }
+        record.map_err(|error| began.blame(error))
+    }
+
+    fn of_base(core: &Core, request: &Request, inode: Inode, base: &RawInode) -> Result<Self> {
         let number = base.inode_number.get();
         if number == 0 {
             return Err(Error::corrupt("inode_number 0"));
         }
-        let kind = base.inode_type.get();
-        let mut record = Self {
+        Ok(Self {
             reference: inode.0,
             number,
-            kind: file_type(kind)?,
+            kind: file_type(base.inode_type.get())?,
             mode: base.mode.get() & 0o7777,
             uid: core.id(request, base.uid.get())?,
             gid: core.id(request, base.guid.get())?,
@@ -104,9 +121,7 @@ impl InodeRecord {
             sparse: 0,
             xattr: None,
             form: Form::Plain,
-        };
-        record.read_form(kind, reader)?;
-        Ok(record)
+        })
     }
 
     fn read_form(&mut self, kind: u16, reader: &mut Reader<'_>) -> Result<()> {
@@ -152,7 +167,8 @@ impl InodeRecord {
     fn take_long_file(&mut self, raw: &RawLongFile, reader: &Reader<'_>) -> Result<()> {
         self.size = raw.file_size.get();
         if i64::try_from(self.size).is_err() {
-            return Err(Error::corrupt(format!("file_size {}", self.size)));
+            let error = Error::corrupt(format!("file_size {} is over 2^63", self.size));
+            return Err(reader.began().blame(error));
         }
         self.sparse = raw.sparse.get();
         self.nlink = raw.nlink.get();
@@ -212,7 +228,8 @@ impl InodeRecord {
             return Ok(None);
         };
         let entry = xattrs.table.entry(core, request, index.into());
-        entry.map(Some).context(|| format!("inode {}", self.number))
+        let entry = entry.map(Some).map_err(|error| self.blame(core, error));
+        entry.context(|| format!("inode {}", self.number))
     }
 
     /// `st_blocks` as the kernel counts them: the bytes that are no hole, and those of the extended

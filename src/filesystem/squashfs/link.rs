@@ -25,14 +25,14 @@ pub(super) fn target(
     let size = inode.size;
     if size == 0 || size > MOST {
         let error = Error::corrupt(format!("symlink_size {size} is not from 1 to {MOST}"));
-        return Err(error.at(place.block).context(what()));
+        return Err(inode.blame(core, error).context(what()));
     }
     let mut target = zeroed(to_usize(size))?;
     let mut reader = core.metadata.reader(request, place);
     reader.read(&mut target).context(what)?;
     if target.contains(&0) {
         let error = Error::corrupt("a NUL in the target");
-        return Err(error.at(place.block).context(what()));
+        return Err(reader.began().blame(error).context(what()));
     }
     Ok(target)
 }

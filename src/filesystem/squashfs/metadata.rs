@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::packed::{MetadataBlocks, Packed};
 use super::superblock::METADATA_SIZE;
 use crate::cache::{Block, Cache, Visit};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::filesystem::Request;
 use crate::number::{to_u64, to_usize};
 use crate::source::decoded::Decoded;
@@ -47,6 +47,20 @@ pub(super) struct Reader<'a> {
     place: Place,
     /// The block of `place`, once it was needed.
     block: Option<Block>,
+    /// Where what was read last begins: what is wrong with it is wrong there.
+    began: Place,
+}
+
+impl Place {
+    /// `error` as one of what begins here, unless it has its place. What lies packed has no byte of
+    /// its own, so the error has that of its block, and says the offset in what that unpacks to.
+    pub(super) fn blame(self, error: Error) -> Error {
+        if error.offset().is_some() || error.kind() != Kind::Corrupt {
+            return error;
+        }
+        let inside = format!("offset {:#x} of its metadata block", self.offset);
+        error.at(self.block).context(inside)
+    }
 }
 
 impl Metadata {
@@ -68,6 +82,7 @@ impl Metadata {
             visit: self.blocks.visit(),
             place,
             block: None,
+            began: place,
         }
     }
 
@@ -109,11 +124,17 @@ impl Reader<'_> {
         self.place
     }
 
+    /// Where what was read last begins.
+    pub(super) fn began(&self) -> Place {
+        self.began
+    }
+
     /// Fills `buf`.
     ///
     /// # Errors
     /// What makes a block unreadable; `Corrupt` for an offset behind what its block unpacks to.
     pub(super) fn read(&mut self, buf: &mut [u8]) -> Result<()> {
+        let mut began = None;
         let mut rest = buf;
         while !rest.is_empty() {
             let here = self.here()?;
@@ -121,8 +142,10 @@ impl Reader<'_> {
             let (front, back) = rest.split_at_mut(len);
             front.copy_from_slice(here.split_at(len).0);
             rest = back;
+            began.get_or_insert(self.place);
             self.advance(len);
         }
+        self.began = began.unwrap_or(self.place);
         Ok(())
     }
 

@@ -129,7 +129,7 @@ impl<'a> Attributes<'a> {
         }
         if size > MOST_VALUE {
             let text = format!("a value of {size} bytes is over {MOST_VALUE}");
-            return Err(Error::corrupt(text));
+            return Err(reader.began().blame(Error::corrupt(text)));
         }
         let mut value = zeroed(to_usize(size.into()))?;
         reader.read(&mut value)?;

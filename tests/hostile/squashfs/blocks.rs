@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use imgmount::error::Kind;
+use imgmount::error::{Error, Kind};
 
 use super::made::{BLOCK, DATA, Image, Made, NONE, field};
-use super::{failed, failed_in, others_are_good, refused};
+use super::{fails, inside, others_are_good, refused, walk_broken};
+use crate::hostile::expect::blames;
 use crate::hostile::walk::{Seen, walk};
 
 /// The image, its directory's block replaced by `block` behind everything.
@@ -30,31 +31,28 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Listing the root gives an error of these words at the byte where the block is.
-fn list_fails(block: &[u8], words: &str) {
+/// Listing the root gives an error of these words `behind` the byte where the block is.
+fn list_fails(block: &[u8], words: &str, behind: u64) {
     let (image, at) = with_directory(block);
-    let walk = walk(&image.bytes);
+    let walk = walk_broken(&image.bytes);
     assert!(walk.refused.is_none());
     let Seen::Directory(entries, Some(error)) = &walk.nodes[""].content else {
         panic!("{words}: {:?}", walk.nodes[""]);
     };
     assert_eq!(entries.len(), 2, "nothing but the dots: {entries:?}");
-    assert!(error.to_string().contains(words), "{error}: {words}");
-    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
-    // The block, or what is behind its header.
-    let offset = error.offset().unwrap();
-    assert!((at..=at + 2).contains(&offset), "{error}");
+    blames(error, Kind::Corrupt, &[words], at + behind);
 }
 
 #[test]
 fn s02_metadata_blocks_of_sizes_that_none_has_cost_their_directory() {
     let sized = |header: u16| [&header.to_le_bytes()[..], &[0; 100]].concat();
-    list_fails(&sized(0), "size 0");
-    list_fails(&sized(0x8000), "size 0");
-    list_fails(&sized(8193), "size 8193");
-    list_fails(&sized(0xffff), "size 32767");
-    list_fails(&sized(8192), "past bytes_used");
-    list_fails(&[1], "past bytes_used");
+    list_fails(&sized(0), "size 0", 0);
+    list_fails(&sized(0x8000), "size 0", 0);
+    list_fails(&sized(8193), "size 8193", 0);
+    list_fails(&sized(0xffff), "size 32767", 0);
+    // What is behind the header, and the header itself.
+    list_fails(&sized(8192), "8192 bytes are past bytes_used", 2);
+    list_fails(&[1], "2 bytes are past bytes_used", 0);
 }
 
 #[test]
@@ -63,21 +61,13 @@ fn s02_metadata_that_unpacks_to_too_much_or_to_nothing_costs_its_directory() {
         let packed = zlib(bytes);
         [&(packed.len() as u16).to_le_bytes()[..], &packed].concat()
     };
-    list_fails(&packed(&[0; 8193]), "gzip");
-    list_fails(&packed(&[0; 1 << 20]), "gzip");
-    list_fails(&packed(&[]), "offset 0 is past the 0 bytes");
-    list_fails(&[100, 0].repeat(60), "gzip");
+    list_fails(&packed(&[0; 8193]), "metadata block: gzip", 0);
+    list_fails(&packed(&[0; 1 << 20]), "metadata block: gzip", 0);
+    list_fails(&packed(&[]), "offset 0 is past the 0 bytes", 0);
+    list_fails(&[100, 0].repeat(60), "metadata block: gzip", 0);
     // Garbage that says it is not compressed: a header of far too many entries.
-    list_fails_anywhere(&[&[0x64, 0x80][..], &[0xff; 100]].concat(), "a header of");
-}
-
-fn list_fails_anywhere(block: &[u8], words: &str) {
-    let (image, _) = with_directory(block);
-    let walk = walk(&image.bytes);
-    let Seen::Directory(_, Some(error)) = &walk.nodes[""].content else {
-        panic!("{words}");
-    };
-    assert!(error.to_string().contains(words), "{error}");
+    let garbage = [&[0x64, 0x80][..], &[0xff; 100]].concat();
+    list_fails(&garbage, &(inside(0) + "a header of 4294967295"), 0);
 }
 
 #[test]
@@ -97,8 +87,9 @@ fn s02_an_offset_past_the_block_is_refused_and_shows_nothing() {
         1,
         &[&reference[..], &[20, 0, 0xff, 0x1f], &[1, 0, 0, 0]].concat(),
     );
-    let error = failed(&made.image(), "past");
-    assert_eq!(error.kind(), Kind::Corrupt);
+    let image = made.image();
+    let words = ["offset 8191 is past the"];
+    fails(&image, "past", &words, image.directory as u64);
 }
 
 fn words_of(words: &[u32]) -> Vec<u8> {
@@ -119,9 +110,7 @@ fn s05_sizes_that_no_block_has_cost_their_file() {
     for (word, words) in sizes {
         let mut made = Made::new();
         made.file(b"z", DATA as u64, (NONE, 0), BLOCK as u64, &[word]);
-        let error = failed(&made.image(), "z");
-        assert!(error.to_string().contains(words), "{error}: {words}");
-        assert_eq!(error.kind(), Kind::Corrupt);
+        fails(&made.image(), "z", &[words], DATA as u64);
     }
 }
 
@@ -142,8 +131,8 @@ fn s05_garbage_is_refused_by_every_decoder() {
             made.compression = compression;
             let start = made.store(bytes);
             made.file(b"z", start, (NONE, 0), BLOCK as u64, &[bytes.len() as u32]);
-            let error = failed(&made.image(), "z");
-            assert_eq!(error.kind(), Kind::Corrupt, "{compression}: {error}");
+            // What a decoder takes for less than a block is garbage all the same.
+            fails(&made.image(), "z", &["inode 3: ", "block"], start);
         }
     }
 }
@@ -155,7 +144,11 @@ fn s05_blocks_that_unpack_to_more_or_less_than_the_file_has_cost_their_file() {
         let packed = zlib(&vec![7; size]);
         let start = made.store(&packed);
         made.file(b"z", start, (NONE, 0), BLOCK as u64, &[packed.len() as u32]);
-        assert_eq!(failed(&made.image(), "z").kind(), Kind::Corrupt, "{size}");
+        let words = match size {
+            ..BLOCK => format!("a block has {size} bytes, the file 4096 there"),
+            _ => "block of data: gzip".to_owned(),
+        };
+        fails(&made.image(), "z", &[&words], start);
     }
 }
 
@@ -176,14 +169,15 @@ fn s05_a_dictionary_of_2_gib_is_not_allocated() {
         made.file(b"z", start, (NONE, 0), BLOCK as u64, &[bytes.len() as u32]);
         let image = made.image();
         let measured = allocation_counter::measure(|| {
-            assert_eq!(failed_here(&image, "z"), Kind::Corrupt);
+            let error = failed_here(&image, "z");
+            blames(&error, Kind::Corrupt, &["block of data"], start);
         });
         assert!(measured.bytes_max < 4 << 20, "{} bytes", measured.bytes_max);
     }
 }
 
-/// The kind of error that reading `name` gives on this very thread.
-fn failed_here(image: &Image, name: &str) -> Kind {
+/// The error that reading `name` gives on this very thread.
+fn failed_here(image: &Image, name: &str) -> Error {
     use imgmount::filesystem::{FORMATS, Request};
     let format = FORMATS
         .iter()
@@ -197,7 +191,7 @@ fn failed_here(image: &Image, name: &str) -> Kind {
     let inode = files.lookup(&request, files.root(), name.as_bytes());
     let inode = inode.unwrap().unwrap();
     let read = files.read(&request, inode, &mut [0; 100], 0);
-    read.unwrap_err().kind()
+    read.unwrap_err()
 }
 
 #[test]
@@ -217,10 +211,8 @@ fn s05_lz4_of_an_unknown_format_is_refused_and_the_known_one_is_read() {
     };
     refused(&image(2), Kind::Unsupported, "LZ4 format 2", 98);
     assert!(walk(&image(1)).refused.is_none());
-    assert_eq!(
-        failed_in(&Made::with_bad_block().bytes, "z").kind(),
-        Kind::Corrupt
-    );
+    let image = Made::with_bad_block();
+    fails(&image, "z", &["past bytes_used"], 1 << 62);
 }
 
 impl Made {
@@ -247,10 +239,15 @@ fn s02_what_decoders_did_not_fill_is_never_shown() {
     made.fragments.push((start, packed.len() as u32));
     made.file(b"tail", 0, (1, 0), 101, &[]);
     made.file(b"tail-inside", 0, (1, 50), 50, &[]);
-    let walk = walk(&made.image().bytes);
+    let walk = walk_broken(&made.image().bytes);
     others_are_good(&walk);
-    assert!(walk.nodes["block"].error().is_some());
-    assert!(walk.nodes["tail"].error().is_some());
+    for (name, words) in [
+        ("block", "a block has 100 bytes, the file 4096"),
+        ("tail", "fragment 1 does not have 101 bytes at 0"),
+    ] {
+        let error = walk.nodes[name].error().expect("it is too long");
+        blames(error, Kind::Corrupt, &[words], start);
+    }
     let Seen::File(_, bytes, None) = &walk.nodes["tail-inside"].content else {
         panic!("{:?}", walk.nodes["tail-inside"]);
     };

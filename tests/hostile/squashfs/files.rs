@@ -2,9 +2,13 @@
 
 use imgmount::error::Kind;
 
-use super::made::{BLOCK, Made, NONE, PLAIN, entry, header, words};
-use super::{failed, others_are_good};
+use super::made::{BLOCK, DATA, Image, Made, NONE, PLAIN, entry, field, header, words};
+use super::{fails, inside, others_are_good, walk_broken};
+use crate::hostile::expect::blames;
 use crate::hostile::walk::{Seen, walk};
+
+/// Bytes of what all inodes begin with.
+const BASE: u16 = 16;
 
 #[test]
 fn s03_inodes_of_no_type_cost_themselves() {
@@ -12,49 +16,55 @@ fn s03_inodes_of_no_type_cost_themselves() {
         let mut made = Made::new();
         made.inode(b"z", kind, &[0; 40]);
         made.entries.last_mut().unwrap().2 = 2;
-        let error = failed(&made.image(), "z");
-        assert!(
-            error.to_string().contains(&format!("inode_type {kind}")),
-            "{error}"
-        );
+        let (image, text) = (made.image(), format!("inode_type {kind}"));
+        let words = [&inside(made.last()), &text[..]];
+        fails(&image, "z", &words, image.inodes as u64);
     }
 }
 
 #[test]
 fn s03_sizes_that_are_not_there_cost_their_file_and_no_memory() {
-    let sizes = [1 << 40, 1 << 62, (1 << 63) - 1, 1 << 63, u64::MAX];
-    for size in sizes {
+    let image = |size| {
         let mut made = Made::new();
-        made.long_file(b"z", (96, size), (NONE, 0, NONE), &[BLOCK as u32 | PLAIN]);
-        let error = failed(&made.image(), "z");
-        assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+        let block = [BLOCK as u32 | PLAIN];
+        made.long_file(b"z", (DATA as u64, size), (NONE, 0, NONE), &block);
+        (made.image(), made.last())
+    };
+    // Behind the list of one block lies the root's inode: of its type and mode there is a block, of
+    // its ids a hole, and its time is no size.
+    let behind = (DATA + BLOCK) as u64 + u64::from(0o644_u32 << 16 | 1) - u64::from(PLAIN);
+    let time = format!("a block of size {:#x}", 1_600_000_000);
+    for size in [1 << 40, 1 << 62, (1 << 63) - 1] {
+        fails(&image(size).0, "z", &[&time], behind);
+    }
+    for size in [1 << 63, u64::MAX] {
+        let (image, inode) = image(size);
+        let words = [&inside(inode + BASE), &format!("file_size {size} ")[..]];
+        fails(&image, "z", &words, image.inodes as u64);
     }
 }
 
 #[test]
 fn s03_fragments_and_blocks_that_are_not_there_cost_their_file() {
-    /// First byte, fragment and offset in it, size, blocks, and what the error says.
-    type Case = (u64, u32, u32, u64, &'static [u32], &'static str);
-    let cases: [Case; 6] = [
-        (96, 1, 0, 50, &[], "fragments 1 of 1"),
-        (96, u32::MAX - 1, 0, 50, &[], "fragments 4294967294 of 1"),
-        (
-            96,
-            0,
-            151,
-            50,
-            &[],
-            "fragment 0 does not have 50 bytes at 151",
-        ),
-        (96, 0, u32::MAX, 50, &[], "fragment 0 does not have"),
-        (1 << 62, NONE, 0, 50, &[50 | PLAIN], "past bytes_used"),
-        (u64::MAX - 10, NONE, 0, 50, &[50 | PLAIN], "past bytes_used"),
-    ];
-    for (start, fragment, offset, size, blocks, text) in cases {
+    const SIZE: u64 = 50;
+    // What lies in no fragment of the table is the inode's fault.
+    for fragment in [1, NONE - 1] {
         let mut made = Made::new();
-        made.long_file(b"z", (start, size), (fragment, offset, NONE), blocks);
-        let error = failed(&made.image(), "z");
-        assert!(error.to_string().contains(text), "{error}: {text}");
+        made.long_file(b"z", (0, SIZE), (fragment, 0, NONE), &[]);
+        let (image, text) = (made.image(), format!("fragments {fragment} of 1"));
+        let words = [&inside(made.last()), &text[..]];
+        fails(&image, "z", &words, image.inodes as u64);
+    }
+    for offset in [151, u32::MAX] {
+        let mut made = Made::new();
+        made.long_file(b"z", (0, SIZE), (0, offset, NONE), &[]);
+        let text = format!("fragment 0 does not have 50 bytes at {offset}");
+        fails(&made.image(), "z", &[&text], made.fragments[0].0);
+    }
+    for start in [1 << 62, u64::MAX - 10] {
+        let mut made = Made::new();
+        made.long_file(b"z", (start, SIZE), (NONE, 0, NONE), &[SIZE as u32 | PLAIN]);
+        fails(&made.image(), "z", &["50 bytes are past bytes_used"], start);
     }
 }
 
@@ -63,47 +73,49 @@ fn s03_an_id_or_a_number_that_is_none_costs_its_inode() {
     let mut made = Made::new();
     made.file(b"z", 0, (NONE, 0), 0, &[]);
     let mut image = made.image();
-    let at = image.inodes + 2 + usize::from(made.entries[2].1);
+    let at = image.inodes + 2 + usize::from(made.last());
+    let (block, place) = (image.inodes as u64, inside(made.last()));
     image.bytes = image.with(at + 4, &7_u16.to_le_bytes());
-    let error = failed(&image, "z");
-    assert!(error.to_string().contains("ids 7 of 1"), "{error}");
+    fails(&image, "z", &[&place, "ids 7 of 1"], block);
     let mut image = made.image();
     image.bytes = image.with(at + 12, &[0; 4]);
-    let error = failed(&image, "z");
-    assert!(error.to_string().contains("inode_number 0"), "{error}");
+    fails(&image, "z", &[&place, "inode_number 0"], block);
 }
 
-/// What listing the root of `listing` gives: its names, and the text of the error.
-fn listed(listing: Vec<u8>) -> (Vec<Vec<u8>>, String) {
+/// The names that listing the root of `listing` gives before it fails with `text` for what begins at
+/// byte `offset` of the list.
+fn listed(listing: Vec<u8>, offset: usize, text: &str) -> Vec<Vec<u8>> {
     let mut made = Made::new();
     made.listing = Some(listing);
-    let walk = walk(&made.image().bytes);
-    let Seen::Directory(entries, error) = &walk.nodes[""].content else {
-        panic!("{:?}", walk.nodes[""]);
+    let image = made.image();
+    let walk = walk_broken(&image.bytes);
+    let Seen::Directory(entries, Some(error)) = &walk.nodes[""].content else {
+        panic!("{text}: {:?}", walk.nodes[""]);
     };
-    let names = entries.iter().map(|(name, _)| name.clone());
-    let error = error.as_ref().map(ToString::to_string);
-    (names.collect(), error.unwrap_or_default())
+    let words = [&inside(offset as u16), text];
+    blames(error, Kind::Corrupt, &words, image.directory as u64);
+    entries.iter().map(|(name, _)| name.clone()).collect()
 }
 
 #[test]
 fn s04_headers_and_names_of_sizes_that_none_has_end_the_list_there() {
     let good = entry(b"good", 0, 2);
-    for count in [258, 0] {
-        let (names, error) = listed([header(count), good.clone()].concat());
-        assert!(error.contains("a header of"), "{error}");
+    let first = header(1).len();
+    for (count, shown) in [(257, 257), (258, 258), (0, u32::MAX)] {
+        let list = [header(count), good.clone()].concat();
+        let names = listed(list, 0, &format!("a header of {shown} entries"));
         assert_eq!(names.len(), 2);
     }
     let mut long = entry(b"z", 0, 2);
     long[6..8].copy_from_slice(&256_u16.to_le_bytes());
-    let (names, error) = listed([header(2), good.clone(), long, vec![b'z'; 300]].concat());
-    assert!(error.contains("a name of 257 bytes"), "{error}");
+    let list = [header(2), good.clone(), long, vec![b'z'; 300]].concat();
+    let names = listed(list, first + good.len(), "a name of 257 bytes");
     assert_eq!(names, [&b"."[..], b"..", b"good"]);
-    let (names, error) = listed([header(3), good.clone()].concat());
-    assert!(error.contains("the list ends before the 3"), "{error}");
+    let list = [header(3), good.clone()].concat();
+    let names = listed(list, 0, "the list ends before the 3 entries");
     assert_eq!(names, [&b"."[..], b"..", b"good"]);
-    let (_, error) = listed([header(1), entry(b"good", 0, 8)].concat());
-    assert!(error.contains("type 8"), "{error}");
+    let list = [header(1), entry(b"good", 0, 8)].concat();
+    listed(list, first, "type 8 is not");
 }
 
 #[test]
@@ -114,12 +126,18 @@ fn s04_names_that_no_file_can_have_are_left_out_with_a_notice() {
     let good = [entry(b"good", 0, 2), entry(b"other", made.entries[1].1, 2)].concat();
     let run = [header(7), entries.collect(), good].concat();
     made.listing = Some(run);
-    let walk = walk(&made.image().bytes);
+    let image = made.image();
+    let walk = walk_broken(&image.bytes);
     others_are_good(&walk);
     assert_eq!(walk.nodes.len(), 3, "{:?}", walk.nodes.keys());
-    for name in ["../../up", "a/b", "nul\\x00"] {
-        let said = walk.notices.iter().filter(|notice| notice.contains(name));
-        assert_eq!(said.count(), 1, "{name}: {:?}", walk.notices);
+    let mut offset = header(7).len();
+    for (name, shown) in bad.iter().zip(["../../up", "a/b", "nul\\x00", ".", ".."]) {
+        let at = format!("its name is {shown} at byte {:#x}", image.directory);
+        let words = [inside(offset as u16), at];
+        let is_said = |notice: &&String| words.iter().all(|word| notice.contains(word));
+        let said = walk.notices.iter().filter(is_said);
+        assert_eq!(said.count(), 1, "{words:?}: {:?}", walk.notices);
+        offset += entry(name, 0, 2).len();
     }
 }
 
@@ -132,7 +150,7 @@ fn s04_a_directory_in_itself_comes_to_an_end() {
     let body = [&words(&[0, 2])[..], &size, &[0, 0], &words(&[4])].concat();
     made.inode(b"s", 1, &body);
     assert_eq!(made.entries[2].1, at);
-    let walk = walk(&made.image().bytes);
+    let walk = walk_broken(&made.image().bytes);
     others_are_good(&walk);
     assert!(walk.nodes.len() < 1000, "{}", walk.nodes.len());
 }
@@ -142,15 +160,17 @@ fn s04_an_entry_whose_inode_is_nowhere_costs_itself() {
     for offset in [8191_u16, u16::MAX] {
         let mut made = Made::new();
         made.entries.push((b"z".to_vec(), offset, 2));
-        let error = failed(&made.image(), "z");
-        assert!(error.to_string().contains("is past the"), "{error}");
+        let (image, text) = (made.image(), format!("offset {offset} is past the"));
+        fails(&image, "z", &[&text], image.inodes as u64);
     }
     let mut made = Made::new();
     let mut run = [header(2), entry(b"good", 0, 2)].concat();
     run.extend(entry(b"other", made.entries[1].1, 2));
     let far = words(&[0, u32::MAX, u32::MAX]);
     made.listing = Some([run, far, entry(b"z", 0, 2)].concat());
-    assert_eq!(failed(&made.image(), "z").kind(), Kind::Corrupt);
+    let image = made.image();
+    let at = image.inodes as u64 + u64::from(u32::MAX);
+    fails(&image, "z", &["2 bytes are past bytes_used"], at);
 }
 
 #[test]
@@ -161,39 +181,52 @@ fn s06_attributes_that_are_not_there_cost_themselves_alone() {
         [&[0, 1, 1, 0, b'b'][..], &size, &place.to_le_bytes()].concat()
     };
     let large = [&[0, 0, 1, 0, b'c'][..], &u32::MAX.to_le_bytes()].concat();
-    let cases: [(u32, Vec<u8>, u32); 6] = [
-        (1, pair.clone(), 1),
-        (u32::MAX - 1, pair.clone(), 1),
-        (0, pair.clone(), 1 << 30),
-        (0, far(1 << 60), 1),
-        // The value's place is that of the entry, whose value is elsewhere: there.
-        (0, far(0), 1),
-        (0, large, 1),
-    ];
-    for (index, pairs, count) in cases {
-        let mut made = Made::new();
-        let start = made.store(b"data");
-        made.long_file(b"z", (start, 4), (NONE, 0, index), &[4 | PLAIN]);
-        made.xattrs = (pairs, vec![(0, count, 12)]);
-        let walk = walk(&made.image().bytes);
-        others_are_good(&walk);
-        let node = &walk.nodes["z"];
-        let Seen::File(_, bytes, None) = &node.content else {
-            panic!("{node:?}");
-        };
-        assert_eq!(bytes, b"data");
-        let good = node
-            .xattrs
-            .as_ref()
-            .is_ok_and(|names| names.values().all(Result::is_ok));
-        assert!(!good, "{index}, {count}: {:?}", node.xattrs);
+    // An index that the table does not have is the inode's fault.
+    let inode = inside(with_xattrs(1, pair.clone(), 1).last());
+    for index in [1, NONE - 1] {
+        let text = format!("extended attributes {index} of 1");
+        let made = with_xattrs(index, pair.clone(), 1);
+        xattrs_fail(&made, &[&inode, &text], |image, _| image.inodes as u64);
     }
-    let mut made = Made::new();
-    made.long_file(b"z", (0, 0), (NONE, 0, 0), &[]);
-    made.xattrs = (pair, vec![(0, 1, 12)]);
-    let walk = walk(&made.image().bytes);
+    // Behind the pairs lie the sets, and then the table, which is no block of metadata: its first
+    // two bytes are the low ones of a place.
+    let behind = |image: &Image, _: u64| image.place(field::XATTR_TABLE) + 2;
+    let words = ["bytes are past bytes_used"];
+    xattrs_fail(&with_xattrs(0, pair.clone(), 1 << 30), &words, behind);
+    xattrs_fail(&with_xattrs(0, large, 1), &words, behind);
+    let far_away = |_: &Image, pairs: u64| pairs + (1 << 60 >> 16);
+    xattrs_fail(&with_xattrs(0, far(1 << 60), 1), &words, far_away);
+    // The value's place is that of the entry, whose value is elsewhere: there. What an entry begins
+    // with is then the size of a value.
+    let words = [&inside(0), "a value of 65792 bytes"];
+    xattrs_fail(&with_xattrs(0, far(0), 1), &words, |_, pairs| pairs);
+    let walk = walk(&with_xattrs(0, pair, 1).image().bytes);
     let found = walk.nodes["z"].xattrs.as_ref().unwrap();
     assert_eq!(found[&b"user.a"[..]], Ok(Some(b"yes".to_vec())));
+}
+
+/// One whose file `z` has the attributes `index` of one set, which is said to have `count` of `pairs`.
+fn with_xattrs(index: u32, pairs: Vec<u8>, count: u32) -> Made {
+    let mut made = Made::new();
+    let start = made.store(b"data");
+    made.long_file(b"z", (start, 4), (NONE, 0, index), &[4 | PLAIN]);
+    made.xattrs = (pairs, vec![(0, count, 12)]);
+    made
+}
+
+/// The attributes of `z` fail, and not its bytes. `at` is given the first byte of the pairs, too.
+fn xattrs_fail(made: &Made, words: &[&str], at: impl Fn(&Image, u64) -> u64) {
+    let image = made.image();
+    let walk = walk_broken(&image.bytes);
+    others_are_good(&walk);
+    let node = &walk.nodes["z"];
+    let Seen::File(_, bytes, None) = &node.content else {
+        panic!("{node:?}");
+    };
+    assert_eq!(bytes, b"data");
+    let pairs = image.place(image.place(field::XATTR_TABLE) as usize);
+    let error = node.error().expect("its attributes fail");
+    blames(error, Kind::Corrupt, words, at(&image, pairs));
 }
 
 #[test]
@@ -205,7 +238,7 @@ fn s07_a_hundred_files_of_a_tebibyte_of_holes_are_listed_and_read_at_once() {
         made.long_file(name.as_bytes(), (0, 1 << 40), (NONE, 0, NONE), &[0; 4]);
     }
     let started = std::time::Instant::now();
-    let walk = walk(&made.image().bytes);
+    let walk = walk_broken(&made.image().bytes);
     others_are_good(&walk);
     let size = |name: &str| walk.nodes[name].attributes.as_ref().unwrap().size;
     assert!((0..100).all(|number| size(&format!("z{number:02}")) == 1 << 40));

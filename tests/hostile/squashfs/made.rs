@@ -57,6 +57,11 @@ pub struct Image {
 }
 
 impl Image {
+    /// The number that the superblock has at `field`.
+    pub fn place(&self, field: usize) -> u64 {
+        u64::from_le_bytes(self.bytes[field..field + 8].try_into().unwrap())
+    }
+
     /// Puts `value` at byte `at`.
     pub fn with(&self, at: usize, value: &[u8]) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
@@ -131,6 +136,11 @@ impl Made {
         self.inodes.extend(body);
         let listed = if kind > 7 { kind - 7 } else { kind };
         self.entries.push((name.to_vec(), at, listed));
+    }
+
+    /// Where the inode that was added last begins in the block of inodes.
+    pub fn last(&self) -> u16 {
+        self.entries.last().expect("an entry").1
     }
 
     /// The list of the root: one run of all entries.

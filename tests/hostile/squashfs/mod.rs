@@ -8,6 +8,7 @@ mod refused;
 use imgmount::error::{Error, Kind};
 
 use self::made::{BLOCK, Image, Made};
+use super::expect::blames;
 use super::walk::{Node, Seen, Walk, walk};
 use crate::support::images::Scratch;
 use crate::support::kernel::Mounted;
@@ -28,13 +29,25 @@ fn others_are_good(walk: &Walk) {
     }
 }
 
-/// The error of `name`, the rest being good.
-fn failed(image: &Image, name: &str) -> Error {
-    failed_in(&image.bytes, name)
+/// `name` alone gives an error of these words at byte `at`.
+fn fails(image: &Image, name: &str, words: &[&str], at: u64) {
+    blames(&failed(&image.bytes, name), Kind::Corrupt, words, at);
 }
 
-fn failed_in(bytes: &[u8], name: &str) -> Error {
-    let walk = walk(bytes);
+/// What an error says of the place where byte `offset` of an unpacked block of metadata is wrong.
+fn inside(offset: u16) -> String {
+    format!("offset {offset:#x} of its metadata block: ")
+}
+
+/// What is seen in `bytes`, which must not be what nobody broke.
+fn walk_broken(bytes: &[u8]) -> Walk {
+    assert!(bytes != Made::new().image().bytes, "the mutant is its seed");
+    walk(bytes)
+}
+
+/// The error of `name`, the rest being good.
+fn failed(bytes: &[u8], name: &str) -> Error {
+    let walk = walk_broken(bytes);
     if let Some((error, _)) = &walk.refused {
         panic!("refused: {error}");
     }
@@ -47,12 +60,11 @@ fn failed_in(bytes: &[u8], name: &str) -> Error {
 
 /// Why `bytes` are refused, by the byte that is wrong too.
 fn refused(bytes: &[u8], kind: Kind, words: &str, at: u64) {
-    let walk = walk(bytes);
+    let walk = walk_broken(bytes);
     let Some((error, raw)) = &walk.refused else {
         panic!("not refused: {words}");
     };
-    assert!(error.to_string().contains(words), "{error}: {words}");
-    assert_eq!((error.kind(), error.offset()), (kind, Some(at)), "{error}");
+    blames(error, kind, &[words], at);
     assert!(raw, "the raw bytes are there");
 }
 

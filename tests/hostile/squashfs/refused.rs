@@ -3,8 +3,7 @@
 use imgmount::error::Kind;
 
 use super::made::{Image, Made, field};
-use super::{others_are_good, refused};
-use crate::hostile::walk::walk;
+use super::{others_are_good, refused, walk_broken};
 
 /// Refused for what the field at `at` then holds.
 fn with(image: &Image, at: usize, value: &[u8], words: &str) {
@@ -40,7 +39,7 @@ fn s01_sizes_that_no_superblock_has_are_refused_by_their_field() {
 #[test]
 fn s01_tables_past_the_end_or_out_of_order_are_refused_by_name() {
     let image = Made::new().image();
-    let place = |at: usize| u64::from_le_bytes(image.bytes[at..at + 8].try_into().unwrap());
+    let place = |field| image.place(field);
     for value in [u64::MAX, 1 << 63, image.bytes.len() as u64] {
         let value = value.to_le_bytes();
         with(&image, field::ID_TABLE, &value, "id_table_start");
@@ -102,28 +101,35 @@ fn s01_a_root_that_is_none_is_refused() {
 fn s01_a_count_of_inodes_that_is_too_large_costs_nothing() {
     let image = Made::new().image();
     let bytes = image.with(field::INODES, &u32::MAX.to_le_bytes());
-    let walk = walk(&bytes);
+    // The last block of the table is looked for first: the index has 1024 numbers to a block.
+    let at = image.place(field::LOOKUP_TABLE) + u64::from(u32::MAX / 1024) * 8;
+    export_table_is_left_out(&bytes, at);
+}
+
+/// All files are good, and a notice says that the table of inode numbers is wrong at byte `at`.
+fn export_table_is_left_out(bytes: &[u8], at: u64) {
+    let walk = walk_broken(bytes);
     others_are_good(&walk);
-    assert!(
-        walk.notices
-            .iter()
-            .any(|notice| notice.contains("inode numbers"))
-    );
+    let place = format!(" at byte {at:#x}");
+    let is_said = |text: &String| text.contains("table of inode numbers") && text.ends_with(&place);
+    assert!(walk.notices.iter().any(is_said), "{:?}", walk.notices);
 }
 
 #[test]
 fn s08_an_export_table_of_garbage_is_ignored() {
     let image = Made::new().image();
     for value in [0_u64, 1, 1 << 63, image.bytes.len() as u64, u64::MAX - 1] {
-        others_are_good(&walk(
-            &image.with(field::LOOKUP_TABLE, &value.to_le_bytes()),
-        ));
+        let bytes = image.with(field::LOOKUP_TABLE, &value.to_le_bytes());
+        export_table_is_left_out(&bytes, value);
     }
-    let at = field::LOOKUP_TABLE;
-    let table = u64::from_le_bytes(image.bytes[at..at + 8].try_into().unwrap()) as usize;
-    for value in [0_u64, u64::MAX, table as u64] {
-        others_are_good(&walk(&image.with(table, &value.to_le_bytes())));
+    let table = image.place(field::LOOKUP_TABLE);
+    for value in [u64::MAX, table] {
+        let bytes = image.with(table as usize, &value.to_le_bytes());
+        export_table_is_left_out(&bytes, table);
     }
+    // What is before the table is looked at only where a number is asked for.
+    let bytes = image.with(table as usize, &[0; 8]);
+    others_are_good(&walk_broken(&bytes));
 }
 
 #[test]

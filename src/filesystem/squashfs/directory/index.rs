@@ -31,8 +31,9 @@ pub(super) fn listing<'a>(
             request.spend(1)?;
             let raw: RawIndex = reader.value()?;
             let len = to_usize(raw.size.get().into()).saturating_add(1);
+            let began = reader.began();
             let wrong = || Error::corrupt(format!("index {number}: a name of {len} bytes"));
-            let first = first.get_mut(..len).ok_or_else(wrong)?;
+            let first = first.get_mut(..len).ok_or_else(|| began.blame(wrong()))?;
             reader.read(first)?;
             if &*first > name {
                 stop = raw.index.get().into();

@@ -4,7 +4,7 @@
 use super::super::core::Core;
 use super::super::inode::{Directory, InodeRecord, listed_type};
 use super::super::layout::{RawEntry, RawHeader};
-use super::super::metadata::Reader;
+use super::super::metadata::{Place, Reader};
 use crate::error::{Error, Result};
 use crate::filesystem::{FileType, Inode, Request};
 use crate::number::to_u64;
@@ -33,10 +33,12 @@ pub(super) struct Listing<'a> {
 }
 
 /// The run that is read.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Run {
     /// The byte of the list at which its header is.
     at: u64,
+    /// Where that is.
+    place: Place,
     /// The metadata block of its inodes, counted from the start of the inode table.
     start: u32,
     /// Entries of it, and how many of them were read.
@@ -49,6 +51,8 @@ pub(super) struct Listed<'a> {
     pub(super) name: &'a [u8],
     pub(super) inode: Inode,
     pub(super) kind: Option<FileType>,
+    /// Where it begins.
+    pub(super) place: Place,
     /// Where its run begins in the list.
     pub(super) run: u64,
     /// Which of its run it is, from 0 on.
@@ -97,7 +101,13 @@ impl<'a> Listing<'a> {
             at,
             end: inode.size.saturating_sub(DOTS),
             stop: u64::MAX,
-            run: Run::default(),
+            run: Run {
+                at,
+                place,
+                start: 0,
+                count: 0,
+                read: 0,
+            },
             name: [0; MOST_NAME],
         })
     }
@@ -131,12 +141,13 @@ impl<'a> Listing<'a> {
         if self.at >= self.end {
             let Run { at, count, .. } = self.run;
             let text = format!("the list ends before the {count} entries of its run at {at}");
-            return Err(Error::corrupt(text));
+            return Err(self.run.place.blame(Error::corrupt(text)));
         }
         self.request.spend(1)?;
         let raw: RawEntry = self.reader.value()?;
+        let place = self.reader.began();
         let len = usize::from(raw.size.get()).saturating_add(1);
-        let wrong = || Error::corrupt(format!("a name of {len} bytes"));
+        let wrong = || place.blame(Error::corrupt(format!("a name of {len} bytes")));
         let name = self.name.get_mut(..len).ok_or_else(wrong)?;
         self.reader.read(name)?;
         let took = ENTRY.saturating_add(to_u64(len));
@@ -146,7 +157,8 @@ impl<'a> Listing<'a> {
         Ok(Some(Listed {
             name,
             inode: Inode(u64::from(self.run.start) << 16 | u64::from(raw.offset.get())),
-            kind: listed_type(raw.r#type.get())?,
+            kind: listed_type(raw.r#type.get()).map_err(|error| place.blame(error))?,
+            place,
             run: self.run.at,
             number,
         }))
@@ -157,10 +169,11 @@ impl<'a> Listing<'a> {
         let count = raw.count.get().saturating_add(1);
         if count > MOST_ENTRIES {
             let text = format!("a header of {count} entries, which are {MOST_ENTRIES} at most");
-            return Err(Error::corrupt(text));
+            return Err(self.reader.began().blame(Error::corrupt(text)));
         }
         self.run = Run {
             at: self.at,
+            place: self.reader.began(),
             start: raw.start_block.get(),
             count,
             read: 0,

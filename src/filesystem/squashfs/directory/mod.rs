@@ -132,7 +132,8 @@ fn is_name(core: &Core, inode: &InodeRecord, listed: &Listed<'_>) -> bool {
         return true;
     }
     let text = format!("an entry is left out: its name is {}", printable(name));
-    let error = Error::corrupt(text).context(format!("inode {}", inode.number));
+    let error = listed.place.blame(Error::corrupt(text));
+    let error = error.context(format!("inode {}", inode.number));
     core.notices.add(error.context("squashfs").to_string());
     false
 }
