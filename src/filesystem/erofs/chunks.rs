@@ -18,16 +18,19 @@ pub(super) fn piece_at(core: &Core, inode: &InodeRecord, chunks: Chunks, at: u64
     let number = at >> chunks.bits;
     let start = number << chunks.bits; // at, less its low bits
     let skip = at.saturating_sub(start);
+    let entry = entry(inode, chunks, number)?;
     let (device, block) = match chunks.indexes {
-        true => index(core, inode, number)?,
-        false => (0, plain(core, inode, number)?),
+        true => index(core, inode, entry)?,
+        false => (0, plain(core, inode, entry)?),
     };
     let block = block & chunks.hole;
     let place = if block == chunks.hole {
         Place::Hole
     } else {
-        let offset = core.superblock.block_offset(block)?.checked_add(skip);
-        let past = || Error::corrupt(format!("chunk {number}: block {block} is on no device"));
+        let offset = core.superblock.block_offset(block).ok();
+        let offset = offset.and_then(|offset| offset.checked_add(skip));
+        let text = || format!("chunk {number}: block {block} is on no device");
+        let past = || Error::corrupt(text()).at(entry);
         Place::Data {
             device,
             offset: offset.ok_or_else(past)?,
@@ -40,30 +43,33 @@ pub(super) fn piece_at(core: &Core, inode: &InodeRecord, chunks: Chunks, at: u64
     })
 }
 
-/// Device and first block of chunk `number`.
-fn index(core: &Core, inode: &InodeRecord, number: u64) -> Result<(u16, u64)> {
+/// Device and first block of the chunk whose entry is at byte `at`.
+fn index(core: &Core, inode: &InodeRecord, at: u64) -> Result<(u16, u64)> {
     let mut bytes = [0; size_of::<RawChunk>()];
-    entry(core, inode, number, &mut bytes)?;
+    core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
     let raw = RawChunk::read_from_bytes(&bytes);
-    let raw = raw.map_err(|_| Error::corrupt(format!("chunk {number} has no index")))?;
+    let raw = raw.map_err(|_| Error::corrupt("a chunk has no index").at(at))?;
     let high = u64::from(raw.startblk_hi.get()) << 32;
     Ok((raw.device_id.get(), high | u64::from(raw.startblk_lo.get())))
 }
 
-/// First block of chunk `number`.
-fn plain(core: &Core, inode: &InodeRecord, number: u64) -> Result<u64> {
+/// First block of the chunk whose entry is at byte `at`.
+fn plain(core: &Core, inode: &InodeRecord, at: u64) -> Result<u64> {
     let mut bytes = [0; 4];
-    entry(core, inode, number, &mut bytes)?;
+    core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
     Ok(u32::from_le_bytes(bytes).into())
 }
 
-/// The entry of chunk `number` in the table behind the inode, which is aligned to its own size.
-fn entry(core: &Core, inode: &InodeRecord, number: u64, bytes: &mut [u8]) -> Result<()> {
-    let size = to_u64(bytes.len());
+/// The byte that the entry of chunk `number` lies at, in the table behind the inode, which is
+/// aligned to its own size.
+fn entry(inode: &InodeRecord, chunks: Chunks, number: u64) -> Result<u64> {
+    let size = match chunks.indexes {
+        true => to_u64(size_of::<RawChunk>()),
+        false => 4,
+    };
     let table = inode.end().next_multiple_of(size);
     let place = number
         .checked_mul(size)
         .and_then(|at| at.checked_add(table));
-    let past = || Error::corrupt(format!("chunk {number} is past the end"));
-    core.read_metadata(inode.in_metabox(), bytes, place.ok_or_else(past)?)
+    place.ok_or_else(|| Error::corrupt(format!("chunk {number} is past the end")).at(table))
 }

@@ -46,6 +46,7 @@ pub(super) fn read_exact(
             "{wanted} bytes at {offset:#x} are past the end of {} bytes",
             inode.size
         ))
+        .at(inode.offset)
         .context(super::inode::name(inode.nid))),
     }
 }
@@ -70,7 +71,10 @@ fn fill(
         let (now, later) = rest.split_at_mut(len);
         match piece.place {
             Place::Hole => now.fill(0),
-            Place::Data { device, offset } => core.devices.read_chunk(device, now, offset)?,
+            Place::Data { device, offset } => {
+                let read = core.devices.read_chunk(device, now, offset);
+                read.map_err(|error| error.at(inode.offset))?;
+            }
             Place::Metadata(offset) => core.read_metadata(inode.in_metabox(), now, offset)?,
         }
         rest = later;
@@ -96,8 +100,22 @@ pub(super) enum Place {
     Metadata(u64),
 }
 
+/// Where byte `at` of `inode` lies, if that is in the one space or among the metadata: what errors
+/// about it say.
+pub(super) fn address(core: &Core, inode: &InodeRecord, at: u64) -> Option<u64> {
+    match piece_at(core, inode, at).ok()?.place {
+        Place::Data { device: 0, offset } | Place::Metadata(offset) => Some(offset),
+        Place::Data { .. } | Place::Hole => None,
+    }
+}
+
 /// What holds byte `at` of `inode`, which is before its end.
 fn piece_at(core: &Core, inode: &InodeRecord, at: u64) -> Result<Piece> {
+    let piece = piece_by_layout(core, inode, at);
+    piece.map_err(|error| error.at(inode.offset))
+}
+
+fn piece_by_layout(core: &Core, inode: &InodeRecord, at: u64) -> Result<Piece> {
     match inode.layout {
         Layout::Chunks(chunks) => chunks::piece_at(core, inode, chunks, at),
         Layout::Inline(start) => {

@@ -11,7 +11,7 @@ use super::compressed::Clusters;
 use super::content;
 use super::devices::Devices;
 use super::inode::{self, InodeRecord};
-use super::superblock::Superblock;
+use super::superblock::{PLACE, Superblock};
 use super::xattr::Prefix;
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::{FileType, Inode, Request};
@@ -82,7 +82,7 @@ impl Core {
         match (in_metabox, &self.metabox) {
             (false, _) => self.devices.read(buf, offset),
             (true, Some(metabox)) => metabox.read(buf, offset),
-            (true, None) => Err(Error::corrupt("there is no metabox to hold it")),
+            (true, None) => Err(Error::corrupt("there is no metabox to hold it").at(offset)),
         }
     }
 
@@ -158,11 +158,14 @@ fn kept<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T>) -> Result<&T> {
 /// Inode `nid`, which has to be a regular file.
 fn regular(core: &Core, nid: u64) -> Result<InodeRecord> {
     if nid == 0 {
-        return Err(Error::corrupt("the superblock names none"));
+        return Err(Error::corrupt("the superblock names none").at(PLACE));
     }
     let inode = InodeRecord::read(core, nid)?;
     match inode.kind {
         FileType::Regular => Ok(inode),
-        _ => Err(Error::corrupt("it is no regular file").context(inode::name(nid))),
+        _ => {
+            let error = Error::corrupt("it is no regular file").at(inode.offset);
+            Err(error.context(inode::name(nid)))
+        }
     }
 }

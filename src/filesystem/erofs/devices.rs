@@ -13,9 +13,10 @@ use zerocopy::FromBytes;
 
 use super::features::{BITS_48, DEVICE_TABLE};
 use super::layout::RawDevice;
-use super::superblock::Superblock;
+use super::superblock::{PLACE, Superblock};
 use crate::error::{Error, Result, printable};
 use crate::format::Context;
+use crate::number::to_u64;
 use crate::source::window::Window;
 use crate::source::{SharedSource, Source, read_vec};
 
@@ -63,7 +64,10 @@ impl Devices {
         let slots = slots(&*first, superblock)?;
         let count = u16::try_from(slots.len()).unwrap_or(u16::MAX);
         let others = slots.into_iter().zip(1_u64..).map(|(slot, number)| {
+            let at =
+                table(superblock).saturating_add(number.saturating_sub(1).saturating_mul(SLOT));
             let source = slot.open(&first, number, context);
+            let source = source.map_err(|error| error.at(at));
             if let Err(error) = &source {
                 context
                     .notices
@@ -81,10 +85,10 @@ impl Devices {
     /// Fills `buf` from byte `address` of the one space.
     ///
     /// # Errors
-    /// As [`Source::read_exact_at`], and what makes the device unreadable.
+    /// As [`Source::read_exact_at`], and what makes the device unreadable; `Corrupt` past its end.
     pub(super) fn read(&self, buf: &mut [u8], address: u64) -> Result<()> {
         let (source, offset) = self.locate(address)?;
-        source.read_exact_at(buf, offset)
+        read_inside(&**source, buf, offset)
     }
 
     /// The source that holds byte `address` of the one space, and the byte there.
@@ -106,7 +110,7 @@ impl Devices {
     pub(super) fn read_chunk(&self, id: u16, buf: &mut [u8], offset: u64) -> Result<()> {
         match self.device(id)? {
             None => self.read(buf, offset),
-            Some(device) => device.source()?.read_exact_at(buf, offset),
+            Some(device) => read_inside(&**device.source()?, buf, offset),
         }
     }
 
@@ -124,6 +128,18 @@ impl Devices {
         let others = self.others.iter().map(|device| device.slot.blocks);
         others.fold(superblock.blocks, u64::saturating_add)
     }
+}
+
+/// Fills `buf` from byte `offset` of `source`. It is the image that asks for what is past the end,
+/// not who reads it.
+fn read_inside(source: &dyn Source, buf: &mut [u8], offset: u64) -> Result<()> {
+    let size = source.size();
+    let end = offset.checked_add(to_u64(buf.len()));
+    if end.is_none_or(|end| end > size) {
+        let text = format!("{} bytes are past the end of {size} bytes", buf.len());
+        return Err(Error::corrupt(text).at(offset));
+    }
+    source.read_exact_at(buf, offset)
 }
 
 impl Device {
@@ -201,21 +217,28 @@ pub(super) fn slots(first: &dyn Source, superblock: &Superblock) -> Result<Vec<S
     let count = u64::from(superblock.raw.extra_devices.get());
     if count > MOST {
         let text = format!("extra_devices {count} is over {MOST}");
-        return Err(Error::unsupported(text));
+        return Err(Error::unsupported(text).at(PLACE));
     }
-    let start = u64::from(superblock.raw.devt_slotoff.get()).saturating_mul(SLOT);
-    let bytes = read_vec(
-        first,
-        start,
-        usize::try_from(count.saturating_mul(SLOT)).unwrap_or(usize::MAX),
-    )
-    .map_err(|error| error.context(format!("device table of {count} devices")))?;
+    let start = table(superblock);
+    let len = count.saturating_mul(SLOT);
+    let named = |error: Error| error.context(format!("device table of {count} devices"));
+    if start.saturating_add(len) > first.size() {
+        let text = format!("devt_slotoff: {len} bytes are past the end");
+        return Err(named(Error::corrupt(text).at(start)));
+    }
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    let bytes = read_vec(first, start, len).map_err(named)?;
     let slots = <[RawDevice]>::ref_from_bytes(&bytes);
     let slots = slots.map_err(|_| Error::corrupt("device table").at(start))?;
     slots
         .iter()
         .map(|raw| Slot::of(raw, superblock).map_err(|error| error.at(start)))
         .collect()
+}
+
+/// Where the device table begins.
+fn table(superblock: &Superblock) -> u64 {
+    u64::from(superblock.raw.devt_slotoff.get()).saturating_mul(SLOT)
 }
 
 /// All bits that numbers up to `count` have.

@@ -20,7 +20,9 @@ const SIZE: usize = size_of::<RawEntry>();
 pub(super) const NAME_MAX: u32 = 255;
 
 /// A block of entries.
-struct Block {
+struct Block<'a> {
+    core: &'a Core,
+    dir: &'a InodeRecord,
     bytes: Vec<u8>,
     /// Its place in the directory.
     start: u64,
@@ -164,15 +166,17 @@ fn escaped(core: &Core, request: &Request, dir: &InodeRecord, name: &[u8]) -> Re
     Ok(nid)
 }
 
-impl Block {
+impl<'a> Block<'a> {
     /// Block `number` of `dir`, one that it has.
-    fn read(core: &Core, dir: &InodeRecord, number: u64) -> Result<Self> {
+    fn read(core: &'a Core, dir: &'a InodeRecord, number: u64) -> Result<Self> {
         let size = core.superblock.block_size();
         let start = number.saturating_mul(size);
         let len = to_usize(size.min(dir.size.saturating_sub(start)));
         let mut bytes = crate::source::zeroed(len)?;
         content::read_exact(core, &Request::new(0), dir, &mut bytes, start)?;
         let mut block = Self {
+            core,
+            dir,
             bytes,
             start,
             count: 1,
@@ -200,6 +204,10 @@ impl Block {
         let next = number.saturating_add(1);
         let name = if next < self.count {
             let to = usize::from(self.raw(next)?.nameoff.get());
+            if from <= self.bytes.len() && !(from..=self.bytes.len()).contains(&to) {
+                // Its own name begins in the block, so it is the next one's that does not follow.
+                return Err(self.wrong(next, &format!("nameoff {to} after {from}")));
+            }
             self.bytes.get(from..to)
         } else {
             // The last name ends with the block, or with zeros before that.
@@ -232,9 +240,10 @@ impl Block {
 
     fn wrong(&self, number: usize, what: &str) -> Error {
         let start = self.start;
-        Error::corrupt(format!(
-            "directory: entry {number} of the block at {start}: {what}"
-        ))
+        let text = format!("directory: entry {number} of the block at {start}: {what}");
+        let place = start.saturating_add(to_u64(number.saturating_mul(SIZE)));
+        let at = content::address(self.core, self.dir, place).unwrap_or(self.dir.offset);
+        Error::corrupt(text).at(at)
     }
 }
 

@@ -15,14 +15,18 @@ const LONGEST: u64 = 4095;
 /// # Errors
 /// `Corrupt` for one of no bytes, of too many, or with a NUL; what makes it unreadable.
 pub(super) fn target(core: &Core, request: &Request, link: &InodeRecord) -> Result<Vec<u8>> {
-    let wrong = |what: String| Error::corrupt(what).context(inode::name(link.nid));
+    let wrong = |what: String, at| Error::corrupt(what).at(at).context(inode::name(link.nid));
     if !(1..=LONGEST).contains(&link.size) {
-        return Err(wrong(format!("a link of {} bytes", link.size)));
+        let text = format!("a link of {} bytes", link.size);
+        return Err(wrong(text, link.offset));
     }
     let mut target = vec![0; to_usize(link.size)];
     content::read_exact(core, request, link, &mut target, 0)?;
     match target.contains(&0) {
         false => Ok(target),
-        true => Err(wrong("a link with a NUL in its target".to_owned())),
+        true => {
+            let at = content::address(core, link, 0).unwrap_or(link.offset);
+            Err(wrong("a link with a NUL in its target".to_owned(), at))
+        }
     }
 }

@@ -125,7 +125,7 @@ impl Superblock {
         let base = if nid & IN_METABOX == 0 { self.meta } else { 0 };
         let slot = (nid & !IN_METABOX).checked_mul(1 << SLOT_BITS);
         let offset = slot.and_then(|slot| slot.checked_add(base));
-        offset.ok_or_else(|| Error::corrupt(format!("inode {nid} is past the end")))
+        offset.ok_or_else(|| Error::corrupt(format!("inode {nid} is past the end")).at(base))
     }
 
     /// The number that people see of inode `nid`, and its handle. As the kernel does, where there is

@@ -1,6 +1,6 @@
 //! S10 in compressed files: indexes, clusters, fragments.
 
-use imgmount::error::Kind::{Corrupt, Invalid, Unsupported};
+use imgmount::error::Kind::{Corrupt, Unsupported};
 
 use super::seed::{BLOCK, Mutant, SUPERBLOCK, seed};
 use crate::filesystem::erofs;
@@ -30,7 +30,8 @@ fn s10_cluster_head() {
         let at = index(&mutant, "text", 0);
         mutant.set(at, 2, 2).set(at + 4, 4, back);
         let broken = mutant.walk();
-        broken.fails("text", Corrupt, &["logical cluster", "head"]);
+        let words = format!("logical cluster 0: its head is {back} before it");
+        broken.fails("text", Corrupt, &[&words], at);
         broken.rest_as_before(&["text"]);
     }
     // No head anywhere, and none in reach.
@@ -40,7 +41,8 @@ fn s10_cluster_head() {
         mutant.set(at, 2, 2).set(at + 4, 4, 0x1_0001);
     }
     let broken = mutant.walk();
-    broken.fails("text", Corrupt, &["logical cluster 0", "head"]);
+    let words = ["logical cluster 0: its head is 1 before it"];
+    broken.fails("text", Corrupt, &words, index(&mutant, "text", 0));
     broken.rest_as_before(&["text"]);
 }
 
@@ -51,7 +53,8 @@ fn s10_cluster_begins_outside() {
     let at = index(&mutant, "text", 0);
     mutant.set(at + 2, 2, 4096);
     let broken = mutant.walk();
-    broken.fails("text", Corrupt, &["begins at its byte 4096"]);
+    let words = ["logical cluster 0: a cluster begins at its byte 4096"];
+    broken.fails("text", Corrupt, &words, at);
     broken.rest_as_before(&["text"]);
 }
 
@@ -62,7 +65,8 @@ fn s10_cluster_past_the_device() {
     let at = index(&mutant, "text", 0);
     mutant.set(at + 4, 4, 0x7fff_fff0);
     let broken = mutant.walk();
-    broken.fails("text", Invalid, &["past the end"]);
+    let words = ["bytes are past the end"];
+    broken.fails("text", Corrupt, &words, 0x7fff_fff0 * BLOCK);
     broken.rest_as_before(&["text"]);
 }
 
@@ -70,10 +74,11 @@ fn s10_cluster_past_the_device() {
 fn s10_cluster_size() {
     need!(tool "mkfs.erofs");
     let counts = 1 << 11;
-    for (blocks, kind, word) in [
-        (0, Corrupt, "how many blocks"),
-        (300, Unsupported, "over 1048576"),
-        (2047, Unsupported, "over 1048576"),
+    // The index behind a head is to blame for what it does not say, and the head for what it is.
+    for (blocks, kind, word, before) in [
+        (0, Corrupt, "how many blocks", 0),
+        (300, Unsupported, "a cluster of 1228800 bytes", 1),
+        (2047, Unsupported, "a cluster of 8384512 bytes", 1),
     ] {
         let mut mutant = seed(FULL).mutant();
         let number = body(&mutant, "text");
@@ -81,7 +86,8 @@ fn s10_cluster_size() {
         assert_ne!(mutant.get(at + 4, 2) & counts, 0, "a count of blocks");
         mutant.set(at + 4, 2, counts | blocks);
         let broken = mutant.walk();
-        broken.fails("text", kind, &[word]);
+        let at = index(&mutant, "text", number - before);
+        broken.fails("text", kind, &[word], at);
         broken.rest_as_before(&["text"]);
     }
 }
@@ -97,7 +103,8 @@ fn s10_unpacks_to_too_much() {
     let inode = mutant.inode("text");
     mutant.set(inode + 8, 4, 0xffff_0000);
     let broken = mutant.walk();
-    assert!(broken.error("text").is_some());
+    let words = ["logical cluster 0 unpacks to more than 12582912 bytes"];
+    broken.fails("text", Unsupported, &words, index(&mutant, "text", 0));
     broken.rest_as_before(&["text"]);
 }
 
@@ -121,9 +128,16 @@ fn s10_clusters_of_garbage() {
             mutant.bytes[first..].fill(fill);
             let broken = mutant.walk();
             assert!(broken.walk.refused.is_none(), "{options}");
-            let failed = |path: &&str| broken.error(path).is_some();
             let names = ["text", "tail", "noise", "small", "attributed"];
-            assert!(names.iter().any(failed), "{options} {fill:#x}");
+            let errors = names.iter().filter_map(|path| broken.error(path));
+            let errors: Vec<_> = errors.collect();
+            assert!(!errors.is_empty(), "{options} {fill:#x}");
+            for error in errors {
+                // A cluster of 16 KiB at most, of which something was overwritten.
+                let at = error.offset().expect("the cluster's byte") as usize;
+                let is_hit = at.is_multiple_of(BLOCK) && at + (16 << 10) > first;
+                assert!(is_hit && error.kind() == Corrupt, "{options}: {error}");
+            }
         }
     }
 }
@@ -147,19 +161,27 @@ fn s10_lz4_distance() {
     };
     mutant.set(at, 2, 0xffff);
     let broken = mutant.walk();
-    broken.fails("text", Corrupt, &["lz4"]);
+    broken.fails("text", Corrupt, &["lz4: "], block);
     broken.rest_as_before(&["text", "tail"]);
 }
 
 #[test]
 fn s10_algorithm_that_is_not_listed() {
     need!(tool "mkfs.erofs");
-    for (algorithm, kind) in [(1, Corrupt), (4, Unsupported), (15, Unsupported)] {
+    for (algorithm, kind, words) in [
+        (
+            1,
+            Corrupt,
+            "a cluster by lzma, which the superblock does not list",
+        ),
+        (4, Unsupported, "compression algorithm 4"),
+        (15, Unsupported, "compression algorithm 15"),
+    ] {
         let mut mutant = seed(FULL).mutant();
         let table = mutant.table("text");
         mutant.set(table + 6, 1, algorithm);
         let broken = mutant.walk();
-        assert_eq!(broken.error("text").map(|error| error.kind()), Some(kind));
+        broken.fails("text", kind, &[words], table);
         broken.rest_as_before(&["text"]);
     }
 }
@@ -172,7 +194,11 @@ fn s10_packed_indexes_of_anything() {
         let mut mutant = seed(PACKED).mutant();
         mutant.bytes[table..table + len].fill(fill);
         let broken = mutant.walk();
-        assert!(broken.error("text").is_some(), "{fill:#x}");
+        let error = broken.error("text").expect("garbage");
+        // An index that cannot be, or a cluster where one leads.
+        let at = error.offset().expect("a place") as usize;
+        let is_blamed = (table..table + len).contains(&at) || at.is_multiple_of(BLOCK);
+        assert!(is_blamed && error.kind() == Corrupt, "{fill:#x}: {error}");
         broken.rest_as_before(&["text"]);
     }
 }
@@ -191,19 +217,21 @@ fn s10_fragment_in_itself() {
     let table = mutant.behind(inode).next_multiple_of(8);
     mutant.set(table, 8, 1 << 63);
     let broken = mutant.walk();
-    broken.fails("text", Corrupt, &["packed inode is in itself"]);
+    broken.fails("text", Corrupt, &["packed inode is in itself"], table);
     broken.rest_as_before(&["text", "tail", "noise", "small", "attributed", "folder"]);
 
     let mut mutant = seed("-zlz4hc -Eall-fragments").mutant();
     let table = mutant.table("text");
     mutant.set(table, 8, 1 << 63 | 1 << 40);
     let broken = mutant.walk();
-    broken.fails("text", Corrupt, &["past the end"]);
+    let words = ["the fragment at 1099511627776 is past the end"];
+    broken.fails("text", Corrupt, &words, table);
     broken.rest_as_before(&["text"]);
 
     let mut mutant = seed("-zlz4hc -Eall-fragments").mutant();
     mutant.set(SUPERBLOCK + 96, 8, 0);
-    mutant.walk().fails("text", Corrupt, &["packed inode"]);
+    let words = ["packed inode: the superblock names none"];
+    mutant.walk().fails("text", Corrupt, &words, SUPERBLOCK);
 }
 
 /// A file that says other things of a cluster than its owner spoils it for nobody.

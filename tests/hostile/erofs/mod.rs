@@ -5,10 +5,10 @@ mod mutants;
 mod seed;
 mod special;
 
-use imgmount::error::Kind::{Corrupt, Invalid, Unsupported};
+use imgmount::error::Kind::{Corrupt, Unsupported};
 use imgmount::format::Options;
 
-use self::seed::{SUPERBLOCK, seed};
+use self::seed::{BLOCK, SUPERBLOCK, seed};
 use super::walk::{Seen, walk_with};
 
 /// Where the fields of the superblock are.
@@ -24,11 +24,13 @@ fn s10_block_size() {
         let mut mutant = seed("").mutant();
         mutant.set(BLKSZBITS, 1, bits);
         let text = format!("blkszbits {bits}");
-        mutant.walk().refused(Corrupt, &["erofs", &text]);
+        let words = ["erofs", &text];
+        mutant.walk().refused(Corrupt, &words, SUPERBLOCK);
     }
     let mut mutant = seed("").mutant();
     mutant.set(DIRBLKBITS, 1, 1);
-    mutant.walk().refused(Unsupported, &["dirblkbits 1"]);
+    let words = ["dirblkbits 1"];
+    mutant.walk().refused(Unsupported, &words, SUPERBLOCK);
 }
 
 #[test]
@@ -39,9 +41,8 @@ fn s10_unknown_feature() {
         let features = mutant.get(FEATURE_INCOMPAT, 4);
         mutant.set(FEATURE_INCOMPAT, 4, features | 1 << bit);
         let name = format!("{:#x}", 1_u64 << bit);
-        mutant
-            .walk()
-            .refused(Unsupported, &["feature_incompat", &name]);
+        let words = ["feature_incompat", &name];
+        mutant.walk().refused(Unsupported, &words, SUPERBLOCK);
     }
 }
 
@@ -51,7 +52,8 @@ fn s10_superblock_checksum() {
     let mut mutant = seed("").mutant();
     mutant.set(SUPERBLOCK + 64, 1, 0x41);
     let broken = mutant.walk_as_it_is();
-    broken.refused(Corrupt, &["superblock: checksum", "--ignore-checksums"]);
+    let words = ["superblock: checksum", "--ignore-checksums"];
+    broken.refused(Corrupt, &words, SUPERBLOCK);
     let options = Options {
         ignore_checksums: true,
         ..Options::default()
@@ -66,25 +68,39 @@ fn s10_root() {
     need!(tool "mkfs.erofs");
     let mut mutant = seed("").mutant();
     mutant.set(ROOT_NID, 2, 0xffff);
-    mutant.walk().refused(Invalid, &["past the end"]);
+    let at = mutant.inode_at(0xffff);
+    let words = ["inode 65535: 32 bytes are past the end"];
+    mutant.walk().refused(Corrupt, &words, at);
     let mut mutant = seed("").mutant();
     let file = seed("").node("small").attributes.as_ref().unwrap().ino;
     mutant.set(ROOT_NID, 2, file);
-    mutant
-        .walk()
-        .refused(Corrupt, &["the root is no directory"]);
+    let at = mutant.inode_at(file);
+    let words = ["the root is no directory"];
+    mutant.walk().refused(Corrupt, &words, at);
 }
 
 #[test]
 fn s10_inode_past_the_end() {
     need!(tool "mkfs.erofs");
-    for nid in [1 << 40, (1 << 59) - 1, (1 << 62) + 7, 1 << 63, u64::MAX] {
+    let past = "past the end";
+    // Numbers too large for any byte are wrong from where they are counted on.
+    for (nid, word, at) in [
+        (1 << 40, past, Some(32 << 40)),
+        ((1 << 59) - 1, past, ((1_u64 << 59) - 1).checked_mul(32)),
+        ((1 << 62) + 7, past, None),
+        (1 << 63, "there is no metabox", Some(0)),
+        (u64::MAX, past, Some(0)),
+    ] {
         let mut mutant = seed("").mutant();
+        let meta = mutant.meta();
+        let at = at
+            .and_then(|at| meta.checked_add(at as usize))
+            .unwrap_or(meta);
         let entries = mutant.entries("folder");
         // The third entry: behind the directory's own and its parent's.
         mutant.set(entries + 24, 8, nid);
         let broken = mutant.walk();
-        assert!(broken.error("folder/file-0").is_some(), "{nid:#x}");
+        broken.fails("folder/file-0", Corrupt, &["inode", word], at);
         broken.rest_as_before(&["folder"]);
         let listed = &broken.walk.nodes["folder/file-1"];
         assert_eq!(listed.error(), None, "{nid:#x}");
@@ -100,7 +116,9 @@ fn s10_inode_format() {
         let format = mutant.get(inode, 2) & !0xe;
         mutant.set(inode, 2, format | bits);
         let broken = mutant.walk();
-        broken.fails("small", Unsupported, &["i_format", "inode"]);
+        let words = [format!("i_format {:#x}", format | bits)];
+        let words = words.each_ref().map(String::as_str);
+        broken.fails("small", Unsupported, &words, inode);
         broken.rest_as_before(&["small"]);
     }
 }
@@ -112,12 +130,13 @@ fn s10_inode_type_and_size() {
     let inode = mutant.inode("small");
     mutant.set(inode + 4, 2, 0o170_777);
     let broken = mutant.walk();
-    broken.fails("small", Corrupt, &["i_mode"]);
+    broken.fails("small", Corrupt, &["i_mode 0o170777 is of no type"], inode);
     broken.rest_as_before(&["small"]);
     for size in [1 << 63, u64::MAX] {
         let mut mutant = seed("-Eforce-inode-extended").mutant();
         mutant.set(inode + 8, 8, size);
-        mutant.walk().fails("small", Corrupt, &["i_size"]);
+        let words = format!("i_size {size} is over 2^63");
+        mutant.walk().fails("small", Corrupt, &[&words], inode);
     }
     // A file of 8 EiB whose tail cannot be behind its inode: its size is shown, nothing is held.
     let mut mutant = seed("-Eforce-inode-extended").mutant();
@@ -125,7 +144,8 @@ fn s10_inode_type_and_size() {
     let broken = mutant.walk();
     let node = &broken.walk.nodes["small"];
     assert_eq!(node.attributes.as_ref().unwrap().size, (1 << 63) - 1);
-    assert!(node.error().is_some());
+    let words = ["4095 bytes behind the inode cross into another block"];
+    broken.fails("small", Corrupt, &words, mutant.behind(inode));
     broken.rest_as_before(&["small"]);
 }
 
@@ -136,7 +156,8 @@ fn s10_tail_in_two_blocks() {
     let inode = mutant.inode("small");
     mutant.set(inode + 8, 4, 4095);
     let broken = mutant.walk();
-    broken.fails("small", Corrupt, &["cross into another block"]);
+    let words = ["4095 bytes behind the inode cross into another block"];
+    broken.fails("small", Corrupt, &words, mutant.behind(inode));
     broken.rest_as_before(&["small"]);
 }
 
@@ -151,7 +172,8 @@ fn s10_chunks() {
     for bits in [0x80, 0x8000] {
         mutant.set(inode + 16, 2, format | bits);
         let broken = mutant.walk();
-        broken.fails("text", Unsupported, &["chunk format"]);
+        let words = format!("chunk format {:#x} has unknown bits", format | bits);
+        broken.fails("text", Unsupported, &[&words], inode);
         broken.rest_as_before(&["text"]);
     }
     // The largest chunks: the first one has it all, and is no longer than the image.
@@ -162,7 +184,8 @@ fn s10_chunks() {
     let table = mutant.behind(inode).next_multiple_of(wide);
     mutant.set(table + wide - 4, 4, 0x7fff_ffff);
     let broken = mutant.walk();
-    broken.fails("text", Invalid, &["past the end"]);
+    let words = ["4096 bytes are past the end"];
+    broken.fails("text", Corrupt, &words, 0x7fff_ffff * BLOCK);
     broken.rest_as_before(&["text"]);
 }
 
@@ -182,7 +205,12 @@ fn s10_names_in_a_directory() {
         let entries = mutant.entries("folder");
         mutant.set(entries + entry * 12 + 8, 2, place);
         let broken = mutant.walk();
-        broken.fails("folder", Corrupt, &["directory", "entry", "nameoff"]);
+        let words = [
+            format!("directory: entry {entry} of"),
+            format!("nameoff {place} "),
+        ];
+        let words = words.each_ref().map(String::as_str);
+        broken.fails("folder", Corrupt, &words, entries + entry * 12);
         broken.rest_as_before(&["folder"]);
     }
 }

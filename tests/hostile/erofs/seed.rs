@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex};
 
 use imgmount::error::{Error, Kind};
 
-use crate::hostile::expect::names;
+use crate::hostile::expect::blames;
 use crate::hostile::walk::{Node, Seen, Walk, walk};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
@@ -101,8 +101,12 @@ impl Mutant {
 
     /// The byte that inode `nid` begins at.
     pub fn inode_at(&self, nid: u64) -> usize {
-        let meta = self.get(SUPERBLOCK + 40, 4) as usize * BLOCK;
-        meta + usize::try_from(nid).unwrap() * 32
+        self.meta() + usize::try_from(nid).unwrap() * 32
+    }
+
+    /// The byte from which inodes are counted.
+    pub fn meta(&self) -> usize {
+        self.get(SUPERBLOCK + 40, 4) as usize * BLOCK
     }
 
     /// The byte behind the inode at `inode` and its attributes.
@@ -169,20 +173,20 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// **R**: refused with an error of `kind` whose text holds all of `words`.
-    pub fn refused(&self, kind: Kind, words: &[&str]) {
+    /// **R**: refused with an error of `kind` at byte `at` whose text holds all of `words`.
+    pub fn refused(&self, kind: Kind, words: &[&str], at: usize) {
         let Some((error, raw)) = &self.walk.refused else {
             panic!("not refused: {words:?}");
         };
-        names(error, kind, words);
+        blames(error, kind, words, at as u64);
         assert!(raw, "the raw bytes are there: {error}");
     }
 
-    /// **F**: `path` gives an error of `kind` whose text holds all of `words`.
-    pub fn fails(&self, path: &str, kind: Kind, words: &[&str]) -> &Self {
+    /// **F**: `path` gives an error of `kind` at byte `at` whose text holds all of `words`.
+    pub fn fails(&self, path: &str, kind: Kind, words: &[&str], at: usize) -> &Self {
         let error = self.error(path);
         let error = error.unwrap_or_else(|| panic!("{path} does not fail: {words:?}"));
-        names(error, kind, words);
+        blames(error, kind, words, at as u64);
         self
     }
 

@@ -4,9 +4,13 @@ use imgmount::error::Kind::{Corrupt, NotFound, Unsupported};
 
 use super::seed::{SUPERBLOCK, seal, seed};
 use crate::filesystem::erofs;
+use crate::hostile::expect::blames;
 use crate::hostile::walk::walk;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
+
+/// Bytes of a slot of the device table, in which its place is counted.
+const SLOT: u64 = 128;
 
 /// Files on a device that is not there fail, by its number, and no others.
 #[test]
@@ -25,18 +29,19 @@ fn s10_missing_device() {
     let walked = walk(&bytes);
     assert!(walked.refused.is_none());
     let error = walked.nodes["far"].error().expect("the device is missing");
-    assert_eq!(error.kind(), NotFound, "{error}");
-    assert!(error.to_string().contains("device 1"), "{error}");
+    let field = SUPERBLOCK + 88..SUPERBLOCK + 90;
+    let number = u16::from_le_bytes(bytes[field.clone()].try_into().unwrap());
+    blames(error, NotFound, &["device 1"], u64::from(number) * SLOT);
     assert!(walked.notices.iter().any(|text| text.contains("device 1")));
     for path in ["", "folder", "link"] {
         assert_eq!(walked.nodes[path].error(), None, "{path}");
     }
     // A device table that is not in the image.
-    let far = 0xffff_u16.to_le_bytes();
-    bytes[SUPERBLOCK + 88..SUPERBLOCK + 90].copy_from_slice(&far);
+    bytes[field].fill(0xff);
     seal(&mut bytes);
     let (error, _) = walk(&bytes).refused.expect("no device table");
-    assert!(error.to_string().contains("device table"), "{error}");
+    let words = ["device table of 1 devices", "past the end"];
+    blames(&error, Corrupt, &words, 0xffff * SLOT);
 }
 
 #[test]
@@ -46,7 +51,8 @@ fn s10_too_many_devices() {
     let features = mutant.get(SUPERBLOCK + 80, 4);
     mutant.set(SUPERBLOCK + 80, 4, features | 8);
     mutant.set(SUPERBLOCK + 86, 2, 0xffff);
-    mutant.walk().refused(Unsupported, &["extra_devices 65535"]);
+    let words = ["extra_devices 65535"];
+    mutant.walk().refused(Unsupported, &words, SUPERBLOCK);
 }
 
 #[test]
@@ -60,14 +66,21 @@ fn s10_metabox_in_itself() {
     let mut mutant = seed("-m4096").mutant();
     let nid = mutant.get(place, 8);
     mutant.set(place, 8, nid | 1 << 63);
-    mutant.walk().refused(Corrupt, &["metabox_nid"]);
+    let words = [format!("metabox_nid {:#x}", nid | 1 << 63)];
+    let words = words.each_ref().map(String::as_str);
+    mutant.walk().refused(Corrupt, &words, SUPERBLOCK);
     let mut mutant = seed("-m4096").mutant();
     mutant.set(place, 8, 0);
-    mutant.walk().refused(Corrupt, &["metabox"]);
+    // What lies in it is the root: by its place there.
+    let root = mutant.get(SUPERBLOCK + 112, 8);
+    let at = usize::try_from((root & !(1 << 63)) * 32).unwrap();
+    mutant.walk().refused(Corrupt, &["there is no metabox"], at);
     // Without room for the field.
     let mut mutant = seed("-m4096").mutant();
     mutant.set(SUPERBLOCK + 13, 1, 0);
-    mutant.walk().refused(Corrupt, &["sb_extslots 0"]);
+    mutant
+        .walk()
+        .refused(Corrupt, &["sb_extslots 0"], SUPERBLOCK);
 }
 
 /// Attributes that are damaged fail alone: the file reads.
@@ -88,14 +101,15 @@ fn s10_attributes() {
     // Shared attributes that are more than fit; names and values that are longer than all.
     let (shared, name, value) = (header + 4, header + 12, header + 14);
     for (at, len, word) in [
-        (shared, 1, "h_shared_count"),
-        (name, 1, "goes on behind"),
-        (value, 2, "goes on behind"),
+        (shared, 1, "h_shared_count 255 in"),
+        (name, 1, "an attribute goes on behind"),
+        (value, 2, "an attribute goes on behind"),
     ] {
         let mut mutant = seed.mutant();
         mutant.set(at, len, u64::MAX);
         let broken = mutant.walk();
-        broken.fails("attributed", Corrupt, &[word]);
+        // The first attribute is right behind the header.
+        broken.fails("attributed", Corrupt, &[word], header + 12);
         assert_eq!(broken.bytes("attributed"), b"has attributes");
         broken.rest_as_before(&["attributed"]);
     }
@@ -103,7 +117,8 @@ fn s10_attributes() {
     let mut mutant = seed.mutant();
     mutant.set(inode + 2, 2, 1);
     let broken = mutant.walk();
-    assert!(broken.error("attributed").is_some());
+    let words = ["i_xattr_icount 1: a header without attributes"];
+    broken.fails("attributed", Unsupported, &words, header);
     broken.rest_as_before(&["attributed"]);
 }
 
@@ -115,11 +130,13 @@ fn s10_links() {
         let inode = mutant.inode("link");
         mutant.set(inode + 8, 4, size);
         let broken = mutant.walk();
-        broken.fails("link", Corrupt, &["link of"]);
+        let words = format!("a link of {size} bytes");
+        broken.fails("link", Corrupt, &[&words], inode);
         broken.rest_as_before(&["link"]);
     }
     let mut mutant = seed("").mutant();
     let target = mutant.behind(mutant.inode("link"));
     mutant.bytes[target + 3] = 0;
-    mutant.walk().fails("link", Corrupt, &["NUL"]);
+    let words = ["a link with a NUL in its target"];
+    mutant.walk().fails("link", Corrupt, &words, target);
 }

@@ -138,7 +138,10 @@ impl Clusters {
         }
         let block = self.block(cluster, stream)?;
         let from = block.get(skip..).and_then(|rest| rest.get(..buf.len()));
-        let short = || Error::corrupt("a cluster is shorter than the file says");
+        let short = || {
+            let text = "a cluster is shorter than the file says";
+            Error::corrupt(text).at(cluster.address)
+        };
         buf.copy_from_slice(from.ok_or_else(short)?);
         Ok(())
     }
@@ -182,10 +185,11 @@ impl Unpacker {
             return Ok(());
         }
         let at = cluster.address.checked_add(skip);
-        let at = at.ok_or_else(|| Error::corrupt("a cluster is on no device"))?;
+        let wrong = |text| Error::corrupt(text).at(cluster.address);
+        let at = at.ok_or_else(|| wrong("a cluster is on no device"))?;
         match (&self.metabox, cluster.in_metabox) {
             (Some(metabox), true) => metabox.read(buf, at),
-            (None, true) => Err(Error::corrupt("there is no metabox to hold it")),
+            (None, true) => Err(wrong("there is no metabox to hold it")),
             (_, false) => self.devices.read(buf, at),
         }
     }

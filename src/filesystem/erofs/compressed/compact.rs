@@ -56,6 +56,11 @@ pub(super) fn read(map: &Map<'_>, table: &Clusters, number: u64) -> Result<Index
         .map_err(|error| error.at(place.pack))
 }
 
+/// The byte that the pack of logical cluster `number` begins at.
+pub(super) fn pack(map: &Map<'_>, table: &Clusters, number: u64) -> Result<u64> {
+    Ok(place(map, table, number)?.pack)
+}
+
 /// The byte behind the pack of logical cluster `number`.
 pub(super) fn behind(map: &Map<'_>, table: &Clusters, number: u64) -> Result<u64> {
     let place = place(map, table, number)?;

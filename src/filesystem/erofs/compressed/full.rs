@@ -39,7 +39,8 @@ pub(super) fn behind(table: &Clusters, number: u64) -> u64 {
     place(table, number).saturating_add(SIZE)
 }
 
-fn place(table: &Clusters, number: u64) -> u64 {
+/// The byte that it lies at.
+pub(super) fn place(table: &Clusters, number: u64) -> u64 {
     table.start.saturating_add(number.saturating_mul(SIZE))
 }
 

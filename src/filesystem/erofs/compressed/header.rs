@@ -28,6 +28,8 @@ const MOST_CLUSTER_BITS: u32 = 31;
 
 /// The header.
 pub(super) struct Header {
+    /// The byte that it lies at.
+    pub(super) at: u64,
     pub(super) table: Table,
     pub(super) interlaced: bool,
 }
@@ -101,6 +103,7 @@ impl Header {
             Table::Clusters(Clusters::of(&raw, core, at, compact).map_err(|error| error.at(at))?)
         };
         Ok(Self {
+            at,
             table,
             interlaced: advise & INTERLACED != 0,
         })

@@ -79,7 +79,8 @@ impl Map<'_> {
         };
         let start = table.place(number, head.skip);
         let end = end.min(self.inode.size);
-        let stored = self.stored(table, number, head, (start, end))?;
+        let stored = self.stored(table, number, head, (start, end));
+        let stored = stored.map_err(|error| self.blame(table, number, error))?;
         Ok(Span { start, end, stored })
     }
 
@@ -90,12 +91,12 @@ impl Map<'_> {
         loop {
             let wrong = || {
                 let text = format!("logical cluster {number}: its head is {back} before it");
-                Error::corrupt(text)
+                self.blame(table, number, Error::corrupt(text))
             };
             let before = number.checked_sub(back).filter(|before| *before < number);
             number = before.ok_or_else(wrong)?;
             if table.place(from.saturating_sub(number), 0) > MOST_UNPACKED.saturating_mul(2) {
-                return Err(self.too_long(number));
+                return Err(self.too_long(table, number));
             }
             self.request.spend(1)?;
             match self.index(table, number)? {
@@ -114,7 +115,7 @@ impl Map<'_> {
                 return Ok(self.inode.size);
             }
             if table.place(number.saturating_sub(start), 0) > MOST_UNPACKED.saturating_mul(2) {
-                return Err(self.too_long(start));
+                return Err(self.too_long(table, start));
             }
             self.request.spend(1)?;
             match self.index(table, number)? {
@@ -125,10 +126,23 @@ impl Map<'_> {
         }
     }
 
-    fn too_long(&self, number: u64) -> Error {
-        Error::unsupported(format!(
+    fn too_long(&self, table: &Clusters, number: u64) -> Error {
+        let text = format!(
             "the cluster that begins in logical cluster {number} unpacks to more than {MOST_UNPACKED} bytes"
-        ))
+        );
+        self.blame(table, number, Error::unsupported(text))
+    }
+
+    /// `error` at the index of logical cluster `number`, unless it has its place.
+    fn blame(&self, table: &Clusters, number: u64, error: Error) -> Error {
+        let place = match table.compact {
+            None => Ok(full::place(table, number)),
+            Some(_) => compact::pack(self, table, number),
+        };
+        match place {
+            Ok(at) => error.at(at),
+            Err(_) => error,
+        }
     }
 
     /// Where the cluster that begins by `head` in logical cluster `number` is stored.
@@ -209,9 +223,11 @@ impl Map<'_> {
                 blocks: Some(blocks),
                 ..
             }) if blocks > 0 => Ok(blocks),
-            Index::Body(_) => Err(Error::corrupt(format!(
-                "logical cluster {next} does not say how many blocks its cluster has"
-            ))),
+            Index::Body(_) => {
+                let text =
+                    format!("logical cluster {next} does not say how many blocks its cluster has");
+                Err(self.blame(table, next, Error::corrupt(text)))
+            }
         }
     }
 
@@ -222,10 +238,10 @@ impl Map<'_> {
             Some(_) => compact::read(self, table, number)?,
         };
         match index {
-            Index::Head(head) if head.skip >> table.bits != 0 => Err(Error::corrupt(format!(
-                "logical cluster {number}: a cluster begins at its byte {}",
-                head.skip
-            ))),
+            Index::Head(Head { skip, .. }) if skip >> table.bits != 0 => {
+                let text = format!("logical cluster {number}: a cluster begins at its byte {skip}");
+                Err(self.blame(table, number, Error::corrupt(text)))
+            }
             _ => Ok(index),
         }
     }

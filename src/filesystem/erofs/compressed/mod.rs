@@ -72,6 +72,12 @@ impl<'a> Map<'a> {
     /// What holds byte `at`, which is before the end of the file.
     fn span_at(&self, at: u64) -> Result<Span> {
         self.request.spend(1)?;
+        // What no index of its own is to blame for, the header before them is.
+        self.span_by_table(at)
+            .map_err(|error| error.at(self.header.at))
+    }
+
+    fn span_by_table(&self, at: u64) -> Result<Span> {
         let span = match &self.header.table {
             Table::Fragment(offset) => Span {
                 start: 0,
@@ -108,7 +114,8 @@ impl<'a> Map<'a> {
                 "a cluster of {packed} bytes for {unpacked} is over {MOST_PACKED} for {MOST_UNPACKED}"
             )));
         }
-        self.core.clusters.check(how)?;
+        let known = self.core.clusters.check(how);
+        known.map_err(|error| error.at(self.header.at))?;
         if matches!(how, How::Shifted | How::Interlaced(_)) && unpacked > packed {
             return Err(Error::corrupt(format!(
                 "{packed} bytes that are not packed cannot be {unpacked}"
@@ -185,13 +192,17 @@ fn read_span(map: &Map<'_>, span: &Span, buf: &mut [u8], at: u64, stream: Read) 
         Stored::Hole => buf.fill(0),
         Stored::Fragment(start) => {
             let packed = core.packed()?;
+            let wrong = |text: String| Error::corrupt(text).at(map.header.at);
             if packed.nid == map.inode.nid {
-                return Err(Error::corrupt(
-                    "a fragment of the packed inode is in itself",
-                ));
+                let text = "a fragment of the packed inode is in itself";
+                return Err(wrong(text.to_owned()));
             }
-            let from = start.checked_add(skip);
-            let from = from.ok_or_else(|| Error::corrupt(format!("fragment at {start}")))?;
+            let from = start.saturating_add(skip);
+            if from.saturating_add(to_u64(buf.len())) > packed.size {
+                let size = packed.size;
+                let text = format!("the fragment at {start} is past the end of {size} bytes");
+                return Err(wrong(text));
+            }
             content::read_exact(core, map.request, packed, buf, from)?;
         }
         Stored::Cluster(cluster) if cluster.is_packed() => {

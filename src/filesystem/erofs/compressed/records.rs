@@ -28,6 +28,14 @@ struct Record {
     start: u64,
 }
 
+impl Records {
+    /// The byte that record `number` lies at, of those that are 8 bytes or more.
+    fn place(&self, number: u64) -> u64 {
+        let before = number.saturating_mul(to_u64(self.size));
+        self.start.saturating_add(before)
+    }
+}
+
 impl Map<'_> {
     /// The extent that holds byte `at`.
     pub(super) fn record_at(&self, table: &Records, at: u64) -> Result<Span> {
@@ -55,7 +63,7 @@ impl Map<'_> {
                     "extent {middle} begins at {}, behind the next",
                     record.start
                 );
-                return Err(Error::corrupt(text));
+                return Err(Error::corrupt(text).at(table.place(middle)));
             }
             high = middle;
             end = record.start;
@@ -120,9 +128,8 @@ impl Map<'_> {
     /// Record `number` of 8 bytes or more.
     fn record(&self, table: &Records, number: u64) -> Result<Record> {
         let mut bytes = [0; size_of::<RawExtent>()];
-        let at = number.saturating_mul(to_u64(table.size));
         let own = bytes.split_at_mut(table.size.min(size_of::<RawExtent>())).0;
-        self.read(own, table.start.saturating_add(at))?;
+        self.read(own, table.place(number))?;
         let raw = RawExtent::read_from_bytes(&bytes)
             .map_err(|_| Error::corrupt(format!("extent {number} is cut off")))?;
         let high = |half: u32| u64::from(half) << 32;
