@@ -205,6 +205,7 @@ impl Walk<'_> {
                     first: raw.FirstCluster.get(),
                     length,
                     contiguous: flags & NO_FAT_CHAIN != 0,
+                    entry: file.handle.place,
                 };
                 self.stream(stream, name)?;
             }
@@ -227,11 +228,11 @@ impl Walk<'_> {
         }
         if let Some(cluster) = met {
             let text = format!("cluster {cluster} belongs to something else too");
-            (self.each)(Error::corrupt(text).context(name));
+            (self.each)(Error::corrupt(text).at(stream.entry).context(name));
         }
         if index != wanted && !is_root && self.is_first() {
             let text = format!("{index} clusters, and DataLength needs {wanted}");
-            (self.each)(Error::corrupt(text).context(name));
+            (self.each)(Error::corrupt(text).at(stream.entry).context(name));
         }
         Ok(())
     }
@@ -288,7 +289,8 @@ impl Walk<'_> {
         let Found { count, first } = found;
         if *count > 0 {
             let text = format!("{count} {what}, the first is {first}");
-            (self.each)(Error::corrupt(text).context("allocation bitmap"));
+            let at = self.core.geometry.place(*first);
+            (self.each)(Error::corrupt(text).at(at).context("allocation bitmap"));
         }
     }
 }

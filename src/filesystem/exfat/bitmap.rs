@@ -23,13 +23,15 @@ impl<'a> Bitmap<'a> {
     /// # Errors
     /// `Corrupt` where there is none, or one that is too short.
     pub(super) fn of(core: &'a Core<'a>) -> Result<Self> {
-        let missing = || Error::corrupt("no allocation bitmap");
+        let root = core.geometry.place(core.geometry.root);
+        let missing = || Error::corrupt("no allocation bitmap").at(root);
         let stream = core.entries.bitmap.ok_or_else(missing)?;
         let needed = u64::from(core.geometry.clusters).div_ceil(8);
         if stream.length < needed {
             let length = stream.length;
             let text = format!("DataLength {length} is below {needed}");
-            return Err(Error::corrupt(text).context("allocation bitmap"));
+            let error = Error::corrupt(text).at(stream.entry);
+            return Err(error.context("allocation bitmap"));
         }
         let length = needed;
         let stream = Stream { length, ..stream };

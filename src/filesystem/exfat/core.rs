@@ -51,7 +51,9 @@ impl<'s> Core<'s> {
             .map_err(|error| error.context("root directory"))?;
         core.upcase = Upcase::load(&core, &request);
         if core.entries.bitmap.is_none() {
-            core.notice("no allocation bitmap: free space is not known");
+            let root = core.geometry.place(core.geometry.root);
+            let error = Error::corrupt("no allocation bitmap").at(root);
+            core.notice(format!("{error}: free space is not known"));
         }
         Ok(core)
     }

@@ -18,6 +18,9 @@ const PIECE: u64 = 4096;
 /// Bytes of a directory at most (7.4.9).
 const MOST: u64 = 256 << 20;
 
+/// Where the main boot sector says where the root directory begins (3.1.10).
+const ROOT_FIELD: u64 = 96;
+
 /// One directory.
 pub(super) struct Directory {
     /// Its number.
@@ -45,6 +48,7 @@ impl Directory {
                 first: core.geometry.root,
                 length: MOST,
                 contiguous: false,
+                entry: ROOT_FIELD,
             },
         }
     }
@@ -203,8 +207,9 @@ impl Directory {
         let file = File::read(core, request, placed.handle)?;
         let end = placed.index.saturating_add(file.entries.into());
         if self.stream.contiguous && end > self.stream.length / ENTRY {
-            let error = Error::corrupt("SecondaryCount is past the end of the directory");
-            return Err(error.at(placed.handle.place));
+            let count = file.entries.saturating_sub(1);
+            let text = format!("SecondaryCount {count}: the set goes on past the directory");
+            return Err(Error::corrupt(text).at(placed.handle.place));
         }
         Ok(file)
     }
@@ -236,7 +241,8 @@ impl Directory {
             return Ok(None);
         }
         if offset >= MOST {
-            return Err(Error::corrupt("a directory of over 256 MiB"));
+            let error = Error::corrupt("a directory of over 256 MiB");
+            return Err(error.at(self.stream.entry));
         }
         let Some(piece) = self.stream.piece_at(core, request, offset)? else {
             return Ok(None);

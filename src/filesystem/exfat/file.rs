@@ -69,19 +69,18 @@ impl File {
     fn parse(core: &Core<'_>, handle: Handle, bytes: &[u8]) -> Result<Self> {
         let (entries, _) = bytes.as_chunks();
         let [first, second, behind @ ..] = entries else {
-            return Err(Error::corrupt("SecondaryCount is below 2"));
+            let count = entries.len().saturating_sub(1);
+            return Err(Error::corrupt(format!("SecondaryCount {count} is below 2")));
         };
         let file = raw_file(first)?;
         let stream = raw_stream(second)?;
         let local = core.options.time_offset.unwrap_or(0);
         let (mut valid, length) = (stream.ValidDataLength.get(), stream.DataLength.get());
-        let name = || set::context(handle);
         if valid > length {
             // As the kernel's driver takes it.
-            core.notice(format!(
-                "{}: ValidDataLength {valid} is over DataLength {length}",
-                name()
-            ));
+            let text = format!("ValidDataLength {valid} is over DataLength {length}");
+            let error = Error::corrupt(text).at(handle.place);
+            core.notice(error.context(set::context(handle)));
             valid = length;
         }
         Ok(Self {
@@ -92,6 +91,7 @@ impl File {
                 first: stream.FirstCluster.get(),
                 length,
                 contiguous: stream.GeneralSecondaryFlags & NO_FAT_CHAIN == NO_FAT_CHAIN,
+                entry: handle.place,
             },
             valid,
             created: timestamp(

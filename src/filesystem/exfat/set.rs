@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::handle::{ENTRY, Handle};
 use super::kind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::Request;
 use crate::filesystem::chain::{FIRST, Link, Table, Window};
 use crate::number::{to_u64, to_usize};
@@ -33,11 +33,13 @@ pub(super) fn read(core: &Core<'_>, request: &Request, handle: Handle) -> Result
         if *kind != kind::FILE {
             return Err(Error::corrupt(format!("EntryType {kind:#04x} is no file")));
         }
-        let len = u64::from(*count).saturating_add(1).saturating_mul(ENTRY);
+        let count = *count;
+        let len = u64::from(count).saturating_add(1).saturating_mul(ENTRY);
         let known = bytes.len();
         bytes.resize(to_usize(len), 0);
         if let Some(rest) = bytes.get_mut(known..) {
-            read_on(core, request, handle, known, rest)?;
+            let what = || format!("SecondaryCount {count}");
+            read_on(core, request, handle, known, rest).context(what)?;
         }
         Ok(bytes)
     };
@@ -87,7 +89,7 @@ fn next(core: &Core<'_>, request: &Request, handle: Handle, cluster: u32) -> Res
     match next {
         Link::To(next) if (FIRST..end).contains(&next) => Ok(next),
         _ => Err(Error::corrupt(
-            "SecondaryCount is past the end of the directory",
+            "the set goes on past the end of the directory",
         )),
     }
 }

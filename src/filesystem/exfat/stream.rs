@@ -16,6 +16,8 @@ pub(super) struct Stream {
     pub(super) length: u64,
     /// `NoFatChain`: the clusters follow each other, and the FAT says nothing of them.
     pub(super) contiguous: bool,
+    /// The byte of what says so: of the first entry of its set, or of the boot sector's field.
+    pub(super) entry: u64,
 }
 
 /// Bytes that follow each other on the volume.
@@ -92,7 +94,8 @@ impl Stream {
         let Ok(index) = u32::try_from(index) else {
             return Ok(None);
         };
-        core.chains.run_at(request, &core.fat, self.first, index)
+        let run = core.chains.run_at(request, &core.fat, self.first, index);
+        run.map_err(|error| error.at(self.entry))
     }
 
     fn contiguous_run(&self, core: &Core<'_>, index: u64) -> Result<Run> {
@@ -106,6 +109,7 @@ impl Stream {
                 self.first,
                 end.saturating_sub(1)
             ))
+            .at(self.entry)
         })?;
         let wanted = core
             .geometry
@@ -121,5 +125,6 @@ impl Stream {
             "the chain from cluster {} ends before byte {offset} of {}",
             self.first, self.length
         ))
+        .at(self.entry)
     }
 }

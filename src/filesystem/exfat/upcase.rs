@@ -35,7 +35,8 @@ impl Upcase {
     /// # Errors
     /// `Corrupt` where there is none or a damaged one; as for reading.
     pub(super) fn read(core: &Core<'_>, request: &Request) -> Result<Self> {
-        let missing = || Error::corrupt("there is none");
+        let root = core.geometry.place(core.geometry.root);
+        let missing = || Error::corrupt("there is none").at(root);
         let (stream, sum) = core.entries.upcase.ok_or_else(missing)?;
         read(core, request, stream, sum)
     }
@@ -83,9 +84,8 @@ impl Upcase {
 fn read(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Result<Upcase> {
     if stream.length > MOST {
         let length = stream.length;
-        return Err(Error::corrupt(format!(
-            "DataLength {length} is over {MOST}"
-        )));
+        let text = format!("DataLength {length} is over {MOST}");
+        return Err(Error::corrupt(text).at(stream.entry));
     }
     let table = sized(core, request, stream, stored);
     let contiguous = Stream {
@@ -94,7 +94,8 @@ fn read(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Resu
     };
     let bytes =
         table.or_else(|error| sized(core, request, contiguous, stored).map_err(|_| error))?;
-    Upcase::parse(&bytes).ok_or_else(|| Error::corrupt("it does not reach to 0xffff"))
+    let short = || Error::corrupt("it does not reach to 0xffff").at(stream.entry);
+    Upcase::parse(&bytes).ok_or_else(short)
 }
 
 fn sized(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Result<Vec<u8>> {
@@ -104,10 +105,8 @@ fn sized(core: &Core<'_>, request: &Request, stream: Stream, stored: u32) -> Res
     if sum == stored {
         return Ok(bytes);
     }
-    let error = Error::corrupt(format!(
-        "TableChecksum {stored:#010x} should be {sum:#010x}"
-    ));
-    Err(error)
+    let text = format!("TableChecksum {stored:#010x} should be {sum:#010x}");
+    Err(Error::corrupt(text).at(stream.entry))
 }
 
 #[cfg(test)]

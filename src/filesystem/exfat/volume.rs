@@ -4,7 +4,7 @@
 use zerocopy::FromBytes;
 
 use super::core::Core;
-use super::directory::{Directory, Step};
+use super::directory::{Directory, Placed, Step};
 use super::kind;
 use super::layout::{RawBitmap, RawGuid, RawLabel, RawUpcase};
 use super::stream::Stream;
@@ -45,7 +45,7 @@ impl VolumeEntries {
         let mut seen = false;
         let walked = root.each(core, request, 0, &mut |placed| {
             seen = true;
-            found.take(core, placed.kind(), &placed.raw);
+            found.take(core, placed);
             Ok(match placed.index < MOST {
                 true => Step::Next,
                 false => Step::Stop,
@@ -61,24 +61,26 @@ impl VolumeEntries {
         }
     }
 
-    fn take(&mut self, core: &Core<'_>, kind: u8, raw: &[u8]) {
-        match kind {
-            kind::BITMAP => self.take_bitmap(core, raw),
-            kind::UPCASE if self.upcase.is_none() => self.upcase = upcase(raw),
+    fn take(&mut self, core: &Core<'_>, placed: &Placed) {
+        let raw = &placed.raw;
+        match placed.kind() {
+            kind::BITMAP => self.take_bitmap(core, placed),
+            kind::UPCASE if self.upcase.is_none() => self.upcase = upcase(placed),
             kind::LABEL if self.label.is_none() => self.label = label(raw),
             kind::GUID if self.guid.is_none() => self.guid = guid(raw),
             _ => {}
         }
     }
 
-    fn take_bitmap(&mut self, core: &Core<'_>, raw: &[u8]) {
-        let Ok(raw) = RawBitmap::read_from_bytes(raw) else {
+    fn take_bitmap(&mut self, core: &Core<'_>, placed: &Placed) {
+        let Ok(raw) = RawBitmap::read_from_bytes(&placed.raw) else {
             return;
         };
         let stream = Stream {
             first: raw.FirstCluster.get(),
             length: raw.DataLength.get(),
             contiguous: false,
+            entry: placed.handle.place,
         };
         let second = raw.BitmapFlags & SECOND != 0;
         match second == core.geometry.second {
@@ -88,12 +90,13 @@ impl VolumeEntries {
     }
 }
 
-fn upcase(raw: &[u8]) -> Option<(Stream, u32)> {
-    let raw = RawUpcase::read_from_bytes(raw).ok()?;
+fn upcase(placed: &Placed) -> Option<(Stream, u32)> {
+    let raw = RawUpcase::read_from_bytes(&placed.raw).ok()?;
     let stream = Stream {
         first: raw.FirstCluster.get(),
         length: raw.DataLength.get(),
         contiguous: false,
+        entry: placed.handle.place,
     };
     Some((stream, raw.TableChecksum.get()))
 }

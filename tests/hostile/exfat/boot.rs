@@ -11,27 +11,30 @@ fn f10_boot_checksum() {
     for at in [11 * sector, 12 * sector - 1, 5 * sector] {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
-        let walked = walk(&bytes);
+        let walked = walk_broken(&bytes);
         others_are_whole(&walked);
-        notices(&walked, "boot checksum");
-        notices(&walked, "the backup boot region is used");
+        // The word that is wrong: the first one where what is summed is.
+        let place = at.max(11 * sector) & !3;
+        let notice = format!(" at byte {place:#x}");
+        let end = "the backup boot region is used";
+        notices(&walked, &["boot checksum", &notice, end]);
         bytes[12 * sector + at] ^= 1;
-        refused(&bytes, "main boot region: boot checksum");
+        refused(&bytes, Kind::Corrupt, "boot checksum", place);
         let options = Options {
             ignore_checksums: true,
             ..Options::default()
         };
         let walked = walk_with(&bytes, &options);
         others_are_whole(&walked);
-        notices(&walked, "boot checksum");
+        notices(&walked, &["boot checksum", &notice]);
     }
     // Flags and the percentage in use change without a new sum.
     let mut bytes = whole;
     bytes[106] = 2;
     bytes[112] = 50;
-    let walked = walk(&bytes);
+    let walked = walk_broken(&bytes);
     others_are_whole(&walked);
-    notices(&walked, "VolumeDirty");
+    notices(&walked, &["VolumeDirty"]);
 }
 
 /// A main boot sector that is damaged but for its name is replaced by its copy.
@@ -40,9 +43,10 @@ fn f10_boot_sector_of_which_the_copy_is_good() {
     for (at, len) in [(64, 400), (108, 1), (96, 4), (0, 3)] {
         let mut bytes = volume(|_| {});
         bytes[at..at + len].fill(0xff);
-        let walked = walk(&bytes);
+        let walked = walk_broken(&bytes);
         others_are_whole(&walked);
-        notices(&walked, "the backup boot region is used");
+        let words = ["main boot region: ", "the backup boot region is used"];
+        notices(&walked, &words);
     }
 }
 
@@ -82,21 +86,25 @@ fn f10_boot_sector_fields() {
         (510, &[0, 0], "BootSignature"),
     ];
     for (at, bytes, words) in cases {
-        refused(&booted(&[(*at, bytes)]), words);
+        let kind = match at {
+            104 => Kind::Unsupported,
+            _ => Kind::Corrupt,
+        };
+        refused(&booted(&[(*at, bytes)]), kind, words, 0);
     }
 }
 
 #[test]
 fn f10_cluster_of_32_mebibytes_in_a_small_volume() {
     let changes: [(usize, &[u8]); 2] = [(109, &[16]), (92, &[1, 0, 0, 0])];
-    refused(&booted(&changes), "ClusterCount 1 is past the end");
+    let words = "ClusterCount 1 is past the end";
+    refused(&booted(&changes), Kind::Corrupt, words, 0);
 }
 
 /// The place of the entry of `kind` in the root directory of `bytes`.
-fn root_entry(bytes: &[u8], kind: u8) -> usize {
-    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    let root = word(88) * 512 + (word(96) - 2) * 4096;
-    let mut entries = (root..root + 4096).step_by(32);
+pub fn root_entry(bytes: &[u8], kind: u8) -> usize {
+    let root = place(bytes, word(bytes, 96));
+    let mut entries = (root..root + CLUSTER).step_by(32);
     entries.find(|at| bytes[*at] == kind).unwrap()
 }
 
@@ -120,10 +128,14 @@ fn f10_upcase_table() {
     for (offset, new, reason) in reasons {
         let mut bytes = whole.clone();
         bytes[at + offset..][..new.len()].copy_from_slice(new);
-        let walked = walk(&bytes);
+        let walked = walk_broken(&bytes);
         others_are_whole(&walked);
-        notices(&walked, reason);
-        notices(&walked, "the recommended one is used");
+        let blamed = match offset {
+            0 => place(&bytes, word(&bytes, 96)),
+            _ => at,
+        };
+        let end = format!(" at byte {blamed:#x}: the recommended one is used");
+        notices(&walked, &["up-case table: ", reason, &end]);
     }
 }
 
@@ -131,14 +143,31 @@ fn f10_upcase_table() {
 fn f10_allocation_bitmap() {
     let whole = volume(|_| {});
     let at = root_entry(&whole, 0x81);
-    for (offset, new) in [(0, 0x01_u8), (24, 7), (20, 0), (20, 0xff), (31, 0xff)] {
+    let root = place(&whole, word(&whole, 96));
+    for (offset, new, words, blamed) in [
+        (0, 0x01_u8, "no allocation bitmap", root),
+        (24, 7, "allocation bitmap: DataLength 7 is below 8", at),
+        (
+            20,
+            0,
+            "allocation bitmap: cluster 0 from FirstCluster 0",
+            at,
+        ),
+        (
+            20,
+            0xff,
+            "allocation bitmap: cluster 0 from FirstCluster 255",
+            at,
+        ),
+    ] {
         let mut bytes = whole.clone();
         bytes[at + offset] = new;
-        let walked = walk(&bytes);
+        let walked = walk_broken(&bytes);
         others_are_whole(&walked);
-        // One that is too long is as good as it has to be.
-        if offset != 31 {
-            notices(&walked, "allocation bitmap");
-        }
+        notices(&walked, &[words, &format!(" at byte {blamed:#x}")]);
     }
+    // One that is too long is as good as it has to be.
+    let mut bytes = whole;
+    bytes[at + 31] = 0xff;
+    others_are_whole(&walk_broken(&bytes));
 }

@@ -26,32 +26,39 @@ fn f03_chain_is_broken() {
         (|_| 0xffff_ffff, "ends before byte 12288 of 16384"),
     ];
     for (last, words) in cases {
-        let (node, _) = hit_set(|volume| {
-            let first = chained(volume, 12_288, last);
+        let mut first = 0;
+        let hit = hit_set(|volume| {
+            first = chained(volume, 12_288, last);
             Set::new("hit", ARCHIVE).stream(CHAIN, first, 16_384)
         });
-        let node = node.unwrap();
-        let attributes = node.attributes.as_ref().unwrap();
+        let attributes = hit.node().attributes.as_ref().unwrap();
         assert_eq!((attributes.size, attributes.blocks), (16_384, 32));
-        corrupt(node.error(), words);
+        // The last of three clusters, which run backwards.
+        let end = first - 2;
+        match last(first) {
+            0xffff_ffff => hit.fails(words, hit.set()),
+            _ => hit.fails(&format!("FAT entry {end} {words}"), hit.entry(end)),
+        }
     }
 }
 
 /// What is before the break is read all the same.
 #[test]
 fn f03_what_is_before_the_break() {
-    let bytes = volume(|volume| {
-        let first = chained(volume, 12_288, |first| first);
-        volume.add(&Set::new("hit", ARCHIVE).stream(CHAIN, first, 1 << 32));
+    let mut first = 0;
+    let hit = hit_set(|volume| {
+        first = chained(volume, 12_288, |first| first);
+        Set::new("hit", ARCHIVE).stream(CHAIN, first, 1 << 32)
     });
-    let (found, error) = crate::hostile::walk::read_file(&bytes, b"hit");
+    let (found, error) = crate::hostile::walk::read_file(&hit.bytes, b"hit");
     assert_eq!(found, vec![5; 12_288]);
-    corrupt(error.as_ref(), "leads back to cluster");
+    let words = format!("FAT entry {} leads back to cluster {first}", first - 2);
+    corrupt(error.as_ref(), &words, hit.entry(first - 2));
 }
 
 #[test]
 fn f03_two_files_of_one_chain_and_a_chain_that_is_too_long() {
-    let (node, walk) = hit_set(|volume| {
+    let hit = hit_set(|volume| {
         let first = volume.scatter(&[5; 12_288]);
         volume.add(&Set::new("twin", ARCHIVE).stream(CHAIN, first, 12_288));
         Set::new("hit", ARCHIVE).stream(CHAIN, first, 5000)
@@ -60,8 +67,8 @@ fn f03_two_files_of_one_chain_and_a_chain_that_is_too_long() {
         Seen::File(_, bytes, None) => bytes.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(content(&node.unwrap()), [5; 5000]);
-    assert_eq!(content(&walk.nodes["twin"]), [5; 12_288]);
+    assert_eq!(content(hit.node()), [5; 5000]);
+    assert_eq!(content(&hit.walk.nodes["twin"]), [5; 12_288]);
 }
 
 #[test]
@@ -73,27 +80,30 @@ fn f04_directory_chain_comes_back() {
     }
     for back in [0, 1] {
         let entries = entries.clone();
-        let (node, _) = hit_set(|volume| {
+        let mut first = 0;
+        let hit = hit_set(|volume| {
             let bytes = volume.padded(&entries);
-            let first = volume.scatter(&bytes);
+            first = volume.scatter(&bytes);
             for table in &mut volume.tables {
                 table[first as usize - 1] = first - back;
             }
             Set::new("hit", DIRECTORY).stream(CHAIN, first, 8192)
         });
-        let node = node.unwrap();
+        let node = hit.node();
         let Seen::Directory(names, error) = &node.content else {
             panic!("no directory");
         };
         assert_eq!(names.len(), 2 + 64);
-        corrupt(error.as_ref(), "leads back to cluster");
+        let (last, to) = (first - 1, first - back);
+        let words = format!("FAT entry {last} leads back to cluster {to}");
+        corrupt(error.as_ref(), &words, hit.entry(last));
         assert_eq!(node.attributes.as_ref().unwrap().nlink, 2);
     }
 }
 
 #[test]
 fn f05_directory_in_itself() {
-    let walk = hit(|volume| {
+    let Hit { walk, .. } = hit(|volume| {
         let first = volume.allocate(1);
         let inner = Set::new("again", DIRECTORY).stream(CONTIGUOUS, first, 4096);
         let mut entries = inner.sealed();
@@ -118,31 +128,27 @@ fn f05_directory_that_is_the_root() {
     let root = |bytes: &[u8]| u32::from_le_bytes(bytes[96..100].try_into().unwrap());
     let set = |first| Set::new("hit", DIRECTORY).stream(CHAIN, first, 4096);
     let first = root(&volume(|volume| volume.add(&set(2))));
-    let (node, _) = hit_set(|_| set(first));
-    corrupt(
-        node.unwrap().error(),
-        "FirstCluster is the root directory's",
-    );
+    let hit = hit_set(|_| set(first));
+    hit.fails("FirstCluster is the root directory's", hit.set());
 }
 
 #[test]
 fn f07_four_gibibytes_in_one_cluster() {
-    let (node, _) = hit_set(|volume| {
+    let hit = hit_set(|volume| {
         let first = volume.allocate(1);
         volume.link(&[first]);
         Set::new("hit", ARCHIVE).stream(CHAIN, first, 4 << 30)
     });
-    let node = node.unwrap();
-    assert_eq!(node.attributes.as_ref().unwrap().size, 4 << 30);
-    corrupt(node.error(), "ends before byte 4294963200 of 4294967296");
+    assert_eq!(hit.node().attributes.as_ref().unwrap().size, 4 << 30);
+    hit.fails("ends before byte 4294963200 of 4294967296", hit.set());
 }
 
 /// Nothing of it was ever written: zeros, of which the clusters do not matter.
 #[test]
 fn f07_a_tebibyte_of_which_nothing_is_valid() {
     let set = Set::new("hit", ARCHIVE).stream(CONTIGUOUS, 5, 1 << 40);
-    let (node, _) = hit_set(|_| set.valid(0));
-    let node = node.unwrap();
+    let hit = hit_set(|_| set.valid(0));
+    let node = hit.node();
     assert_eq!(node.error(), None);
     let Seen::File(extents, _, None) = &node.content else {
         panic!("no file");

@@ -4,21 +4,28 @@ use super::*;
 
 #[test]
 fn f10_secondary_count() {
-    for count in [0, 1, 3, 17, 254, 255] {
-        let (node, walk) = hit_set(|volume| {
+    // With one entry more the set has the first of the next file's.
+    for (count, words) in [
+        (0, "SecondaryCount 0 is below 2"),
+        (1, "NameLength is 3, with 0 entries"),
+        (3, "EntryType 0x85 is out of place"),
+        (17, "EntryType 0x85 is out of place"),
+        (254, "SecondaryCount 254: the set goes on past the end"),
+        (255, "SecondaryCount 255: the set goes on past the end"),
+    ] {
+        let hit = hit_set(|volume| {
             let mut set = volume.file("hit", b"x");
             set.count = Some(count);
             set
         });
-        assert!(node.is_none(), "{count}");
-        notices(&walk, "left out");
+        hit.left_out(words, hit.set());
     }
 }
 
 /// The set's last entry would be past the end of its directory, which has no chain.
 #[test]
 fn f10_secondary_count_past_the_directory() {
-    let walk = hit(|volume| {
+    let hit = hit(|volume| {
         let mut entries: Vec<Entry> = Vec::new();
         for index in 0..127 / 3 {
             entries.extend(Set::new(&format!("f{index}"), ARCHIVE).sealed());
@@ -29,41 +36,44 @@ fn f10_secondary_count_past_the_directory() {
         let set = volume.directory("hit", &entries);
         volume.add(&set);
     });
-    let Seen::Directory(names, None) = &walk.nodes["hit"].content else {
-        panic!("{:?}", walk.nodes["hit"].content);
+    let Seen::Directory(names, None) = &hit.node().content else {
+        panic!("{:?}", hit.node().content);
     };
     assert_eq!(names.len(), 2 + 42);
-    notices(&walk, "left out");
+    let first = word(&hit.bytes, hit.set() + 32 + 20);
+    let at = place(&hit.bytes, first) + 126 * 32;
+    notices(&hit.walk, &[&format!(" at byte {at:#x}: left out")]);
 }
 
 #[test]
 fn f10_set_checksum() {
-    let bytes = volume(|volume| {
+    let hit = hit_set(|volume| {
         let mut set = volume.file("hit", b"hit");
         set.wrong = 1;
-        volume.add(&set);
+        set
     });
-    let walked = walk(&bytes);
-    others_are_whole(&walked);
-    let hit = &walked.nodes["hit"];
-    assert!(matches!(hit.lookup, Ok(Some(_))));
-    corrupt(hit.attributes.as_ref().err(), "SetChecksum");
+    assert!(matches!(hit.node().lookup, Ok(Some(_))));
+    let stored = u16::from_le_bytes(hit.bytes[hit.set() + 2..][..2].try_into().unwrap());
+    let sum = stored.wrapping_sub(1);
+    let words = format!("SetChecksum {stored:#06x} should be {sum:#06x}");
+    corrupt(hit.node().attributes.as_ref().err(), &words, hit.set());
     let options = Options {
         ignore_checksums: true,
         ..Options::default()
     };
-    let walked = walk_with(&bytes, &options);
+    let walked = walk_with(&hit.bytes, &options);
     others_are_whole(&walked);
     assert_eq!(walked.nodes["hit"].error(), None);
-    notices(&walked, "SetChecksum");
+    let at = format!(" at byte {:#x}", hit.set());
+    notices(&walked, &[&words, &at]);
 }
 
 #[test]
 fn f10_name_length() {
     for length in [0, 16, 255] {
-        let (node, walk) = hit_set(|volume| volume.file("hit", b"x").set(1, 3, &[length]));
-        assert!(node.is_none(), "{length}");
-        notices(&walk, &format!("NameLength is {length}"));
+        let hit = hit_set(|volume| volume.file("hit", b"x").set(1, 3, &[length]));
+        let words = format!("NameLength is {length}, with 1 entries");
+        hit.left_out(&words, hit.set());
     }
 }
 
@@ -79,16 +89,15 @@ fn f10_no_fat_chain_past_the_heap() {
         (u32::MAX, 1),
     ] {
         let set = Set::new("hit", ARCHIVE).stream(CONTIGUOUS, first, length);
-        let (node, _) = hit_set(|_| set);
-        let node = node.unwrap();
-        assert_eq!(node.attributes.as_ref().unwrap().size, length);
-        corrupt(node.error(), "is none of the clusters 2 to 65");
+        let hit = hit_set(|_| set);
+        assert_eq!(hit.node().attributes.as_ref().unwrap().size, length);
+        let words = format!("FirstCluster {first} on is none of the clusters 2 to 65");
+        hit.fails(&words, hit.set());
         let folder = Set::new("hit", DIRECTORY).stream(CONTIGUOUS, first, length.max(4096));
-        let (node, _) = hit_set(|_| folder);
-        let node = node.unwrap();
-        assert!(node.attributes.is_ok());
+        let hit = hit_set(|_| folder);
+        assert!(hit.node().attributes.is_ok());
         if !(2..=CLUSTERS + 1).contains(&first) {
-            corrupt(node.error(), "is none of the clusters 2 to 65");
+            hit.fails(&words, hit.set());
         }
     }
 }
@@ -97,9 +106,9 @@ fn f10_no_fat_chain_past_the_heap() {
 fn f10_length_that_no_program_takes() {
     for length in [1 << 63, u64::MAX] {
         let set = Set::new("hit", ARCHIVE).stream(CONTIGUOUS, 5, length);
-        let (node, _) = hit_set(|_| set);
-        let node = node.unwrap();
-        corrupt(node.attributes.as_ref().err(), "is over 2^63");
+        let hit = hit_set(|_| set);
+        let words = format!("DataLength {length} is over 2^63");
+        corrupt(hit.node().attributes.as_ref().err(), &words, hit.set());
     }
 }
 
@@ -114,7 +123,7 @@ fn f06_names_that_are_no_names() {
         (&[0x43, 0x4f, 0x4e, 0x20], "CON "),
         (&[0x78, 0x2e], "x."),
     ];
-    let walk = hit(|volume| {
+    let Hit { walk, .. } = hit(|volume| {
         for (units, _) in names {
             volume.add(&Set::of_units(units, ARCHIVE));
         }
@@ -128,7 +137,7 @@ fn f06_names_that_are_no_names() {
 
 #[test]
 fn f06_equal_names_are_both_reachable() {
-    let walk = hit(|volume| {
+    let Hit { walk, .. } = hit(|volume| {
         for (name, content) in [("same", "1"), ("SAME", "2"), ("same", "3"), ("same", "4")] {
             let set = volume.file(name, content.as_bytes());
             volume.add(&set);
@@ -151,22 +160,25 @@ fn f06_equal_names_are_both_reachable() {
 
 #[test]
 fn f10_valid_length_over_the_length() {
-    let (node, walk) = hit_set(|volume| volume.file("hit", &[3; 5000]).valid(9000));
-    let Seen::File(_, bytes, None) = &node.unwrap().content else {
+    let hit = hit_set(|volume| volume.file("hit", &[3; 5000]).valid(9000));
+    let Seen::File(_, bytes, None) = &hit.node().content else {
         panic!("no file");
     };
     assert_eq!(bytes, &[3; 5000]);
-    notices(&walk, "ValidDataLength 9000 is over DataLength 5000");
+    let at = format!(" at byte {:#x}", hit.set());
+    let words = ["ValidDataLength 9000 is over DataLength 5000", &at];
+    notices(&hit.walk, &words);
 }
 
 /// An unknown entry in front of a file hides neither it nor what is behind.
 #[test]
 fn f10_unknown_critical_entries() {
-    let walk = hit(|volume| {
+    let hit = hit(|volume| {
         for kind in [0x80, 0x84, 0x86, 0x9f] {
             volume.root.push(critical(kind, 255, u32::MAX, u64::MAX));
         }
     });
-    assert_eq!(walk.nodes.len(), 4);
-    notices(&walk, "EntryType 0x9f is not known");
+    assert_eq!(hit.walk.nodes.len(), 4);
+    let at = format!(" at byte {:#x}", root_entry(&hit.bytes, 0x9f));
+    notices(&hit.walk, &["EntryType 0x9f is not known", &at]);
 }

@@ -5,10 +5,12 @@ mod boot;
 mod chains;
 mod entries;
 
+use self::boot::root_entry;
 use imgmount::error::{Error, Kind};
 use imgmount::format::Options;
 use imgmount::source::ExtentKind;
 
+use super::expect::blames;
 use super::flips::Numbers;
 use super::walk::{Node, Seen, Walk, walk, walk_with};
 use crate::filesystem::exfat::generate::{
@@ -17,8 +19,10 @@ use crate::filesystem::exfat::generate::{
 use crate::support::command::{self, Run};
 use crate::support::images::{self, Scratch};
 
-/// Clusters of the usual volume.
+/// Clusters of the usual volume, and bytes of each of them and of a sector.
 const CLUSTERS: u32 = 64;
+const CLUSTER: usize = 4096;
+const SECTOR: usize = 512;
 
 /// A volume with what `hit` adds between two files that are never touched.
 fn volume(hit: impl FnOnce(&mut Volume)) -> Vec<u8> {
@@ -47,32 +51,91 @@ fn others_are_whole(walk: &Walk) {
     }
 }
 
+/// A volume in which something is wrong, and what is seen of it.
+struct Hit {
+    bytes: Vec<u8>,
+    walk: Walk,
+}
+
 /// Opens a volume with `hit`, of which the others are whole.
-fn hit(hit: impl FnOnce(&mut Volume)) -> Walk {
-    let walk = walk(&volume(hit));
+fn hit(hit: impl FnOnce(&mut Volume)) -> Hit {
+    let bytes = volume(hit);
+    let walk = walk_broken(&bytes);
     assert!(walk.refused.is_none(), "{:?}", walk.refused);
     others_are_whole(&walk);
-    walk
+    Hit { bytes, walk }
 }
 
 /// A file called `hit` with the set that `make` gives, and what is seen of it.
-fn hit_set(make: impl FnOnce(&mut Volume) -> Set) -> (Option<Node>, Walk) {
-    let walk = hit(|volume| {
+fn hit_set(make: impl FnOnce(&mut Volume) -> Set) -> Hit {
+    hit(|volume| {
         let set = make(volume);
         volume.add(&set);
-    });
-    (walk.nodes.get("hit").cloned(), walk)
+    })
 }
 
-fn corrupt(error: Option<&Error>, words: &str) {
+/// What is seen in `bytes`, which must not be the whole volume.
+fn walk_broken(bytes: &[u8]) -> Walk {
+    assert!(bytes != volume(|_| {}), "the mutant is its seed");
+    walk(bytes)
+}
+
+impl Hit {
+    fn node(&self) -> &Node {
+        &self.walk.nodes["hit"]
+    }
+
+    /// Where the set of the file `hit` begins.
+    fn set(&self) -> usize {
+        set_of(&self.bytes, "hit")
+    }
+
+    /// Where the entry of `cluster` in the FAT is.
+    fn entry(&self, cluster: u32) -> usize {
+        word(&self.bytes, 80) * SECTOR + cluster as usize * 4
+    }
+
+    /// The file fails with `words` at byte `at`.
+    fn fails(&self, words: &str, at: usize) {
+        corrupt(self.node().error(), words, at);
+    }
+
+    /// The file is left out, with a notice of `words` at byte `at`.
+    fn left_out(&self, words: &str, at: usize) {
+        assert!(!self.walk.nodes.contains_key("hit"), "{words}");
+        notices(&self.walk, &[words, &format!(" at byte {at:#x}: left out")]);
+    }
+}
+
+/// Where the set of the file `name` begins, by its first entry with a name.
+fn set_of(bytes: &[u8], name: &str) -> usize {
+    let units = name.encode_utf16().flat_map(u16::to_le_bytes);
+    let wanted = [&[0xc1, 0][..], &units.collect::<Vec<u8>>()].concat();
+    let mut entries = (64..bytes.len()).step_by(32);
+    let found = entries.find(|at| bytes[*at..].starts_with(&wanted) && bytes[*at - 64] == 0x85);
+    found.expect("a set of that name") - 64
+}
+
+/// The four bytes at `at` as a number.
+fn word(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
+/// Where `cluster` begins.
+fn place(bytes: &[u8], cluster: usize) -> usize {
+    word(bytes, 88) * SECTOR + (cluster - 2) * CLUSTER
+}
+
+fn corrupt(error: Option<&Error>, words: &str, at: usize) {
     let error = error.unwrap_or_else(|| panic!("no error with {words:?}"));
-    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
-    assert!(error.to_string().contains(words), "{error}, not {words:?}");
+    blames(error, Kind::Corrupt, &[words], at as u64);
 }
 
-fn notices(walk: &Walk, words: &str) {
-    let found = walk.notices.iter().any(|notice| notice.contains(words));
-    assert!(found, "{words:?}: {:?}", walk.notices);
+/// A notice holds all of `words`.
+fn notices(walk: &Walk, words: &[&str]) {
+    let holds = |notice: &&String| words.iter().all(|word| notice.contains(word));
+    let found = walk.notices.iter().find(holds);
+    assert!(found.is_some(), "{words:?}: {:?}", walk.notices);
 }
 
 /// The volume with bytes of the boot sector changed and its sum mended, without a copy.
@@ -89,13 +152,13 @@ fn booted(changes: &[(usize, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Refused, with the field named, and the raw bytes are there.
-fn refused(bytes: &[u8], words: &str) {
-    let walk = walk(bytes);
+/// Refused, with the field named and the byte `at`, and the raw bytes are there.
+fn refused(bytes: &[u8], kind: Kind, words: &str, at: usize) {
+    let walk = walk_broken(bytes);
     let (error, raw) = walk
         .refused
         .unwrap_or_else(|| panic!("{words} is not refused"));
-    assert!(error.to_string().contains(words), "{error}, not {words:?}");
+    blames(&error, kind, &["main boot region: ", words], at as u64);
     assert!(raw, "{words}: no raw bytes");
     assert!(walk.nodes.is_empty());
 }
