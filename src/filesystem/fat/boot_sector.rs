@@ -84,7 +84,7 @@ impl Geometry {
         let mut sector = [0; 512];
         source
             .read_exact_at(&mut sector, 0)
-            .map_err(|_| Error::corrupt("the volume is smaller than a boot sector"))?;
+            .map_err(|_| Error::corrupt("the volume is smaller than a boot sector").at(0))?;
         let raw = RawBootSector::ref_from_bytes(&sector)
             .map_err(|_| Error::corrupt("the boot sector has no 512 bytes"))?;
         match Self::of(raw) {

@@ -277,7 +277,10 @@ impl FileSystem for Fat {
 
     fn read(&self, request: &Request, file: Inode, buf: &mut [u8], offset: u64) -> Result<usize> {
         let entry = self.file(request, file)?;
-        content::read(&self.core, request, &entry, buf, offset).context(|| context(file))
+        // What no entry of the FAT is to blame for, the one of the directory is.
+        content::read(&self.core, request, &entry, buf, offset)
+            .map_err(|error| error.at(file.0.saturating_mul(SLOT)))
+            .context(|| context(file))
     }
 
     fn extent_at(&self, request: &Request, file: Inode, offset: u64) -> Result<Extent> {

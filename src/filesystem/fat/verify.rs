@@ -152,7 +152,8 @@ impl<'a> Walk<'a> {
             };
             if let Some(cluster) = self.take(run) {
                 let text = format!("cluster {cluster} is another file's too");
-                return self.find(path, Error::corrupt(text));
+                let place = crate::filesystem::chain::Table::place(&core.table(), cluster);
+                return self.find(path, Error::corrupt(text).at(place));
             }
             clusters = clusters.saturating_add(run.count);
         }

@@ -47,9 +47,14 @@ impl Table {
         }
     }
 
+    /// Where the entry of `cluster` in the first copy is.
+    pub fn entry_place(&self, cluster: u32) -> usize {
+        self.fat + (cluster * self.width / 8) as usize
+    }
+
     /// The entry of `cluster` in the first copy.
     pub fn get(&self, image: &[u8], cluster: u32) -> u32 {
-        let at = self.fat + (cluster * self.width / 8) as usize;
+        let at = self.entry_place(cluster);
         let word = u32::from(u16::from_le_bytes([image[at], image[at + 1]]));
         match self.width {
             12 if cluster & 1 == 0 => word & 0xfff,
