@@ -64,7 +64,8 @@ pub(super) fn place(core: &Core, node: &Node, at: u64) -> Result<(u64, u64)> {
         );
     };
     let left = section.size.saturating_sub(skip);
-    let (place, len) = in_section(core, section, skip, left)?;
+    let found = in_section(core, section, skip, left);
+    let (place, len) = found.map_err(|error| error.at(node.position))?;
     let on_disc = core.source.size().saturating_sub(place);
     if on_disc == 0 {
         let text = format!("byte {at} of the file is past the end of the image");
@@ -87,7 +88,7 @@ fn in_section(core: &Core, section: &Section, skip: u64, left: u64) -> Result<(u
     let unit = u64::from(unit).saturating_mul(core.block_size());
     let gap = u64::from(gap).saturating_mul(core.block_size());
     let (Some(number), Some(inside)) = (skip.checked_div(unit), skip.checked_rem(unit)) else {
-        return Err(Error::corrupt("file unit size 0 of an interleaved file").at(start));
+        return Err(Error::corrupt("file unit size 0 of an interleaved file"));
     };
     let before = number.saturating_mul(unit.saturating_add(gap));
     let place = start.saturating_add(before).saturating_add(inside);

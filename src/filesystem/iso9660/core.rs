@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::descriptors::{Descriptors, Volume};
+use super::descriptors::{self, Descriptors, Volume};
 use super::record::{Record, SECTOR};
 use super::{rock_ridge, session, susp, zisofs};
 use crate::error::{Error, Result};
@@ -84,10 +84,11 @@ impl Core {
         let descriptors = &session.descriptors;
         let joliet = descriptors.joliet.as_ref().map(|joliet| &joliet.volume);
         let joliet = joliet.filter(|_| !options.no_joliet);
-        let primary = descriptors.primary.as_ref().or(joliet).ok_or_else(|| {
-            Error::corrupt("no primary volume descriptor")
-                .at(session.start.saturating_add(16).saturating_mul(SECTOR))
-        })?;
+        let primary = descriptors
+            .primary
+            .as_ref()
+            .or(joliet)
+            .ok_or_else(|| descriptors::none(session.start))?;
         let mut core = Self {
             block_bits: primary.block_bits()?,
             blocks: primary.geometry.blocks.get(),
@@ -181,9 +182,10 @@ impl Core {
         let offset = block.saturating_mul(self.block_size());
         match offset < self.source.size() {
             true => Ok(offset),
-            false => Err(Error::corrupt(format!(
-                "block {block} is past the end of the image"
-            ))),
+            false => {
+                let text = format!("block {block} is past the end of the image");
+                Err(Error::corrupt(text).at(offset))
+            }
         }
     }
 

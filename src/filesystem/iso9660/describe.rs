@@ -2,9 +2,9 @@
 
 use super::boot;
 use super::core::Session;
-use super::descriptors::{Descriptors, Volume};
+use super::descriptors::{self, Descriptors, Volume};
 use super::session;
-use crate::error::{Error, Result, printable};
+use crate::error::{Result, printable};
 use crate::filesystem::names::from_utf16;
 use crate::format::{Description, Set};
 use crate::source::Source;
@@ -32,8 +32,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
     let sessions = session::all(source)?;
     let start = session::choose(&sessions, None)?;
     let descriptors = Descriptors::read(source, start)?;
-    let volume =
-        main(&descriptors).ok_or_else(|| Error::corrupt("no primary volume descriptor"))?;
+    let volume = main(&descriptors).ok_or_else(|| descriptors::none(start))?;
     let mut facts = identifiers(volume);
     if sessions.len() > 1 {
         let starts: Vec<String> = sessions.iter().map(u64::to_string).collect();
@@ -43,7 +42,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
     for (_, note) in boot::images(source, &session) {
         facts.push(("boots", note));
     }
-    let volume = main(&session.descriptors).ok_or_else(|| Error::corrupt("no volume"))?;
+    let volume = main(&session.descriptors).ok_or_else(|| descriptors::none(start))?;
     Ok(Description {
         label: label(&session.descriptors, volume),
         uuid: uuid(volume),

@@ -65,6 +65,12 @@ pub(super) struct Geometry {
     pub(super) root: u64,
 }
 
+/// That the session that begins at sector `session` has no volume.
+pub(super) fn none(session: u64) -> Error {
+    let first = session.saturating_add(FIRST).saturating_mul(SECTOR);
+    Error::corrupt("no primary volume descriptor").at(first)
+}
+
 impl Descriptors {
     /// Those of the session that begins at sector `session`.
     ///

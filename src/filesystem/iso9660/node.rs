@@ -143,7 +143,8 @@ impl Node {
         if self.kind != FileType::Symlink {
             return Err(Error::invalid("no symbolic link"));
         }
-        let target = self.rock_ridge.target()?;
+        let target = self.rock_ridge.target();
+        let target = target.map_err(|error| error.at(self.position))?;
         let missing = || Error::corrupt("a symbolic link without a target (SL)").at(self.position);
         Ok(target.ok_or_else(missing)?.to_vec())
     }

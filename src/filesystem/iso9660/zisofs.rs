@@ -146,7 +146,10 @@ impl<'a> Table<'a> {
     fn unit(&self, index: u64) -> Result<Option<Unit>> {
         let size = self.size_of(index);
         let (from, to) = (self.pointer(index)?, self.pointer(index.saturating_add(1))?);
-        let wrong = |text: String| Error::corrupt(text).at(self.node.position);
+        let wrong = |text: String| {
+            let place = self.place(index).unwrap_or(self.node.position);
+            Error::corrupt(text).at(place)
+        };
         let packed = to.checked_sub(from);
         // What does not get smaller has a few bytes more at most.
         let most = to_u64(size).saturating_mul(2).saturating_add(1024);
@@ -170,11 +173,17 @@ impl<'a> Table<'a> {
         }))
     }
 
-    /// Where block `index` begins in what is stored.
-    fn pointer(&self, index: u64) -> Result<u64> {
+    /// The byte of the disc that the entry of block `index` lies at.
+    fn place(&self, index: u64) -> Result<u64> {
         let at = index.saturating_mul(self.entry);
         let at = at.saturating_add(self.compressed.header);
         let (place, _) = content::place(self.core, self.node, at)?;
+        Ok(place)
+    }
+
+    /// Where block `index` begins in what is stored.
+    fn pointer(&self, index: u64) -> Result<u64> {
+        let place = self.place(index)?;
         let mut bytes = [0; 8];
         let (entry, _) = bytes.split_at_mut(to_usize(self.entry));
         self.core.source.read_exact_at(entry, place)?;

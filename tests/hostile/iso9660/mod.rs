@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use imgmount::error::{Error, Kind};
+use imgmount::error::Kind;
 use imgmount::filesystem::FileType;
 
+use super::expect::blames;
 use super::one_name;
 use super::walk::{Node, Seen, Walk, walk};
 use crate::support::command::Run;
@@ -103,38 +104,61 @@ fn both(number: u32) -> Vec<u8> {
     [number.to_le_bytes(), number.to_be_bytes()].concat()
 }
 
-/// What is broken in `bytes`: every other file is as in `seed`, and each of `paths` has an error of
-/// the kind `Corrupt`.
-fn fails(seed: &Seed, bytes: &[u8], paths: &[&str]) -> Walk {
+/// What is broken in `bytes`: `hit` gives an error with `words` at byte `at`, and every file but it
+/// and what is below it is as in `seed`.
+fn fails(seed: &Seed, bytes: &[u8], hit: &str, words: &str, at: usize) -> Walk {
     let walked = walk(bytes);
-    assert!(walked.refused.is_none(), "{:?}", walked.refused);
-    for path in paths {
-        let error = walked.nodes[*path]
-            .error()
-            .unwrap_or_else(|| panic!("{path} is whole"));
-        assert_eq!(error.kind(), Kind::Corrupt, "{path}: {error}");
-        assert!(error.offset().is_some(), "{path}: {error}");
-    }
+    corrupt(&walked, hit, words, at);
     for (path, node) in &walk(&seed.bytes).nodes {
-        let is_hit = paths
-            .iter()
-            .any(|hit| path == hit || path.starts_with(&format!("{hit}/")));
-        if !is_hit {
+        if path != hit && !path.starts_with(&format!("{hit}/")) {
             assert_eq!(content(&walked.nodes[path]), content(node), "{path}");
         }
     }
     walked
 }
 
+/// `path` gives an error with `words` at byte `at`.
+fn corrupt(walked: &Walk, path: &str, words: &str, at: usize) {
+    assert!(walked.refused.is_none(), "{:?}", walked.refused);
+    let error = walked.nodes[path].error();
+    let error = error.unwrap_or_else(|| panic!("{path} is whole: {words}"));
+    blames(error, Kind::Corrupt, &[words], at as u64);
+}
+
+/// Every file is as in `seed`, in spite of what is broken in `bytes`.
+fn is_whole(seed: &Seed, bytes: &[u8]) -> Walk {
+    assert!(bytes != seed.bytes, "nothing is changed");
+    let walked = walk(bytes);
+    assert!(walked.refused.is_none(), "{:?}", walked.refused);
+    for (path, node) in &walk(&seed.bytes).nodes {
+        assert_eq!(content(&walked.nodes[path]), content(node), "{path}");
+    }
+    walked
+}
+
+/// A notice has `words`, and ends with the byte `at`.
+fn notices(walked: &Walk, words: &str, at: usize) {
+    let end = format!(" at byte {at:#x}");
+    let holds = |notice: &String| notice.contains(words) && notice.ends_with(&end);
+    let notices = &walked.notices;
+    assert!(notices.iter().any(holds), "{words}{end}: {notices:?}");
+}
+
+/// The little-endian half of the number at `at`.
+fn word(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
 fn content(node: &Node) -> &Seen {
     &node.content
 }
 
-fn refused(bytes: &[u8]) -> Error {
+/// Refused with `words` at byte `at`.
+fn refused(bytes: &[u8], words: &str, at: usize) {
     let walked = walk(bytes);
     let (error, has_raw) = walked.refused.expect("refused");
     assert!(has_raw, "no raw file");
-    error
+    blames(&error, Kind::Corrupt, &[words], at as u64);
 }
 
 /// The first System Use entry called `signature` of the record at `at`.
