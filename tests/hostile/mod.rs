@@ -16,6 +16,7 @@ mod iso9660;
 mod journals;
 mod ldm;
 mod luks;
+mod luks_json;
 mod lvm;
 mod md;
 mod memory;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::error::{Error, Result, printable};
+use crate::number::to_u64;
 
 /// How many objects of a kind there may be, as in cryptsetup.
 const MOST: usize = 32;
@@ -125,12 +126,24 @@ pub(super) struct Requirements {
 /// Reads `text`, behind which zeros may follow.
 ///
 /// # Errors
-/// `Corrupt`, saying where in the text.
-pub(super) fn read(text: &[u8]) -> Result<Metadata> {
-    serde_json::from_slice(super::layout::text(text)).map_err(|error| {
-        let error = error.to_string();
-        Error::corrupt(format!("JSON: {}", printable(error.as_bytes())))
+/// `Corrupt`, saying where: `text` begins at byte `start`.
+pub(super) fn read(text: &[u8], start: u64) -> Result<Metadata> {
+    let text = super::layout::text(text);
+    serde_json::from_slice(text).map_err(|error| {
+        let at = start.saturating_add(to_u64(last_read(text, &error)));
+        let said = error.to_string();
+        // The line and the column are the byte, which is told by itself.
+        let said = said.split(" at line ").next().unwrap_or_default();
+        Error::corrupt(format!("JSON: {}", printable(said.as_bytes()))).at(at)
     })
+}
+
+/// The last byte of `text` that was looked at before `error`: lines and columns count from 1.
+fn last_read(text: &[u8], error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let before = lines.take(error.line().saturating_sub(1));
+    let start: usize = before.map(<[u8]>::len).sum();
+    start.saturating_add(error.column().saturating_sub(1))
 }
 
 /// A number of 64 bits, which JSON has as a text of digits.

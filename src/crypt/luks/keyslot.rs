@@ -31,6 +31,8 @@ pub(super) struct Keyslot {
     /// Bytes of the key that it holds.
     pub(super) key_size: usize,
     pub(super) kdf: Kdf,
+    /// Where the header has what it costs.
+    pub(super) kdf_at: u64,
     /// The hash of the anti-forensic splitter.
     pub(super) hash: Hash,
     pub(super) area: Area,
@@ -42,24 +44,26 @@ pub(super) struct Area {
     pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) cipher: Spec,
+    /// Where the header names the cipher.
+    pub(super) cipher_at: u64,
     /// Bytes of the key that a passphrase becomes.
     pub(super) key_size: usize,
 }
 
 impl Keyslot {
-    /// Refuses what cannot be a keyslot. `key_size` and the area's are bounded by [`MOST_KEY`].
+    /// Refuses what cannot be a keyslot; where the header says so is known to the caller. `key_size` and the area's are bounded by [`MOST_KEY`].
     pub(super) fn check(&self, source: &dyn Source) -> Result<()> {
         let Area { offset, size, .. } = self.area;
         let needed = to_u64(self.split_len());
         if size < needed {
             let text = format!("its area of {size} bytes is too small for {needed}");
-            return Err(Error::corrupt(text).at(offset));
+            return Err(Error::corrupt(text));
         }
         let end = offset.checked_add(to_u64(self.area_len()));
         if end.is_none_or(|end| end > source.size()) {
             let all = source.size();
             let text = format!("its area lies past the end of the {all} bytes");
-            return Err(Error::corrupt(text).at(offset));
+            return Err(Error::corrupt(text));
         }
         self.area.cipher.check(self.area.key_size, SECTOR)
     }
@@ -76,7 +80,8 @@ impl Keyslot {
 
     /// What trying a passphrase costs.
     pub(super) fn check_cost(&self, limit: &KdfLimit) -> Result<Cost> {
-        self.kdf.check(self.area.key_size, limit)
+        let cost = self.kdf.check(self.area.key_size, limit);
+        cost.map_err(|error| error.at(self.kdf_at))
     }
 
     /// What the keyslot holds, if `passphrase` is its own; else something else.
@@ -94,6 +99,8 @@ impl Keyslot {
 #[derive(Clone, Debug)]
 pub(super) struct Digest {
     pub(super) kdf: Kdf,
+    /// Where the header has what it costs.
+    pub(super) kdf_at: u64,
     pub(super) value: Vec<u8>,
     /// The numbers of the keyslots whose key it is of.
     pub(super) keyslots: Vec<u32>,

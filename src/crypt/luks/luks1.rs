@@ -44,6 +44,7 @@ pub(super) fn read(source: &dyn Source) -> Result<Header> {
         keyslots.extend(keyslot);
     }
     let digest = Digest {
+        kdf_at: to_u64(offset_of!(Phdr, mk_digest_iter)),
         kdf: Kdf::Pbkdf2 {
             hash,
             iterations,
@@ -60,6 +61,9 @@ pub(super) fn read(source: &dyn Source) -> Result<Header> {
         digests: vec![digest],
         segments: vec![Segment {
             number: 0,
+            at: to_u64(offset_of!(Phdr, cipher_name)),
+            offset_at: to_u64(offset_of!(Phdr, payload_offset)),
+            size_at: to_u64(offset_of!(Phdr, payload_offset)),
             kind: Kind::Crypt {
                 cipher,
                 sector_size: 512,
@@ -122,15 +126,18 @@ impl Shape<'_> {
                 iterations: positive(slot.iterations.get(), "iterations").map_err(at)?,
                 salt: slot.salt.to_vec(),
             },
+            kdf_at: place(number, offset_of!(KeySlot, iterations)),
             hash: self.hash,
             area: Area {
                 offset,
                 size,
                 cipher: self.cipher.clone(),
+                cipher_at: to_u64(offset_of!(Phdr, cipher_name)),
                 key_size: self.key_size,
             },
         };
-        keyslot.check(source)?;
+        let area = place(number, offset_of!(KeySlot, key_material_offset));
+        keyslot.check(source).map_err(|error| error.at(area))?;
         Ok(Some(keyslot))
     }
 }

@@ -1,10 +1,13 @@
 //! LUKS2: two copies of a header, each a binary part and JSON behind it, under one checksum.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::Header;
 use super::json::{self, Metadata};
 use super::layout::{self, CSUM_AT, HEADER_2_LEN, Header2, SIZES, text};
+use super::places::Place;
 use crate::crypt::hash::Hash;
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::number::{to_u64, to_usize};
@@ -14,6 +17,16 @@ use crate::source::{Source, read_vec};
 pub(super) struct Copy {
     pub(super) fixed: Header2,
     pub(super) metadata: Metadata,
+    /// What the metadata were read from, and the byte that it begins at.
+    json: Vec<u8>,
+    json_at: u64,
+}
+
+impl Copy {
+    /// Where the metadata stand.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place::new(&self.json, self.json_at)
+    }
 }
 
 /// Whether `source` begins as a header of LUKS2 does.
@@ -86,27 +99,33 @@ fn copy(source: &dyn Source, at: u64, magic: [u8; 6], ignore_checksums: bool) ->
     }
     let json = bytes.get(HEADER_2_LEN..).unwrap_or_default();
     let json_at = at.saturating_add(to_u64(HEADER_2_LEN));
-    let metadata = json::read(json).map_err(|error| error.at(json_at))?;
-    Ok(Copy { fixed, metadata })
+    Ok(Copy {
+        metadata: json::read(json, json_at)?,
+        json: text(json).to_vec(),
+        fixed,
+        json_at,
+    })
 }
 
 fn check(fixed: &Header2, at: u64, magic: [u8; 6]) -> Result<()> {
+    let field = |field| at.saturating_add(to_u64(field));
     if fixed.magic != magic {
         return Err(Error::corrupt("it has no magic number").at(at));
     }
     let version = fixed.version.get();
     if version != 2 {
+        let at = field(offset_of!(Header2, version));
         return Err(Error::unsupported(format!("version {version} is not known")).at(at));
     }
     let size = fixed.hdr_size.get();
     if !SIZES.contains(&size) {
         let text = format!("hdr_size {size} is no power of two from 16 KiB to 4 MiB");
-        return Err(Error::corrupt(text).at(at.saturating_add(8)));
+        return Err(Error::corrupt(text).at(field(offset_of!(Header2, hdr_size))));
     }
     let offset = fixed.hdr_offset.get();
     if offset != at || !matches!(at, 0) && at != size {
         let text = format!("hdr_offset {offset:#x} is not where the header stands");
-        return Err(Error::corrupt(text).at(at));
+        return Err(Error::corrupt(text).at(field(offset_of!(Header2, hdr_offset))));
     }
     Ok(())
 }

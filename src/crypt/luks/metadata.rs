@@ -8,6 +8,7 @@ use super::keyslot::{Area, Digest, Keyslot, Priority, key_size};
 use super::layout::{HEADER_2_LEN, STRIPES, text};
 use super::luks1::positive;
 use super::luks2::Copy;
+use super::places::Place;
 use super::segment::{Kind, Segment};
 use super::{Header, info};
 use crate::crypt::hash::Hash;
@@ -23,7 +24,8 @@ const LEAST_DIGEST: usize = 16;
 /// The header that a copy is, whose areas lie in `source`.
 pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
     let (fixed, metadata) = (&copy.fixed, &copy.metadata);
-    check_areas(metadata, fixed.hdr_size.get())?;
+    let all = copy.place();
+    check_areas(metadata, fixed.hdr_size.get(), all)?;
     let label = |field: &[u8]| Some(text(field).to_vec()).filter(|text| !text.is_empty());
     let mut header = Header {
         version: 2,
@@ -34,7 +36,8 @@ pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
         ..Header::default()
     };
     for (number, keyslot) in &metadata.keyslots.0 {
-        let read = self::keyslot(*number, keyslot, source);
+        let place = all.member("keyslots").number(*number);
+        let read = self::keyslot(*number, keyslot, source, place);
         match read.context(|| format!("keyslot {number}")) {
             Ok(keyslot) => header.keyslots.extend(keyslot),
             // Others may open the volume.
@@ -42,16 +45,18 @@ pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
         }
     }
     for (number, digest) in &metadata.digests.0 {
-        let digest = self::digest(digest).context(|| format!("digest {number}"))?;
-        header.digests.push(digest);
+        let place = all.member("digests").number(*number);
+        let digest = self::digest(digest, place).context(|| format!("digest {number}"));
+        header.digests.push(digest?);
     }
-    header.refusal = refusal(metadata);
+    header.refusal = refusal(metadata, all);
     for (number, segment) in &metadata.segments.0 {
         // What a reencryption keeps of the state before and after it.
         if segment.flags.iter().any(|flag| flag.starts_with("backup-")) {
             continue;
         }
-        match self::segment(*number, segment).context(|| format!("segment {number}")) {
+        let place = all.member("segments").number(*number);
+        match self::segment(*number, segment, place).context(|| format!("segment {number}")) {
             Ok(segment) => header.segments.push(segment),
             Err(error) => {
                 header.refusal.get_or_insert(error);
@@ -59,49 +64,65 @@ pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
         }
     }
     if header.segments.is_empty() && header.refusal.is_none() {
-        return Err(Error::corrupt("there is no segment"));
+        let at = all.member("segments").byte();
+        return Err(Error::corrupt("there is no segment").at(at));
     }
     Ok(header)
 }
 
 /// What keeps the volume from being read, although its header is in order.
-fn refusal(metadata: &Metadata) -> Option<Error> {
+fn refusal(metadata: &Metadata, all: Place<'_>) -> Option<Error> {
     let is_of = |word: &str, part: &str| word.contains(part);
     let mut mandatory = metadata.config.requirements.mandatory.iter();
     let first = mandatory.next();
-    let mut keyslots = metadata.keyslots.0.values();
-    let mut segments = metadata.segments.0.values();
-    let is_moving = keyslots.any(|keyslot| keyslot.kind == "reencrypt")
-        || segments.any(|segment| segment.flags.iter().any(|flag| flag == "in-reencryption"));
-    let reencryption = |name: &str| {
+    let requirements = || all.member("config").member("requirements");
+    let reencryption = |name: &str, place: Place<'_>| {
         let text = format!("reencryption in progress ({})", printable(name.as_bytes()));
-        Error::unsupported(text).hint("cryptsetup reencrypt --resume-only ends it")
+        let error = Error::unsupported(text).at(place.byte());
+        error.hint("cryptsetup reencrypt --resume-only ends it")
     };
-    match first {
-        Some(name) if is_of(name, "reencrypt") => Some(reencryption(name)),
-        _ if is_moving => Some(reencryption("its keyslot is there")),
-        Some(name) => {
-            let name = printable(name.as_bytes());
-            Some(Error::unsupported(format!(
-                "requirement {name} is not known"
-            )))
+    match (first, moving(metadata, all)) {
+        (Some(name), _) if is_of(name, "reencrypt") => {
+            Some(reencryption(name, requirements().member("mandatory")))
         }
-        None => None,
+        (_, Some(place)) => Some(reencryption("its keyslot is there", place)),
+        (Some(name), None) => {
+            let name = printable(name.as_bytes());
+            let error = Error::unsupported(format!("requirement {name} is not known"));
+            Some(error.at(requirements().member("mandatory").byte()))
+        }
+        (None, None) => None,
     }
+}
+
+/// The keyslot of a reencryption, or a segment that is in one.
+fn moving<'a>(metadata: &Metadata, all: Place<'a>) -> Option<Place<'a>> {
+    let mut keyslots = metadata.keyslots.0.iter();
+    let mut segments = metadata.segments.0.iter();
+    let keyslot = keyslots.find(|(_, keyslot)| keyslot.kind == "reencrypt");
+    let is_in = |segment: &json::Segment| segment.flags.iter().any(|it| it == "in-reencryption");
+    let segment = segments.find(|(_, segment)| is_in(segment));
+    let keyslot = keyslot.map(|(number, _)| all.member("keyslots").number(*number));
+    keyslot.or(segment.map(|(number, _)| all.member("segments").number(*number)))
 }
 
 /// Keyslots' areas lie behind both headers, in the bytes that are kept for them, and share none; the
 /// data begins behind those.
-fn check_areas(metadata: &Metadata, header_size: u64) -> Result<()> {
+fn check_areas(metadata: &Metadata, header_size: u64, all: Place<'_>) -> Result<()> {
+    let config = all.member("config");
     let json_size = metadata.config.json_size.0;
     if json_size.saturating_add(to_u64(HEADER_2_LEN)) != header_size {
         let text = format!("json_size {json_size} does not fit hdr_size {header_size}");
-        return Err(Error::corrupt(text).at(to_u64(HEADER_2_LEN)));
+        return Err(Error::corrupt(text).at(config.member("json_size").byte()));
     }
     let start = header_size.saturating_mul(2);
     let size = metadata.config.keyslots_size.0;
-    let overflow = || Error::corrupt(format!("keyslots_size {size} is too large"));
+    let overflow = || {
+        let error = Error::corrupt(format!("keyslots_size {size} is too large"));
+        error.at(config.member("keyslots_size").byte())
+    };
     let end = start.checked_add(size).ok_or_else(overflow)?;
+    let area = |number: u32| all.member("keyslots").number(number).member("area");
     let mut areas = Vec::new();
     for (number, keyslot) in &metadata.keyslots.0 {
         let (offset, size) = (keyslot.area.offset.0, keyslot.area.size.0);
@@ -110,7 +131,7 @@ fn check_areas(metadata: &Metadata, header_size: u64) -> Result<()> {
             let text = format!(
                 "keyslot {number}: area of {size} bytes leaves those for keyslots, {start:#x} to {end:#x}"
             );
-            return Err(Error::corrupt(text).at(offset));
+            return Err(Error::corrupt(text).at(area(*number).byte()));
         };
         areas.push((offset, area_end, number));
     }
@@ -120,7 +141,7 @@ fn check_areas(metadata: &Metadata, header_size: u64) -> Result<()> {
             && offset < end
         {
             let text = format!("the areas of keyslots {one} and {other} overlap");
-            return Err(Error::corrupt(text).at(*offset));
+            return Err(Error::corrupt(text).at(area(**other).byte()));
         }
     }
     for (number, segment) in &metadata.segments.0 {
@@ -128,24 +149,29 @@ fn check_areas(metadata: &Metadata, header_size: u64) -> Result<()> {
         let offset = segment.offset.0;
         if offset > 0 && offset < end && segment.kind != "linear" {
             let text = format!("segment {number} lies in the header, which ends at {end:#x}");
-            return Err(Error::corrupt(text).at(offset));
+            let place = all.member("segments").number(*number);
+            return Err(Error::corrupt(text).at(place.member("offset").byte()));
         }
     }
     Ok(())
 }
 
 /// A keyslot that a passphrase may open; nothing for those of other kinds.
-fn keyslot(number: u32, keyslot: &json::Keyslot, source: &dyn Source) -> Result<Option<Keyslot>> {
+fn keyslot(
+    number: u32,
+    keyslot: &json::Keyslot,
+    source: &dyn Source,
+    place: Place<'_>,
+) -> Result<Option<Keyslot>> {
     if keyslot.kind != "luks2" {
         return Ok(None);
     }
-    let area = &keyslot.area;
+    let (area, area_at) = (&keyslot.area, place.member("area"));
     let (Some(af), Some(kdf), Some(encryption), Some(area_key)) =
         (&keyslot.af, &keyslot.kdf, &area.encryption, area.key_size)
     else {
-        return Err(Error::corrupt(
-            "af, kdf, or the area's encryption is missing",
-        ));
+        let text = "af, kdf, or the area's encryption is missing";
+        return Err(Error::corrupt(text).at(place.byte()));
     };
     if area.kind != "raw" || af.kind != "luks1" {
         let (area, af) = (
@@ -153,13 +179,11 @@ fn keyslot(number: u32, keyslot: &json::Keyslot, source: &dyn Source) -> Result<
             printable(af.kind.as_bytes()),
         );
         let text = format!("area {area} with splitter {af} is not known");
-        return Err(Error::unsupported(text));
+        return Err(Error::unsupported(text).at(place.byte()));
     }
     if af.stripes != STRIPES {
-        return Err(Error::corrupt(format!(
-            "stripes {} is not {STRIPES}",
-            af.stripes
-        )));
+        let error = Error::corrupt(format!("stripes {} is not {STRIPES}", af.stripes));
+        return Err(error.at(place.member("af").member("stripes").byte()));
     }
     let read = Keyslot {
         number,
@@ -168,21 +192,30 @@ fn keyslot(number: u32, keyslot: &json::Keyslot, source: &dyn Source) -> Result<
             None | Some(1) => Priority::Normal,
             Some(2) => Priority::Prefer,
             Some(other) => {
-                return Err(Error::corrupt(format!("priority {other} is not 0 to 2")));
+                let error = Error::corrupt(format!("priority {other} is not 0 to 2"));
+                return Err(error.at(place.member("priority").byte()));
             }
         },
-        key_size: key_size(keyslot.key_size)?,
-        kdf: self::kdf(kdf)?,
-        hash: Hash::by_name(&af.hash)?,
+        key_size: key_size(keyslot.key_size).map_err(at(place.member("key_size")))?,
+        kdf: self::kdf(kdf).map_err(at(place.member("kdf")))?,
+        kdf_at: place.member("kdf").byte(),
+        hash: Hash::by_name(&af.hash).map_err(at(place.member("af").member("hash")))?,
         area: Area {
             offset: area.offset.0,
             size: area.size.0,
-            cipher: Spec::parse(encryption)?,
-            key_size: key_size(area_key)?,
+            cipher: Spec::parse(encryption).map_err(at(area_at.member("encryption")))?,
+            cipher_at: area_at.member("encryption").byte(),
+            key_size: key_size(area_key).map_err(at(area_at.member("key_size")))?,
         },
     };
-    read.check(source)?;
+    read.check(source).map_err(at(area_at))?;
     Ok(Some(read))
+}
+
+/// Says of an error that it is about what stands at `place`.
+fn at(place: Place<'_>) -> impl Fn(Error) -> Error {
+    let at = place.byte();
+    move |error| error.at(at)
 }
 
 fn kdf(kdf: &json::Kdf) -> Result<Kdf> {
@@ -208,23 +241,26 @@ fn kdf(kdf: &json::Kdf) -> Result<Kdf> {
     }
 }
 
-fn digest(digest: &json::Digest) -> Result<Digest> {
+fn digest(digest: &json::Digest, place: Place<'_>) -> Result<Digest> {
     if digest.kind != "pbkdf2" {
         let kind = printable(digest.kind.as_bytes());
-        return Err(Error::unsupported(format!("type {kind} is not known")));
+        let error = Error::unsupported(format!("type {kind} is not known"));
+        return Err(error.at(place.member("type").byte()));
     }
-    let hash = Hash::by_name(&digest.hash)?;
-    let value = base64(&digest.digest, "digest")?;
+    let hash = Hash::by_name(&digest.hash).map_err(at(place.member("hash")))?;
+    let value = base64(&digest.digest, "digest").map_err(at(place.member("digest")))?;
     if !(LEAST_DIGEST..=hash.size().max(LEAST_DIGEST)).contains(&value.len()) {
         let text = format!("{} bytes are no digest of {hash}", value.len());
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(place.member("digest").byte()));
     }
     let numbers = |all: &[json::Reference]| all.iter().map(|it| it.0).collect();
+    let iterations = positive(digest.iterations, "iterations");
     Ok(Digest {
+        kdf_at: place.member("iterations").byte(),
         kdf: Kdf::Pbkdf2 {
             hash,
-            iterations: positive(digest.iterations, "iterations")?,
-            salt: base64(&digest.salt, "salt")?,
+            iterations: iterations.map_err(at(place.member("iterations")))?,
+            salt: base64(&digest.salt, "salt").map_err(at(place.member("salt")))?,
         },
         value,
         keyslots: numbers(&digest.keyslots),
@@ -232,25 +268,27 @@ fn digest(digest: &json::Digest) -> Result<Digest> {
     })
 }
 
-fn segment(number: u32, segment: &json::Segment) -> Result<Segment> {
+fn segment(number: u32, segment: &json::Segment, place: Place<'_>) -> Result<Segment> {
+    let kind_at = place.member("type");
     let unsupported = |name: &str| {
         let name = printable(name.as_bytes());
         Error::unsupported(format!("{name} is not read"))
     };
     if let Some(integrity) = &segment.integrity {
-        return Err(unsupported(&format!("integrity {}", integrity.kind)));
+        let error = unsupported(&format!("integrity {}", integrity.kind));
+        return Err(error.at(place.member("integrity").byte()));
     }
     let kind = match segment.kind.as_str() {
-        "crypt" => crypt(segment)?,
+        "crypt" => crypt(segment, place)?,
         "linear" => Kind::Linear,
         "hw-opal" | "hw-opal-crypt" => {
             let text = format!(
                 "{}: the drive itself encrypts, and has the key",
                 segment.kind
             );
-            return Err(Error::unsupported(text));
+            return Err(Error::unsupported(text).at(kind_at.byte()));
         }
-        other => return Err(unsupported(&format!("type {other}"))),
+        other => return Err(unsupported(&format!("type {other}")).at(kind_at.byte())),
     };
     let size = match segment.size {
         Size::Dynamic => None,
@@ -261,30 +299,36 @@ fn segment(number: u32, segment: &json::Segment) -> Result<Segment> {
         Kind::Crypt { sector_size, .. } => u64::from(sector_size),
         Kind::Linear => 512,
     };
-    if !offset.is_multiple_of(512)
-        || size.is_some_and(|size| size == 0 || !size.is_multiple_of(unit))
-    {
-        let text = format!("offset {offset} or its size is no whole number of sectors");
-        return Err(Error::corrupt(text));
+    if !offset.is_multiple_of(512) {
+        let text = format!("offset {offset} is no whole number of sectors");
+        return Err(Error::corrupt(text).at(place.member("offset").byte()));
+    }
+    if let Some(size) = size.filter(|size| *size == 0 || !size.is_multiple_of(unit)) {
+        let text = format!("size {size} is no whole number of sectors");
+        return Err(Error::corrupt(text).at(place.member("size").byte()));
     }
     Ok(Segment {
         number,
+        at: place.byte(),
+        offset_at: place.member("offset").byte(),
+        size_at: place.member("size").byte(),
         kind,
         offset,
         size,
     })
 }
 
-fn crypt(segment: &json::Segment) -> Result<Kind> {
+fn crypt(segment: &json::Segment, place: Place<'_>) -> Result<Kind> {
     let sector_size = segment.sector_size.unwrap_or(0);
     if !matches!(sector_size, 512 | 1024 | 2048 | 4096) {
         let text = format!("sector_size {sector_size} is not 512, 1024, 2048 or 4096");
-        return Err(Error::corrupt(text));
+        return Err(Error::corrupt(text).at(place.member("sector_size").byte()));
     }
-    let missing = |name: &str| Error::corrupt(format!("there is no {name}"));
+    let missing = |name: &str| Error::corrupt(format!("there is no {name}")).at(place.byte());
     let cipher = segment.encryption.as_deref();
+    let cipher = Spec::parse(cipher.ok_or_else(|| missing("encryption"))?);
     Ok(Kind::Crypt {
-        cipher: Spec::parse(cipher.ok_or_else(|| missing("encryption"))?)?,
+        cipher: cipher.map_err(at(place.member("encryption")))?,
         sector_size,
         iv_tweak: segment.iv_tweak.ok_or_else(|| missing("iv_tweak"))?.0,
     })

@@ -12,6 +12,7 @@ mod luks2;
 mod merge;
 mod metadata;
 mod open;
+mod places;
 mod search;
 mod segment;
 

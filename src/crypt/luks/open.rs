@@ -54,11 +54,11 @@ impl Header {
             }
             let is_its = |digest: &&Digest| digest.segments.contains(&segment.number);
             let number = segment.number;
-            let none = || Error::corrupt(format!("segment {number} has no digest"));
+            let none = || Error::corrupt(format!("segment {number} has no digest")).at(segment.at);
             let digest = self.digests.iter().find(is_its).ok_or_else(none)?;
             if found.is_some_and(|found| !std::ptr::eq(found, digest)) {
                 let text = "segments of several keys are not read";
-                return Err(Error::unsupported(text));
+                return Err(Error::unsupported(text).at(segment.at));
             }
             found = Some(digest);
         }
@@ -92,6 +92,7 @@ impl Header {
                 let number = segment.number;
                 cipher
                     .check(key.bytes().len(), to_usize(u64::from(*sector_size)))
+                    .map_err(|error| error.at(segment.at))
                     .context(|| format!("segment {number}"))?;
             }
         }

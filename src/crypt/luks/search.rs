@@ -38,6 +38,7 @@ impl<'a> Search<'a> {
         limit: KdfLimit,
     ) -> Result<Self> {
         let cost = digest.kdf.check(digest.value.len(), &limit);
+        let cost = cost.map_err(|error| error.at(digest.kdf_at));
         let is_fit = |slot: &&Keyslot| {
             digest.keyslots.contains(&slot.number) && slot.priority != Priority::Ignore
         };
@@ -82,7 +83,7 @@ impl<'a> Search<'a> {
         // Any passphrase opens what is not encrypted.
         if slot.area.cipher.is_null() && !secret.bytes().is_empty() {
             let text = "it is not encrypted (cipher_null), so that any key would open it";
-            return Err(Error::unsupported(text));
+            return Err(Error::unsupported(text).at(slot.area.cipher_at));
         }
         let cost = slot.check_cost(&self.limit)?.and(self.digest_cost);
         if !self.budget.spend(cost) {

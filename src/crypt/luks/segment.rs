@@ -14,6 +14,10 @@ use crate::source::{SharedSource, Source};
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) number: u32,
+    /// Where the header has it, its offset and its size.
+    pub(super) at: u64,
+    pub(super) offset_at: u64,
+    pub(super) size_at: u64,
     pub(super) kind: Kind,
     /// Its first byte.
     pub(super) offset: u64,
@@ -42,14 +46,14 @@ impl Segment {
         let left = all.checked_sub(offset).filter(|left| *left > 0);
         let Some(left) = left else {
             let text = format!("offset {offset:#x} lies past the end of the {all} bytes");
-            return Err(Error::corrupt(text).at(offset));
+            return Err(Error::corrupt(text).at(self.offset_at));
         };
         match self.size {
             None => Ok((offset, left)),
             Some(size) if size <= left => Ok((offset, size)),
             Some(size) => {
                 let text = format!("size {size} reaches past the end of the {all} bytes");
-                Err(Error::corrupt(text).at(offset))
+                Err(Error::corrupt(text).at(self.size_at))
             }
         }
     }
@@ -67,11 +71,12 @@ impl Segment {
             return Ok(window);
         };
         let sector_size = to_usize(u64::from(*sector_size));
-        let sectors = cipher.sectors(key.bytes(), sector_size, *iv_tweak)?;
+        let sectors = cipher.sectors(key.bytes(), sector_size, *iv_tweak);
+        let sectors = sectors.map_err(|error| error.at(self.at))?;
         let decrypted = Decrypted::new(window, sectors, 0)?;
         if size < to_u64(sector_size) {
             let text = format!("{size} bytes are less than a sector of {sector_size}");
-            return Err(Error::corrupt(text).at(offset));
+            return Err(Error::corrupt(text).at(self.size_at));
         }
         Ok(Arc::new(decrypted))
     }
