@@ -3,7 +3,7 @@
 use imgmount::error::Kind::Corrupt;
 use imgmount::filesystem::Inode;
 
-use super::expect::{Broken, Part, names};
+use super::expect::{Broken, Part, blames};
 use super::ext::Object;
 use super::ext::seeds::{self, Seed};
 use super::walk::{self, Seen};
@@ -82,11 +82,10 @@ fn e13_a_listing_in_pieces_ends_with_the_damage() {
             expected,
             "{piece} at a time"
         );
-        assert_eq!(
-            error.expect("the damage").kind(),
-            Corrupt,
-            "{piece} at a time"
-        );
+        // The entries come first; who comes back for the error is told whose it is.
+        let words = [&format!("inode {many}"), "entries are missing"];
+        let at = mutant.inode_offset(many) as u64;
+        blames(&error.expect("the damage"), Corrupt, &words, at);
     }
 }
 
@@ -95,15 +94,27 @@ fn e13_name_length() {
     let seed = seeds::modern();
     for name_len in [5, 255] {
         let broken = entry_changed(seed, "fast", "name_len", name_len);
-        let error = broken.node("links").error().expect("an error");
         let words = ["directory block 0", &format!("name_len {name_len}")];
-        names(error, Corrupt, &words);
+        let links = seed.image.ino("links");
+        let at = seed.image.block_offset(seed.image.nth_block(links, 0));
+        broken.fails("links", Part::Content, Corrupt, &words, at);
         assert_eq!(listing(&broken, "links"), [".", ".."]);
     }
     // No name at all: nothing that could be shown.
     let broken = entry_changed(seed, "fast", "name_len", 0);
     assert_eq!(listing(&broken, "links"), [".", "..", "slow"]);
-    broken.notices(&[&format!("inode {}", seed.image.ino("links")), "left out"]);
+    left_out(&broken);
+}
+
+/// A notice says that the entry `fast` is left out, and where it is.
+fn left_out(broken: &Broken) {
+    let image = &broken.seed.image;
+    let links = image.ino("links");
+    let entry = image.start(image.dirent(links, "fast"));
+    broken.notices(&[
+        &format!("ext4: inode {links}: the entry «"),
+        &format!("» is left out: no file can be called that at byte {entry:#x}"),
+    ]);
 }
 
 /// An entry without an inode is a deleted one.
@@ -119,15 +130,13 @@ fn e13_inode_zero() {
 fn e13_inode_out_of_range() {
     for ino in [1, 49, 0x8000_0000, 0xffff_ffff] {
         let broken = entry_changed(seeds::modern(), "fast", "inode", ino);
-        let named = format!("inode {ino}");
-        let links = broken.node("links");
-        let fast = broken
-            .walk
-            .nodes
-            .get("links/fast")
-            .and_then(|node| node.error());
-        let error = fast.or(links.error()).expect("an error");
-        names(error, Corrupt, &[&named]);
+        let named = format!("entry «fast» leads to inode {ino}, which is reserved or over 48");
+        let error = broken.node("links/fast").error().expect("an error");
+        let at = broken
+            .seed
+            .image
+            .inode_offset(broken.seed.image.ino("links"));
+        blames(error, Corrupt, &[&named], at as u64);
     }
 }
 
@@ -138,10 +147,7 @@ fn e13_names_that_are_no_names() {
         let broken = entry_changed(seeds::modern(), "fast", "name[1]", u64::from(byte));
         let names = listing(&broken, "links");
         assert!(!names.iter().any(|name| name.starts_with('f')), "{names:?}");
-        broken.notices(&[
-            &format!("inode {}", broken.seed.image.ino("links")),
-            "left out",
-        ]);
+        left_out(&broken);
     }
 }
 

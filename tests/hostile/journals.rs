@@ -263,20 +263,26 @@ fn e21_tag_on_the_journal() {
 fn e21_journal_inode() {
     let seed = seeds::journaled();
     let inode = Object::Inode(8);
-    for (object, field, value) in [
-        (Object::Superblock, "s_journal_inum", 0xffff_ffff),
-        (Object::Superblock, "s_journal_inum", 2),
-        (inode, "i_mode", 0x41ed),
-        (inode, "i_links_count", 0),
-        (inode, "eh_depth", 5),
-        (inode, "ee_start_lo", 8191),
+    let (superblock, number) = (Object::Superblock, "s_journal_inum");
+    let root = seed.image.inode_offset(2);
+    let own = seed.image.inode_offset(8);
+    for (object, field, value, words, at) in [
+        (superblock, number, 0xffff_ffff, "no inode 4294967295", 1024),
+        (superblock, number, 2, "2: the journal is no regular", root),
+        (inode, "i_mode", 0x41ed, "the journal is no regular", own),
+        (inode, "i_links_count", 0, "the journal is no regular", own),
+        (inode, "eh_depth", 5, "inode 8", own),
+        (inode, "ee_start_lo", 8191, "inode 8: blocks 8191 to", own),
     ] {
         let mut mutant = seed.mutant();
         mutant.set(object, field, value);
         let broken = seed.broken(&mutant);
-        broken
-            .rest_as_before(&[])
-            .notices(&["journal", "copy of its block map"]);
+        let place = format!(" at byte {at:#x}");
+        broken.rest_as_before(&[]).notices(&[
+            "journal found by the copy of its block map",
+            words,
+            &place,
+        ]);
     }
 }
 
@@ -382,18 +388,28 @@ fn e23_orphan_list_loop() {
         mutant.set(Object::Superblock, "s_last_orphan", u64::from(one));
         mutant.set(Object::Inode(one), "i_dtime", u64::from(two));
         mutant.set(Object::Inode(two), "i_dtime", u64::from(one));
-        seed.broken(&mutant).rest_as_before(&[]);
+        // What leads back into the ring is the last one's field.
+        let words = format!("orphans: inode {one} is in the list twice");
+        let at = format!(" at byte {:#x}", mutant.inode_offset(two));
+        let broken = seed.broken(&mutant);
+        broken.rest_as_before(&[]).notices(&[&words, &at]);
     }
 }
 
 #[test]
 fn e23_orphan_list_to_nowhere() {
     let seed = seeds::modern();
-    for orphan in [1, 7, 49, 0xffff_ffff, u64::from(seed.image.ino("dir")), 2] {
+    for orphan in [1, 7, 49, 0xffff_ffff, 2] {
         let mut mutant = seed.mutant();
         mutant.set(Object::Superblock, "s_last_orphan", orphan);
-        seed.broken(&mutant).rest_as_before(&[]);
+        let words = format!("orphans: inode {orphan} can be no orphan at byte 0x400");
+        let broken = seed.broken(&mutant);
+        broken.rest_as_before(&[]).notices(&[&words]);
     }
+    let mut mutant = seed.mutant();
+    let dir = u64::from(seed.image.ino("dir"));
+    mutant.set(Object::Superblock, "s_last_orphan", dir);
+    seed.broken(&mutant).rest_as_before(&[]);
 }
 
 /// A block of orphans with `entries`, its checksum mended or not.

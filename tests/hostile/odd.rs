@@ -29,7 +29,8 @@ fn e24_encrypted_file() {
     let node = broken.node("hello.txt");
     assert!(node.attributes.is_ok());
     let error = node.error().expect("no key");
-    assert_eq!(error.kind(), Locked, "{error}");
+    let named = format!("inode {}", seed.image.ino("hello.txt"));
+    super::expect::names(error, Locked, &[&named]);
 }
 
 /// Verity and DAX change nothing for a reader.
@@ -127,7 +128,18 @@ fn e26_type_in_the_entry() {
         let mut mutant = seed.mutant();
         let entry = mutant.dirent(2, "hello.txt");
         mutant.set(entry, "file_type", kind);
-        seed.broken(&mutant).rest_as_before(&[]);
+        let broken = seed.broken(&mutant);
+        broken.rest_as_before(&[]);
+        // What is no type says nothing else than the inode does.
+        if (1..8).contains(&kind) {
+            let inode = format!("inode {}: ", mutant.ino("hello.txt"));
+            let words = "entry «hello.txt» gives another type than the inode";
+            let at = format!(
+                " at byte {:#x}",
+                mutant.inode_offset(mutant.ino("hello.txt"))
+            );
+            broken.notices(&[&inode, words, &at]);
+        }
     }
 }
 

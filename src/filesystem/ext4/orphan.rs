@@ -61,15 +61,17 @@ struct Done {
 /// The list that starts in the superblock and goes on in `i_dtime`.
 fn list(editor: &Editor, done: &mut Done) -> Result<()> {
     let mut next = editor.superblock.raw.s_last_orphan.get();
+    // The byte of what leads to the next one, which is to blame where that can be none.
+    let mut from = editor.superblock.offset;
     while next != 0 {
-        let inode = get(editor, next, done)?;
+        let inode = get(editor, next, done).map_err(|error| error.at(from))?;
+        from = editor.inode_place(next)?;
         let behind = inode.u32_at(field::DTIME);
         if behind > editor.superblock.inodes() {
-            return Err(Error::corrupt(format!(
-                "inode {next}: i_dtime {behind} is no inode"
-            )));
+            let text = format!("inode {next}: i_dtime {behind} is no inode");
+            return Err(Error::corrupt(text).at(from));
         }
-        finish(editor, next, inode, done)?;
+        finish(editor, next, inode, done).map_err(|error| error.at(from))?;
         next = behind;
     }
     Ok(())
@@ -81,12 +83,16 @@ fn file(editor: &Editor, done: &mut Done) -> Result<()> {
         return Ok(());
     }
     let number = editor.superblock.raw.s_orphan_file_inum.get();
+    let place = editor.inode_place(number);
+    let place = place.map_err(|error| error.at(editor.superblock.offset))?;
     let inode = editor.inode(number)?;
     let runs = if inode.u32_at(field::FLAGS) & EXTENTS == 0 {
-        editor.indirect_runs(&inode, MOST_BLOCKS)?.0
+        let runs = editor.indirect_runs(&inode, MOST_BLOCKS);
+        runs.map(|runs| runs.0)
     } else {
-        editor.tree(&inode)?.extents
+        editor.tree(&inode).map(|tree| tree.extents)
     };
+    let runs = runs.map_err(|error| error.at(place))?;
     let inside = runs.iter().filter_map(|run| run.clip(0, MOST_BLOCKS));
     let each = |run: Extent| run.physical..run.physical.saturating_add(run.blocks.into());
     let seed = editor.inode_seed(number, &inode);
@@ -128,7 +134,8 @@ fn block(editor: &Editor, place: u64, seed: u32) -> Result<Vec<u32>> {
 
 /// Inode `number`, if it can be an orphan.
 fn get(editor: &Editor, number: u32, done: &mut Done) -> Result<Vec<u8>> {
-    let bad = |why: &str| Err(Error::corrupt(format!("inode {number} {why}")));
+    let wrong = |why: &str| Error::corrupt(format!("inode {number} {why}"));
+    let bad = |why: &str| Err(wrong(why));
     if number < editor.superblock.first_inode() || number > editor.superblock.inodes() {
         return bad("can be no orphan");
     }
@@ -137,11 +144,12 @@ fn get(editor: &Editor, number: u32, done: &mut Done) -> Result<Vec<u8>> {
     }
     let inode = editor.inode(number)?;
     let linked = inode.u16_at(field::LINKS_COUNT) > 0;
+    let own = editor.inode_place(number)?;
     if !editor.is_marked(number)? || !editor.is_usable(number, &inode) {
-        return bad("is not in use");
+        return Err(wrong("is not in use").at(own));
     }
     if linked && !Editor::has_blocks(&inode) && !is_inline(&inode) {
-        return bad("has links and nothing to truncate");
+        return Err(wrong("has links and nothing to truncate").at(own));
     }
     Ok(inode)
 }

@@ -134,15 +134,17 @@ impl Walk<'_, '_> {
             };
             let position = start.saturating_add(to_u64(record.start));
             let next = start.saturating_add(to_u64(record.end));
-            if record.inode != 0 && position >= self.from && self.is_sound(&record, position) {
+            let at = place.saturating_add(to_u64(record.start));
+            if record.inode != 0 && position >= self.from && self.is_sound(&record, position, at) {
                 (self.visit)(&record, next, self.damage.is_some())?;
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// Whether the entry can be shown. Names that no path can have are left out, with a notice.
-    fn is_sound(&self, record: &Record<'_>, position: u64) -> bool {
+    /// Whether the entry at byte `at` can be shown. Names that no path can have are left out, with a
+    /// notice.
+    fn is_sound(&self, record: &Record<'_>, position: u64, at: u64) -> bool {
         let name = record.name;
         let misplaced = record.is_dots() && position >= 24;
         let encrypted = self.dir.has(crate::filesystem::ext4::inode::ENCRYPT);
@@ -151,9 +153,10 @@ impl Walk<'_, '_> {
             return true;
         }
         let (number, name) = (self.dir.number, crate::error::printable(name));
-        self.core.notices.add(format!(
-            "ext4: inode {number}: the entry «{name}» is left out: no file can be called that"
-        ));
+        let text = format!("the entry «{name}» is left out: no file can be called that");
+        let error = Error::corrupt(text).at(at);
+        let error = error.context(format!("ext4: inode {number}"));
+        self.core.notices.add(error.to_string());
         false
     }
 

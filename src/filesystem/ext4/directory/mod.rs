@@ -158,11 +158,10 @@ fn check_kind(core: &Core, request: &Request, name: &[u8], found: Found) {
     };
     let differs = found.kind.is_some_and(|kind| kind != inode.kind);
     if differs && core.superblock.features.has(features::FILETYPE) {
-        core.notices.add(format!(
-            "ext4: inode {}: entry «{}» gives another type than the inode, which is {:?}",
-            inode.number,
-            crate::error::printable(name),
-            inode.kind
-        ));
+        let (name, kind) = (crate::error::printable(name), inode.kind);
+        let text = format!("entry «{name}» gives another type than the inode, which is {kind:?}");
+        let error = Error::corrupt(text).at(inode.offset);
+        let error = error.context(format!("ext4: inode {}", inode.number));
+        core.notices.add(error.to_string());
     }
 }

@@ -136,12 +136,18 @@ fn journal_runs(editor: &Editor, number: u32, context: &Context) -> Result<Vec<L
     let runs = inode.and_then(|inode| inode_runs(editor, &inode));
     let error = match runs {
         Ok(runs) => return Ok(runs),
-        Err(error) => error.context(format!("inode {number}")),
+        // A number that no inode has is the superblock's fault.
+        Err(error) => {
+            let place = editor.inode_place(number);
+            let error = error.at(place.unwrap_or(editor.superblock.offset));
+            error.context(format!("inode {number}"))
+        }
     };
     let Some(backup) = backup(editor) else {
         return Err(error);
     };
-    let runs = inode_runs(editor, &backup)?;
+    let runs = inode_runs(editor, &backup);
+    let runs = runs.map_err(|error| error.at(editor.superblock.offset))?;
     let instead = error.context("journal found by the copy of its block map");
     notice(context, &instead);
     Ok(runs)

@@ -29,7 +29,10 @@ const HUGE_FILE: u32 = 0x4_0000;
 
 impl Editor {
     /// The byte that inode `number` lies at.
-    fn inode_place(&self, number: u32) -> Result<u64> {
+    ///
+    /// # Errors
+    /// `Corrupt` for a number that no inode has; what makes its group unreadable.
+    pub(in crate::filesystem::ext4) fn inode_place(&self, number: u32) -> Result<u64> {
         let per_group = self.superblock.inodes_per_group.get();
         let index = number.checked_sub(1);
         let index = index.filter(|_| number <= self.superblock.inodes());
