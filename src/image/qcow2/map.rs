@@ -123,8 +123,14 @@ impl Clusters {
 
     /// The run from byte `skip` of entry `index` of a table on.
     fn run_in(&self, table: u64, index: u64, skip: u64) -> Result<Run> {
+        // What is compressed is one cluster by itself, whatever comes next.
+        let alone = self.l2_entries(table, index, 1)?;
+        let first = self.kind_of(alone.first(), skip)?;
+        if matches!(first, Kind::Compressed(_)) {
+            let len = self.together(&alone, first, skip)?;
+            return self.run(first, skip, len);
+        }
         let mut entries = self.l2_entries(table, index, LOOK)?;
-        let first = self.kind_of(entries.first(), skip)?;
         let mut len = self.together(&entries, first, skip)?;
         let looked = to_u64(entries.len()).saturating_mul(self.header.cluster().get());
         if len.saturating_add(skip) == looked && !matches!(first, Kind::Plain(_)) {
