@@ -61,8 +61,10 @@ fn e24_casefold_without_the_feature() {
     mutant.set(inode, "i_flags", flags | 0x4000_0000);
     let broken = seed.broken(&mutant);
     broken.rest_as_before(&["links"]);
-    let links = broken.node("links");
-    assert!(links.error().is_some() || links.content == seed.walked().nodes["links"].content);
+    let named = format!("inode {}", seed.image.ino("links"));
+    let words = [&named, "casefold flag without the feature casefold"];
+    let at = mutant.start(inode);
+    broken.fails("links", Part::Attributes, Corrupt, &words, at);
 }
 
 /// The low 32 bits are signed; the two low bits of the extra field add 2^32 seconds each.

@@ -7,6 +7,7 @@ use imgmount::error::Kind::Corrupt;
 use imgmount::filesystem::{Entry, Request};
 use imgmount::service::open::Options;
 
+use super::exfat::set_of;
 use crate::filesystem::exfat::generate::{self, ARCHIVE, Set};
 use crate::filesystem::fat::table::Table;
 use crate::filesystem::fat::volume::Volume;
@@ -21,8 +22,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// A listing of the directory `folder` in the volume `bytes`, whose [`MANY`] files are all called
 /// `name`, ends by its budget, soon; the last of them is found, and so is that none is called
-/// `other`, which has the same letters.
-pub fn ends(bytes: &[u8], folder: &[u8], name: &str, other: &str) {
+/// `other`, which has the same letters. What is wrong is wrong with the directory, at byte `at`.
+pub fn ends(bytes: &[u8], (folder, at): (&[u8], Option<usize>), name: &str, other: &str) {
     let scratch = Scratch::new();
     let image = scratch.join("volume");
     std::fs::write(&image, bytes).unwrap();
@@ -42,7 +43,10 @@ pub fn ends(bytes: &[u8], folder: &[u8], name: &str, other: &str) {
             true
         };
         let read = filesystem.read_dir(&Request::new(0), folder, 0, each);
-        super::expect::names(&read.unwrap_err(), Corrupt, &["work limit"]);
+        let error = read.unwrap_err();
+        super::expect::names(&error, Corrupt, &["work limit"]);
+        let place = at.map(|at| at as u64);
+        assert!(at.is_none() || error.offset() == place, "{at:?}: {error}");
     });
     assert!(shown > 2, "{shown}");
     timed("look-up", &mut || {
@@ -85,7 +89,7 @@ fn f06_a_fat_directory_of_one_name_ends() {
     let mut folder = entry(b"FOLDER     ", 0x10);
     folder[26] = 3;
     bytes[table.root..table.root + 32].copy_from_slice(&folder);
-    ends(&bytes, b"FOLDER", "SAME", "same");
+    ends(&bytes, (b"FOLDER", Some(start)), "SAME", "same");
 }
 
 #[test]
@@ -94,5 +98,7 @@ fn f06_an_exfat_directory_of_one_name_ends() {
     let entries = Set::new("same", ARCHIVE).sealed().repeat(MANY);
     let folder = volume.directory("folder", &entries);
     volume.add(&folder);
-    ends(&volume.finish(), b"folder", "same", "SAME");
+    let bytes = volume.finish();
+    let folder = (&b"folder"[..], Some(set_of(&bytes, "folder")));
+    ends(&bytes, folder, "same", "SAME");
 }

@@ -120,12 +120,12 @@ pub(super) fn read_dir(
     };
     let from = cursor.saturating_sub(DOTS);
     let mut failed = Ok(());
-    directory.files(core, request, from, &mut |index, file| {
+    let walked = directory.files(core, request, from, &mut |index, file| {
         let name = file.name();
         let name = match core.index.shown(&names, &name, index) {
             Ok(name) => name,
             Err(error) => {
-                failed = Err(error);
+                failed = Err(error.context(format!("inode {}", directory.inode.0)));
                 return false;
             }
         };
@@ -136,6 +136,7 @@ pub(super) fn read_dir(
             kind: Some(file.kind()),
             next: behind.saturating_add(DOTS),
         })
-    })?;
-    failed
+    });
+    let walked = walked.and(failed);
+    walked.map_err(|error| error.at(directory.stream.entry))
 }

@@ -70,6 +70,15 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// The byte that its first entry lies at.
+    pub(super) fn start(&self) -> u64 {
+        match self.place {
+            Root::Fixed { offset, .. } => offset,
+            // A cluster that is none was refused before its entries were read.
+            Root::Cluster(cluster) => self.core.geometry.cluster_offset(cluster).unwrap_or(0),
+        }
+    }
+
     /// Bytes that it takes; as much as can be told of a broken chain.
     pub(super) fn size(&self) -> u64 {
         match self.place {

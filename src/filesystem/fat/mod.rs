@@ -223,7 +223,9 @@ impl Fat {
                 next: file.slot.saturating_add(DOTS).saturating_add(1),
             })
         });
-        failed.and(result)
+        failed
+            .and(result)
+            .map_err(|error| error.at(directory.start()))
     }
 }
 

@@ -116,7 +116,7 @@ impl<'a> Directory<'a> {
             });
             !is_full
         })?;
-        failed?;
+        failed.map_err(|error| self.context(error.at(self.start)))?;
         match (damage, mark) {
             // The cursor remembers it for the end.
             _ if is_full => Ok(()),

@@ -108,7 +108,7 @@ impl Hit {
 }
 
 /// Where the set of the file `name` begins, by its first entry with a name.
-fn set_of(bytes: &[u8], name: &str) -> usize {
+pub fn set_of(bytes: &[u8], name: &str) -> usize {
     let units = name.encode_utf16().flat_map(u16::to_le_bytes);
     let wanted = [&[0xc1, 0][..], &units.collect::<Vec<u8>>()].concat();
     let mut entries = (64..bytes.len()).step_by(32);

@@ -116,5 +116,5 @@ fn i10_a_directory_of_one_name_ends() {
         builder.raw_directory(places.folder, &content);
     };
     let bytes = changed(Layout::Physical, many);
-    one_name::ends(&bytes, b"folder", "same", "SAME");
+    one_name::ends(&bytes, (b"folder", None), "same", "SAME");
 }
