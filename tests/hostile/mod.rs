@@ -15,6 +15,7 @@ mod ids;
 mod iso9660;
 mod journals;
 mod ldm;
+mod ldm_records;
 mod luks;
 mod luks_json;
 mod lvm;

@@ -50,6 +50,11 @@ impl<'a> Assembler<'a> {
     /// # Errors
     /// Why it cannot be had: what contradicts itself, or which disk is missing.
     pub(super) fn volume(&self, volume: &Volume) -> Result<SharedSource> {
+        let found = self.find(volume);
+        found.map_err(|error| blame(error, volume.at))
+    }
+
+    fn find(&self, volume: &Volume) -> Result<SharedSource> {
         if volume.size == 0 {
             return Err(Error::corrupt("size is 0"));
         }
@@ -107,7 +112,8 @@ impl<'a> Assembler<'a> {
 
     fn named(&self, volume: &Volume, one: &Component, is_copy: bool) -> Result<SharedSource> {
         let name = || format!("component {}", printable(one.name.as_bytes()));
-        self.component(volume, one, is_copy).context(name)
+        let found = self.component(volume, one, is_copy);
+        found.map_err(|error| blame(error, one.at)).context(name)
     }
 
     fn component(&self, volume: &Volume, it: &Component, is_copy: bool) -> Result<SharedSource> {
@@ -163,11 +169,12 @@ impl<'a> Assembler<'a> {
         let mut size: u64 = 0;
         for extent in extents {
             let name = printable(extent.name.as_bytes());
-            let on = self.group.on(extent).context(|| format!("extent {name}"))?;
+            let on = self.group.on(extent).map_err(|error| error.at(extent.at));
+            let on = on.context(|| format!("extent {name}"))?;
             if extent.offset != size {
                 let (at, before) = (extent.offset, size);
                 let text = format!("extent {name}: it begins at {at}, and those before end at");
-                return Err(Error::corrupt(format!("{text} {before}")));
+                return Err(Error::corrupt(format!("{text} {before}")).at(extent.at));
             }
             match on {
                 On::Missing(disk) => missing = missing.or(Some(is_missing(disk))),
@@ -290,6 +297,15 @@ fn chunks(chunk: u64, columns: &[Column]) -> Result<(NonZeroU64, u64)> {
     let chunk = chunk.ok_or_else(|| Error::corrupt("stripe size is 0"))?;
     let least = least(columns);
     Ok((chunk, least.saturating_sub(least % chunk)))
+}
+
+/// What `error` is about is the record at byte `at`, if it does not say more. The records are right
+/// where a disk is missing, so that no byte is to blame for it.
+fn blame(error: Error, at: u64) -> Error {
+    match error.kind() {
+        Kind::NotFound => error,
+        _ => error.at(at),
+    }
 }
 
 fn is_missing(disk: &Disk) -> String {

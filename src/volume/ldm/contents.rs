@@ -1,10 +1,13 @@
 //! The table of contents of a private region: where in it the database is.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::header::{self, Header, Region};
-use super::layout::{BLOCK, CONFIG, CONTENTS, Contents};
+use super::layout::{BLOCK, CONFIG, CONTENTS, Contents, ContentsRegion};
 use crate::error::{Error, Result, ResultExt};
+use crate::number::to_u64;
 use crate::source::{Source, read_vec};
 
 /// Where copies usually are, in sectors of the private region: at its start, and before the private
@@ -77,21 +80,30 @@ fn read(
         return None;
     }
     let checked = header::check(&bytes, "checksum", ignore_checksums);
-    let region = checked.and_then(|()| config(&contents, header));
+    let region = checked.and_then(|()| config(&contents, header, at));
     let found = region.map(|region| (contents.update_sequence.get(), region));
     let found = found.map_err(|error| error.at(at));
     Some(found.context(|| "TOCBLOCK"))
 }
 
-fn config(contents: &Contents, header: &Header) -> Result<Region> {
-    let mut regions = contents.regions.iter();
-    let found = regions.find(|region| region.name == *CONFIG);
-    let found = found.ok_or_else(|| Error::corrupt("it lists no region \"config\""))?;
+/// The region with the database, as `contents` at byte `at` lists it.
+fn config(contents: &Contents, header: &Header, at: u64) -> Result<Region> {
+    let list = at.saturating_add(to_u64(offset_of!(Contents, regions)));
+    let mut regions = contents.regions.iter().zip(0_u64..);
+    let found = regions.find(|(region, _)| region.name == *CONFIG);
+    let none = || Error::corrupt("it lists no region \"config\"").at(list);
+    let (found, index) = found.ok_or_else(none)?;
     let (first, count) = (found.start.get(), found.size.get());
     let outside = || {
         let size = header.private.size;
         let text = format!("config, {count} sectors from {first} on, is not in the private region");
-        Error::corrupt(format!("{text} of {size} bytes"))
+        let field = match header.private_sector(first) {
+            None => offset_of!(ContentsRegion, start),
+            Some(_) => offset_of!(ContentsRegion, size),
+        };
+        let skip = index.saturating_mul(to_u64(size_of::<ContentsRegion>()));
+        let at = list.saturating_add(skip).saturating_add(to_u64(field));
+        Error::corrupt(format!("{text} of {size} bytes")).at(at)
     };
     let last = first.checked_add(count).and_then(|end| end.checked_sub(1));
     let last = last.filter(|_| count > 0).ok_or_else(outside)?;

@@ -2,14 +2,67 @@
 //! where one is depends on all before it.
 
 use crate::error::{Error, Result};
+use crate::number::to_u64;
+
+/// Where the bytes of a record are, whose pieces lie in any order.
+pub(super) struct Places {
+    /// How many bytes of the record stand before a piece, and the byte of the disk that it begins at.
+    pieces: Vec<(usize, u64)>,
+}
+
+impl Places {
+    /// Of these pieces, one behind the other, each with its place.
+    pub(super) fn new(pieces: &[(u64, &[u8])]) -> Self {
+        let mut before = 0_usize;
+        let place = |(at, data): &(u64, &[u8])| {
+            let place = (before, *at);
+            before = before.saturating_add(data.len());
+            place
+        };
+        Self {
+            pieces: pieces.iter().map(place).collect(),
+        }
+    }
+
+    /// The byte of the disk that byte `position` of the record is at.
+    pub(super) fn byte(&self, position: usize) -> u64 {
+        let behind = self.pieces.partition_point(|(start, _)| *start <= position);
+        let piece = behind
+            .checked_sub(1)
+            .and_then(|index| self.pieces.get(index));
+        let (start, at) = piece.copied().unwrap_or_default();
+        at.saturating_add(to_u64(position.saturating_sub(start)))
+    }
+}
 
 /// What is left of a record.
-pub(super) struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a> {
+    rest: &'a [u8],
+    places: &'a Places,
+    /// Where in the record the rest begins, and the field that was taken last.
+    position: usize,
+    last: usize,
+}
 
 impl<'a> Fields<'a> {
-    /// Those in `bytes`.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    /// Those in `bytes`, which begin at byte `position` of the record that is at `places`.
+    pub(super) fn new(bytes: &'a [u8], places: &'a Places, position: usize) -> Self {
+        Self {
+            rest: bytes,
+            places,
+            position,
+            last: position,
+        }
+    }
+
+    /// The byte of the disk that the record is at.
+    pub(super) fn record(&self) -> u64 {
+        self.places.byte(0)
+    }
+
+    /// `error`, which is about the field that was taken last.
+    pub(super) fn wrong(&self, error: Error) -> Error {
+        error.at(self.places.byte(self.last))
     }
 
     /// The next `len` bytes.
@@ -17,12 +70,18 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `Corrupt` where the record ends before, as everywhere here.
     pub(super) fn bytes(&mut self, field: &str, len: usize) -> Result<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len).ok_or_else(|| {
-            let left = self.0.len();
+        self.last = self.position;
+        self.take(field, len)
+    }
+
+    fn take(&mut self, field: &str, len: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| {
+            let left = self.rest.len();
             let text = format!("{field} of {len} bytes, and the record has {left} more");
-            Error::corrupt(text)
+            self.wrong(Error::corrupt(text))
         })?;
-        self.0 = rest;
+        self.rest = rest;
+        self.position = self.position.saturating_add(len);
         Ok(taken)
     }
 
@@ -40,7 +99,7 @@ impl<'a> Fields<'a> {
     /// Bytes behind their length.
     pub(super) fn counted(&mut self, field: &str) -> Result<&'a [u8]> {
         let [len] = self.array(field)?;
-        self.bytes(field, usize::from(len))
+        self.take(field, usize::from(len))
     }
 
     /// A big-endian number of at most `most` bytes behind its length.
@@ -48,7 +107,7 @@ impl<'a> Fields<'a> {
         let bytes = self.counted(field)?;
         if bytes.len() > most {
             let text = format!("{field} has {} bytes, more than {most}", bytes.len());
-            return Err(Error::corrupt(text));
+            return Err(self.wrong(Error::corrupt(text)));
         }
         Ok(bytes
             .iter()
@@ -68,13 +127,13 @@ impl<'a> Fields<'a> {
     /// A number of sectors, as bytes.
     pub(super) fn sectors(&mut self, field: &str) -> Result<u64> {
         let sectors = self.number(field, 8)?;
-        in_bytes(field, sectors)
+        in_bytes(field, sectors).map_err(|error| self.wrong(error))
     }
 
     /// The same in eight bytes.
     pub(super) fn fixed_sectors(&mut self, field: &str) -> Result<u64> {
         let sectors = u64::from_be_bytes(self.array(field)?);
-        in_bytes(field, sectors)
+        in_bytes(field, sectors).map_err(|error| self.wrong(error))
     }
 
     /// A name, as it is to be shown: nothing that a terminal obeys, and a part of one path.
@@ -102,7 +161,13 @@ mod tests {
 
     #[test]
     fn fields_stand_one_behind_the_other() {
-        let mut fields = Fields::new(b"\x02\x04\x2b\x03abc\0\0\x01\x03\0\0\0\0\0\0\0\x02\x01");
+        // A record in two pieces of which the second lies before the first.
+        let places = Places::new(&[(1000, &[0; 10][..]), (500, &[0; 20])]);
+        let mut fields = Fields::new(
+            b"\x02\x04\x2b\x03abc\0\0\x01\x03\0\0\0\0\0\0\0\x02\x01",
+            &places,
+            0,
+        );
         assert_eq!(fields.id("id").unwrap(), 0x42b);
         assert_eq!(fields.name("name").unwrap(), "abc");
         fields.skip(2).unwrap();
@@ -111,15 +176,18 @@ mod tests {
         let end = fields.counted("hint").unwrap_err();
         assert_eq!(
             end.to_string(),
-            "hint of 1 bytes, and the record has 0 more"
+            "hint of 1 bytes, and the record has 0 more at byte 0x1fd"
         );
     }
 
     #[test]
     fn numbers_too_long_or_too_large_are_refused() {
-        let long = Fields::new(&[9; 10]).id("id").unwrap_err();
-        assert_eq!(long.to_string(), "id has 9 bytes, more than 8");
-        let large = Fields::new(&[0xff; 8]).fixed_sectors("start").unwrap_err();
+        let places = Places::new(&[(1000, &[0; 20][..])]);
+        let fields = |bytes: &'static [u8]| Fields::new(bytes, &places, 8);
+        let long = fields(&[9; 10]).id("id").unwrap_err();
+        let words = "id has 9 bytes, more than 8 at byte 0x3f0";
+        assert_eq!(long.to_string(), words);
+        let large = fields(&[0xff; 8]).fixed_sectors("start").unwrap_err();
         assert!(large.to_string().starts_with("start is 184467"), "{large}");
     }
 }

@@ -4,12 +4,15 @@
 //! An MBR has it in sector 6, and twice in the private region in the last MiB, the second time in the
 //! last sector; a GPT has no copy outside of the private region, which is a partition there.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::gpt;
 use super::guid::Guid;
 use super::layout::{self, BLOCK, PRIVATE_HEADER, until_zero};
 use crate::error::{Error, Result, ResultExt};
+use crate::number::to_u64;
 use crate::source::{Source, read_vec};
 
 /// Bytes of a sector of the disk. The first is usual.
@@ -108,6 +111,13 @@ struct Place {
     sector: u64,
 }
 
+impl Place {
+    /// Where a field of the copy is that begins so many bytes behind its start.
+    fn field(&self, behind: usize) -> u64 {
+        self.at.saturating_add(to_u64(behind))
+    }
+}
+
 /// Where the copies of `source` may be, as far as its partition table says that it is dynamic.
 fn places(source: &dyn Source) -> Vec<Place> {
     let Ok(record) = read_vec(source, 0, BLOCK) else {
@@ -175,7 +185,7 @@ fn read(source: &dyn Source, place: Place, ignore_checksums: bool) -> Option<Res
 
 fn parse(bytes: &[u8], place: Place, size: u64, ignore_checksums: bool) -> Result<Header> {
     let checked = check(bytes, "checksum", ignore_checksums);
-    let header = checked.and_then(|()| Header::parse(bytes, place.sector, size));
+    let header = checked.and_then(|()| Header::parse(bytes, place, size));
     let header = header.map_err(|error| error.at(place.at));
     header.context(|| "PRIVHEAD")
 }
@@ -201,20 +211,30 @@ pub(super) fn check(block: &[u8], field: &str, ignore: bool) -> Result<()> {
 }
 
 impl Header {
-    fn parse(bytes: &[u8], sector: u64, size: u64) -> Result<Self> {
+    fn parse(bytes: &[u8], place: Place, size: u64) -> Result<Self> {
         let short = |_| Error::corrupt("cut off");
         let (raw, _) = layout::PrivateHeader::read_from_prefix(bytes).map_err(short)?;
         let version = (raw.version_major.get(), raw.version_minor.get());
         if !matches!(version, (2, 11 | 12)) {
             let text = format!("version is {}.{}, not 2.11 or 2.12", version.0, version.1);
-            return Err(Error::unsupported(text));
+            let field = match version.0 {
+                2 => offset_of!(layout::PrivateHeader, version_minor),
+                _ => offset_of!(layout::PrivateHeader, version_major),
+            };
+            return Err(Error::unsupported(text).at(place.field(field)));
         }
-        let private = region("private region", &raw.private(), sector, size)?;
-        let public = region("public region", &raw.public(), sector, size)?;
-        check_apart(public, private)?;
+        let private_at = place.field(offset_of!(layout::PrivateHeader, private_region_start));
+        let public_at = place.field(offset_of!(layout::PrivateHeader, public_region_start));
+        let sector = place.sector;
+        let private = region("private region", &raw.private(), sector, size, private_at)?;
+        let public = region("public region", &raw.public(), sector, size, public_at)?;
+        check_apart(public, private).map_err(|error| error.at(private_at))?;
+        let disk_at = place.field(offset_of!(layout::PrivateHeader, disk_guid));
+        let group_at = place.field(offset_of!(layout::PrivateHeader, disk_group_guid));
         Ok(Self {
-            disk: guid("disk_guid", &raw.disk_guid)?,
-            group: guid("disk_group_guid", &raw.disk_group_guid)?,
+            disk: guid("disk_guid", &raw.disk_guid).map_err(|error| error.at(disk_at))?,
+            group: guid("disk_group_guid", &raw.disk_group_guid)
+                .map_err(|error| error.at(group_at))?,
             version,
             sector,
             public,
@@ -262,8 +282,9 @@ impl layout::PrivateHeader {
     }
 }
 
-/// A range of so many sectors, which lies on the disk of `size` bytes.
-fn region(name: &str, sectors: &[u64; 2], sector: u64, size: u64) -> Result<Region> {
+/// A range of so many sectors, which lies on the disk of `size` bytes. Byte `at` and those behind it
+/// say where it begins, and the next eight how large it is.
+fn region(name: &str, sectors: &[u64; 2], sector: u64, size: u64, at: u64) -> Result<Region> {
     let [first, count] = *sectors;
     let bytes = |number: u64| number.checked_mul(sector);
     let region = bytes(first)
@@ -273,7 +294,10 @@ fn region(name: &str, sectors: &[u64; 2], sector: u64, size: u64) -> Result<Regi
     let region = region.filter(|it| it.size > 0 && is_inside(it));
     region.ok_or_else(|| {
         let text = format!("the {name} of {count} sectors from {first} on is not on the disk");
-        Error::corrupt(format!("{text} of {size} bytes"))
+        let begins_inside = bytes(first).is_some_and(|start| start <= size);
+        let field = if begins_inside { 8 } else { 0 };
+        let error = Error::corrupt(format!("{text} of {size} bytes"));
+        error.at(at.saturating_add(field))
     })
 }
 

@@ -33,7 +33,7 @@ impl Member {
             }
             let (one, other) = (database.group, header.group);
             let text = format!("its database is of group {one}, and its private header of {other}");
-            Err(Error::corrupt(text))
+            Err(Error::corrupt(text).at(database.group_at))
         });
         Ok(Some(Self {
             header,

@@ -19,6 +19,8 @@ pub(super) enum Record {
 /// A volume: one component, or several that have the same bytes.
 #[derive(Debug)]
 pub(super) struct Volume {
+    /// The byte of a disk that its record is at.
+    pub(super) at: u64,
     pub(super) id: u64,
     pub(super) name: String,
     /// Whether one component may be missing an extent.
@@ -35,6 +37,8 @@ pub(super) struct Volume {
 /// A copy of a volume.
 #[derive(Debug)]
 pub(super) struct Component {
+    /// The byte of a disk that its record is at.
+    pub(super) at: u64,
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) volume: u64,
@@ -59,6 +63,8 @@ pub(super) enum Layout {
 /// A piece of a disk.
 #[derive(Debug)]
 pub(super) struct Extent {
+    /// The byte of a disk that its record is at.
+    pub(super) at: u64,
     pub(super) id: u64,
     pub(super) name: String,
     pub(super) component: u64,
@@ -98,8 +104,7 @@ impl Record {
     /// # Errors
     /// `Corrupt` where a field is wrong; `Unsupported` for a kind or a revision of which nothing is
     /// known.
-    pub(super) fn parse(kind: u8, flags: u8, bytes: &[u8]) -> Result<Option<Self>> {
-        let mut fields = Fields::new(bytes);
+    pub(super) fn parse(kind: u8, flags: u8, mut fields: Fields<'_>) -> Result<Option<Self>> {
         if kind & 0x0f == 0 {
             return Ok(None);
         }
@@ -126,7 +131,10 @@ fn volume(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result<Vo
     let is_raid = match policy {
         1..=3 => false,
         4 => true,
-        _ => return Err(Error::unsupported(format!("read policy {policy}"))),
+        _ => {
+            let error = Error::unsupported(format!("read policy {policy}"));
+            return Err(fields.wrong(error));
+        }
     };
     fields.counted("number")?;
     fields.skip(4)?;
@@ -145,6 +153,7 @@ fn volume(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result<Vo
         _ => fields.name("hint")?,
     };
     Ok(Volume {
+        at: fields.record(),
         id,
         name,
         is_raid,
@@ -158,6 +167,10 @@ fn volume(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result<Vo
 fn component(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result<Component> {
     fields.counted("state")?;
     let [layout] = fields.array("layout")?;
+    if !matches!(layout, 1..=3) {
+        let error = Error::unsupported(format!("layout {layout}"));
+        return Err(fields.wrong(error));
+    }
     let state = u32::from_be_bytes(fields.array("flags")?);
     let extents = fields.count("number of extents")?;
     fields.skip(16)?;
@@ -172,11 +185,11 @@ fn component(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result
     };
     let layout = match layout {
         1 => Layout::Striped { chunk, columns },
-        2 => Layout::Spanned,
         3 => Layout::Raid { chunk, columns },
-        _ => return Err(Error::unsupported(format!("layout {layout}"))),
+        _ => Layout::Spanned,
     };
     Ok(Component {
+        at: fields.record(),
         id,
         name,
         volume,
@@ -190,6 +203,7 @@ fn extent(id: u64, name: String, flags: u8, mut fields: Fields<'_>) -> Result<Ex
     let state = u32::from_be_bytes(fields.array("flags")?);
     fields.skip(8)?;
     Ok(Extent {
+        at: fields.record(),
         id,
         name,
         start: fields.fixed_sectors("start")?,
@@ -212,7 +226,8 @@ fn disk(id: u64, name: String, kind: u8, mut fields: Fields<'_>) -> Result<Disk>
             let text = until_zero(fields.counted("disk_guid")?);
             Guid::parse(text).ok_or_else(|| {
                 let text = printable(text);
-                Error::corrupt(format!("disk_guid is \"{text}\", no identifier"))
+                let error = Error::corrupt(format!("disk_guid is \"{text}\", no identifier"));
+                fields.wrong(error)
             })?
         }
     };
