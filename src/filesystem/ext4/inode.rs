@@ -41,7 +41,6 @@ const BASE: usize = size_of::<RawInode>();
 pub(super) type Bytes = SmallVec<[u8; 256]>;
 
 /// One inode.
-#[derive(Clone)]
 pub(super) struct InodeRecord {
     /// Its number.
     pub(super) number: u32,
@@ -115,6 +114,20 @@ impl InodeRecord {
         }
         record.check_features(core)?;
         Ok(record)
+    }
+
+    /// The same once more. Not derived: a SmallVec is cloned byte by byte.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            number: self.number,
+            offset: self.offset,
+            bytes: Bytes::from_slice(&self.bytes),
+            raw: self.raw.clone(),
+            extra: self.extra,
+            kind: self.kind,
+            size: self.size,
+            seed: self.seed,
+        }
     }
 
     /// Whether `flag` is in `i_flags`.

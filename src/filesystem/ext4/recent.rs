@@ -52,12 +52,12 @@ impl Recent {
             return read();
         };
         if let Some(kept) = lock(place).as_ref().filter(|kept| kept.number == number) {
-            return Ok(kept.clone());
+            return Ok(kept.copy());
         }
         let record = read()?;
         // A large one would cost memory with each copy.
         if !record.bytes.spilled() {
-            *lock(place) = Some(record.clone());
+            *lock(place) = Some(record.copy());
         }
         Ok(record)
     }
