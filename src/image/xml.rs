@@ -4,7 +4,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 use crate::error::{Error, Result};
-use crate::number::to_usize;
+use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes of a descriptor.
@@ -36,7 +36,9 @@ pub(super) fn parse(text: &str) -> Result<Document<'_>> {
         let place = |what: &str| Error::corrupt(format!("XML: {what} at {}", error.pos()));
         match &error {
             roxmltree::Error::DtdDetected => {
-                Error::unsupported("XML: a document type declaration, which is not followed")
+                let error =
+                    Error::unsupported("XML: a document type declaration, which is not followed");
+                error.at(to_u64(text.find("<!DOCTYPE").unwrap_or(0)))
             }
             roxmltree::Error::NodesLimitReached => {
                 Error::unsupported(format!("XML: over {MOST_NODES} nodes"))

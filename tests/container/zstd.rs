@@ -3,9 +3,11 @@
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
+use imgmount::error::Kind;
 use twox_hash::XxHash64;
 
 use super::guest;
+use crate::hostile::expect::check;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -134,10 +136,11 @@ fn frames_one_after_another() {
     super::compare(&super::disk(&image), &raw);
 }
 
-/// What opening `image` is refused for.
-fn refused(image: &Path) -> String {
+/// That opening `image` is refused for a reason of `kind` whose text holds `words`, at byte `at`.
+fn refused(image: &Path, kind: Kind, words: &str, at: usize) {
     let opened = imgmount::service::open::open(image, &imgmount::service::open::Options::default());
-    opened.err().expect("it is refused").to_string()
+    let error = opened.err().expect("it is refused");
+    check(&error, kind, &[words], Some(at));
 }
 
 #[test]
@@ -148,10 +151,10 @@ fn o06_windows() {
     let blocks = [0x0b, 0, 0, 0x20];
     let many = [&[0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3][..], &blocks].concat();
     let single = [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x40][..], &blocks].concat();
-    for bytes in [many, single] {
+    for (bytes, size) in [(many, 2_u64 << 30), (single, 1 << 30)] {
         std::fs::write(&image, bytes).unwrap();
-        let error = refused(&image);
-        assert!(error.contains("window"), "{error}");
+        let words = format!("Window_Size {size} is over the window of 134217728 bytes");
+        refused(&image, Kind::Unsupported, &words, 0);
     }
 }
 
@@ -162,8 +165,8 @@ fn o06_dictionaries() {
     // Frame_Header_Descriptor: a Dictionary_ID of one byte, which is 7.
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x58, 7, 0x0b, 0, 0, 0x20];
     std::fs::write(&image, frame).unwrap();
-    let error = refused(&image);
-    assert!(error.contains("dictionary 7"), "{error}");
+    let words = "it was compressed with dictionary 7";
+    refused(&image, Kind::Unsupported, words, 0);
 }
 
 #[test]
@@ -173,27 +176,35 @@ fn o06_seek_tables() {
     let raw = guest::disk(&scratch, 3 << 20, 27);
     let image = scratch.join("seekable.zst");
     let good = seekable(&raw, 1 << 20, true, &scratch);
-    let try_with = |change: &dyn Fn(&mut Vec<u8>), word: &str| {
+    let try_with = |change: &dyn Fn(&mut Vec<u8>), kind: Kind, words: &str, at: usize| {
         let mut bytes = good.clone();
         change(&mut bytes);
+        assert!(bytes != good, "the mutant is its seed: {words}");
         std::fs::write(&image, bytes).unwrap();
-        let error = refused(&image);
-        assert!(error.contains(word), "{error}");
+        let opened =
+            imgmount::service::open::open(&image, &imgmount::service::open::Options::default());
+        let error = opened.err().expect("it is refused");
+        check(&error, kind, &["seek table: ", words], Some(at));
     };
     let footer = good.len() - 9;
     let count = |number: u32| {
         move |bytes: &mut Vec<u8>| bytes[footer..footer + 4].copy_from_slice(&number.to_le_bytes())
     };
-    try_with(&count(1_000_000_000), "Number_Of_Frames 1000000000");
-    try_with(&count(u32::MAX), "Number_Of_Frames");
-    try_with(&count(2), "Number_Of_Frames 2");
-    try_with(&|bytes| bytes[footer + 4] |= 4, "Seek_Table_Descriptor");
-    // The first frame is one byte longer than it is.
+    let corrupt = Kind::Corrupt;
+    let words = "Number_Of_Frames 1000000000 is more than the file has room for";
+    try_with(&count(1_000_000_000), corrupt, words, footer);
+    let words = "Number_Of_Frames 4294967295 is more than the file has room for";
+    try_with(&count(u32::MAX), corrupt, words, footer);
+    let words = "Number_Of_Frames 2 does not lead to its start";
+    try_with(&count(2), corrupt, words, footer);
+    let words = "Seek_Table_Descriptor 0x84 has reserved bits";
+    let set = |bytes: &mut Vec<u8>| bytes[footer + 4] |= 4;
+    try_with(&set, Kind::Unsupported, words, footer + 4);
+    // The first frame is one byte longer or shorter than it is; three entries of 12 bytes stand
+    // before the footer, and 8 bytes before them.
     let entry = footer - 36;
-    try_with(
-        &|bytes| bytes[entry] = bytes[entry].wrapping_add(1),
-        "seek table",
-    );
+    let words = format!("{} are before it", entry - 8);
+    try_with(&|bytes| bytes[entry] ^= 1, corrupt, &words, entry);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod deep;
 mod directories;
 mod erofs;
 mod exfat;
-mod expect;
+pub mod expect;
 mod ext;
 mod extents;
 mod fat;

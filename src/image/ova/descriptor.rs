@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Kind, Result, printable};
 use crate::image::xml::{attribute, children, parse};
+use crate::number::to_u64;
 
 /// How many disks and files are looked at.
 const MOST: usize = 10_000;
@@ -9,6 +10,8 @@ const MOST: usize = 10_000;
 /// A file of the package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
+    /// The byte of the descriptor that its element begins at.
+    pub(super) at: u64,
     /// Its name as in the descriptor.
     pub(super) href: String,
     /// All its bytes, where that is said.
@@ -53,13 +56,16 @@ pub(super) fn read(text: &str) -> Result<Package> {
             .find(|file| attribute(**file, "id") == Some(wanted));
         let missing = || {
             let (id, wanted) = (printable(id.as_bytes()), printable(wanted.as_bytes()));
-            Error::corrupt(format!("Disk {id}: fileRef {wanted} is no File"))
+            let error = Error::corrupt(format!("Disk {id}: fileRef {wanted} is no File"));
+            error.at(to_u64(disk.range().start))
         };
         let file = file.ok_or_else(missing)?;
         let number = |name: &str| attribute(*file, name).and_then(|it| it.parse().ok());
         let href = attribute(*file, "href").unwrap_or("").to_owned();
-        check_name(&href)?;
+        let at = to_u64(file.range().start);
+        check_name(&href).map_err(|error| error.at(at))?;
         package.disks.push(File {
+            at,
             href,
             size: number("size"),
             chunked: attribute(*file, "chunkSize").is_some(),

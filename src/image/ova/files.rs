@@ -65,7 +65,7 @@ impl Files {
                 Self::Beside => context.inside(source, &name, None),
             };
         }
-        Err(missing(&file.href))
+        Err(missing(&file.href).at(file.at))
     }
 
     /// The chunks of the file called `name` as one.

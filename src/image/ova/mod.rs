@@ -102,7 +102,8 @@ fn open(source: &SharedSource, name: &[u8], files: &Files, context: &Context) ->
             .add(format!("ovf: Disk {id} has no file: it is empty"));
     }
     for file in &package.disks {
-        files.check(file, context)?;
+        let found = files.check(file, context);
+        found.map_err(|error| error.at(file.at))?;
     }
     note_manifest(source, name, files, context);
     let hrefs = package

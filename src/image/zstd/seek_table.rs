@@ -1,5 +1,7 @@
 //! The table at the end of a seekable file: "Zstandard Seekable Format" 0.1.0.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::contents::{Contents, Start};
@@ -49,10 +51,14 @@ struct Table {
 
 impl Table {
     fn find(source: &dyn Source, footer: &SeekTableFooter) -> Result<Self> {
+        let footer_at = source.size().saturating_sub(FOOTER);
+        let field = |behind: usize| footer_at.saturating_add(to_u64(behind));
+        let count_at = field(offset_of!(SeekTableFooter, number_of_frames));
         let descriptor = footer.seek_table_descriptor;
         if descriptor & RESERVED_BITS != 0 {
             let text = format!("Seek_Table_Descriptor {descriptor:#04x} has reserved bits");
-            return Err(Error::unsupported(text));
+            let at = field(offset_of!(SeekTableFooter, seek_table_descriptor));
+            return Err(Error::unsupported(text).at(at));
         }
         let checksums = descriptor & CHECKSUM_FLAG != 0;
         let count = u64::from(footer.number_of_frames.get());
@@ -61,14 +67,14 @@ impl Table {
         let start = source.size().checked_sub(size.saturating_add(HEADER));
         let too_many = || {
             let text = format!("Number_Of_Frames {count} is more than the file has room for");
-            Error::corrupt(text)
+            Error::corrupt(text).at(count_at)
         };
         let start = start.ok_or_else(too_many)?;
         let bytes = read_vec(source, start, to_usize(HEADER))?;
         let header = Skippable::ref_from_bytes(&bytes).map_err(|_| too_many())?;
         if header.magic.get() != SEEK_TABLE || u64::from(header.size.get()) != size {
             let text = format!("Number_Of_Frames {count} does not lead to its start");
-            return Err(Error::corrupt(text).at(start));
+            return Err(Error::corrupt(text).at(count_at));
         }
         Ok(Self {
             entries: start.saturating_add(HEADER),
@@ -104,7 +110,7 @@ impl Table {
         let start = self.entries.saturating_sub(HEADER);
         if input != start {
             let text = format!("its frames have {input} bytes, and {start} are before it");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(self.entries));
         }
         contents.input = input;
         contents.output = output;
