@@ -94,6 +94,9 @@ impl Expanding {
 
     fn table(&self, source: &dyn Source, first: u64, count: u64) -> Result<Vec<u32>> {
         let count = count.min(self.entries.saturating_sub(first));
+        if count == 0 {
+            return Ok(Vec::new()); // So far behind the table the file may have ended.
+        }
         let offset = TABLE.saturating_add(first.saturating_mul(4));
         let bytes = read_vec(source, offset, to_usize(count.saturating_mul(4)))?;
         let (entries, _) = bytes.as_chunks::<4>();

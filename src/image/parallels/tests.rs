@@ -74,6 +74,21 @@ fn both_kinds_of_table() {
     }
 }
 
+/// As QEMU has it: `seek_to_sector` gives nothing where `bat_size` ends.
+#[test]
+fn far_behind_the_table_is_a_hole() {
+    let mut bytes = image(true, &[2, 0, 1]);
+    bytes[36..40].copy_from_slice(&(1_u32 << 20).to_le_bytes()); // nb_sectors: 512 MiB
+    let disks = open(&[Arc::new(Memory(bytes))], &context(&[])).unwrap();
+    let disk = &disks[0].source;
+    for offset in [3 * 4096, 100 << 20, disk.size() - 4096] {
+        assert_eq!(read_vec(&**disk, offset, CLUSTER), Ok(vec![0; CLUSTER]));
+        let extent = disk.extent_at(offset).unwrap();
+        assert_eq!(extent.kind, crate::source::ExtentKind::Absent);
+        assert_eq!(extent.len.get(), disk.size() - offset);
+    }
+}
+
 #[test]
 fn a_snapshot_shows_what_is_below_it() {
     let plain = [[7; CLUSTER], [8; CLUSTER], [9; CLUSTER]].concat();
