@@ -1,5 +1,7 @@
 //! One member after the other: headers, and what stands in front of them for long names.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{BLOCK, GNU, GnuFields, Header, SparseHeader, USTAR};
@@ -82,7 +84,8 @@ impl<'a> Walk<'a> {
             let Next::Entry(header) = self.header()? else {
                 return Ok(None);
             };
-            let size = number(&header.size, "size").map_err(|error| error.at(at))?;
+            let size_at = at.saturating_add(to_u64(offset_of!(Header, size)));
+            let size = number(&header.size, "size").map_err(|error| error.at(size_at))?;
             match header.typeflag {
                 b'x' | b'X' => pax.add(&self.extended(size)?).map_err(|e| e.at(at))?,
                 b'g' | b'K' => self.skip(size)?,

@@ -7,6 +7,7 @@
 
 use super::*;
 use crate::cache::Cache;
+use crate::error::Kind;
 use crate::format::testing::RawOnly;
 use crate::source::{Memory, read_vec};
 
@@ -50,8 +51,12 @@ fn only(parts: &[Vec<u8>]) -> Vec<u8> {
     read_vec(&**disk, 0, disk.size() as usize).unwrap()
 }
 
-fn error(parts: &[Vec<u8>]) -> String {
-    open_archive(parts).err().unwrap().to_string()
+/// The archive is refused as damaged, with `words`, at byte `at`.
+fn refused(parts: &[Vec<u8>], words: &str, at: u64) {
+    let error = open_archive(parts).err().unwrap();
+    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(error.offset(), Some(at), "{error}");
 }
 
 #[test]
@@ -66,36 +71,42 @@ fn a_size_in_base_256_and_one_that_a_pax_header_gives() {
 
 #[test]
 fn o03_sizes_that_are_no_sizes() {
-    for (size, text) in [
-        (
-            &b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"[..],
-            "negative",
-        ),
+    const SIZE: u64 = 124;
+    for (size, text, at) in [
+        (&b"\xff".repeat(12)[..], "size is negative", SIZE),
         (
             b"\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
-            "past the end",
+            "size 18446744073709551615 is past the end",
+            512,
         ),
-        (b"\x80\0\x01\0\xff\xff\xff\xff\xff\xff\xff\xff", "over 2^64"),
-        (b"777777777777", "past the end"),
-        (b"8888", "no octal number"),
+        (
+            b"\x80\0\x01\0\xff\xff\xff\xff\xff\xff\xff\xff",
+            "size is over 2^64",
+            SIZE,
+        ),
+        (b"777777777777", "size 68719476735 is past the end", 512),
+        (b"8888", "size is no octal number", SIZE),
     ] {
-        let error = error(&[header("a", size, b'0'), padded(b"abc")]);
-        assert!(error.contains(text), "{error}");
+        refused(&[header("a", size, b'0'), padded(b"abc")], text, at);
     }
 }
 
 #[test]
 fn o03_a_pax_path_of_1_gib() {
-    let text = error(&[header("x", b"10000000000", b'x'), padded(b"abc")]);
-    assert!(
-        text.contains("size 1073741824 of an extended header"),
-        "{text}"
+    refused(
+        &[header("x", b"10000000000", b'x'), padded(b"abc")],
+        "size 1073741824 of an extended header",
+        512,
     );
     let name = format!("{} path={}\n", 9005 + 11, "n".repeat(9005 + 11 - 11));
     let size = format!("{:011o}", name.len());
     let long = [header("x", size.as_bytes(), b'x'), padded(name.as_bytes())].concat();
-    let text = error(&[long, header("a", b"0", b'0')]);
-    assert!(text.contains("path of 9005 bytes"), "{text}");
+    let at = long.len() as u64 + 512;
+    refused(
+        &[long, header("a", b"0", b'0')],
+        "path of 9005 bytes is over",
+        at,
+    );
 }
 
 #[test]
@@ -105,16 +116,16 @@ fn o03_sparse_maps_of_a_thousand_million_segments() {
     let pax = [header("x", size.as_bytes(), b'x'), padded(records)].concat();
     let map = b"1000000000\n0\n512\n";
     let file = [header("a", b"00000001000", b'0'), padded(map)].concat();
-    let text = error(&[pax, file]);
-    assert!(text.contains("too many segments"), "{text}");
+    let at = pax.len() as u64 + 512;
+    let many = "the sparse map has too many segments";
+    refused(&[pax, file], many, at);
     // An old one that goes on to the end of the archive.
     let mut old = header("a", b"0", b'S');
     old[257..265].copy_from_slice(b"ustar  \0");
     old[482] = 1;
     let mut more = vec![b'0'; 512];
     more[504] = 1;
-    let text = error(&[summed(old), more.repeat(60_000)]);
-    assert!(text.contains("too many segments"), "{text}");
+    refused(&[summed(old), more.repeat(60_000)], many, 0);
 }
 
 #[test]
