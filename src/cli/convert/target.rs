@@ -12,6 +12,11 @@ use crate::number::to_u64;
 /// Zeros are left out in pieces of this size: the block of most file systems.
 const BLOCK: usize = 4096;
 
+/// Bytes that are written at once. The file is locked meanwhile, and another thread would wait; and a
+/// kernel that is given more takes larger pieces of memory for it, which on a virtual machine the host
+/// has to find first: four times as much of a processor for 2 MiB at once.
+const WRITTEN: usize = 64 << 10;
+
 /// One of them.
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
@@ -125,8 +130,10 @@ fn flush(
     range: std::ops::Range<usize>,
     offset: u64,
 ) -> std::io::Result<()> {
-    match bytes.get(range) {
-        Some(part) if !part.is_empty() => out.write_all_at(part, offset),
-        _ => Ok(()),
+    let part = bytes.get(range).unwrap_or_default();
+    let pieces = part.chunks(WRITTEN).zip((offset..).step_by(WRITTEN));
+    for (piece, at) in pieces {
+        out.write_all_at(piece, at)?;
     }
+    Ok(())
 }
