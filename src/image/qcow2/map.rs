@@ -19,6 +19,39 @@ const LOOK: u64 = 64;
 /// The same, where the first of them are all holes.
 const LOOK_FAR: u64 = 16 << 10;
 
+/// Entries of a second-level table that lie together. Each is taken apart when it is come to: what is
+/// compressed is one cluster by itself, and the others need not be looked at.
+struct Entries {
+    bytes: Vec<u8>,
+    /// The byte that they begin at.
+    at: u64,
+    /// Bytes of each.
+    width: u64,
+}
+
+impl Entries {
+    fn count(&self) -> u64 {
+        to_u64(self.bytes.len())
+            .checked_div(self.width)
+            .unwrap_or(0)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Entry> {
+        let entries = self.bytes.chunks_exact(to_usize(self.width)).zip(0_u64..);
+        entries.map(|(bytes, number)| {
+            let word = |at: usize| {
+                let bytes = bytes.get(at..at.saturating_add(8));
+                bytes.and_then(|bytes| bytes.try_into().ok())
+            };
+            Entry {
+                word: word(0).map_or(0, u64::from_be_bytes),
+                bitmap: word(8).map(u64::from_be_bytes),
+                at: self.at.saturating_add(number.saturating_mul(self.width)),
+            }
+        })
+    }
+}
+
 /// The clusters of the disk, or of a snapshot.
 pub(super) struct Clusters {
     pub(super) header: Header,
@@ -94,7 +127,7 @@ impl Clusters {
     }
 
     /// `count` entries of the table at byte `table` from entry `index` on, at most.
-    fn l2_entries(&self, table: u64, index: u64, count: u64) -> Result<Vec<Entry>> {
+    fn l2_entries(&self, table: u64, index: u64, count: u64) -> Result<Entries> {
         let width = self.header.l2_entry();
         let count = count.min(self.header.l2_entries().get().saturating_sub(index));
         let at = table.saturating_add(index.saturating_mul(width));
@@ -106,33 +139,15 @@ impl Clusters {
             let text = format!("L2 table at {table:#x} is cut off before entry {index}");
             return Err(Error::corrupt(text).at(at));
         }
-        let entries = bytes.chunks_exact(to_usize(width)).zip(0_u64..);
-        let entry = |(bytes, number): (&[u8], u64)| {
-            let word = |at: usize| {
-                let bytes = bytes.get(at..at.saturating_add(8));
-                bytes.and_then(|bytes| bytes.try_into().ok())
-            };
-            Entry {
-                word: word(0).map_or(0, u64::from_be_bytes),
-                bitmap: word(8).map(u64::from_be_bytes),
-                at: at.saturating_add(number.saturating_mul(width)),
-            }
-        };
-        Ok(entries.map(entry).collect())
+        Ok(Entries { bytes, at, width })
     }
 
     /// The run from byte `skip` of entry `index` of a table on.
     fn run_in(&self, table: u64, index: u64, skip: u64) -> Result<Run> {
-        // What is compressed is one cluster by itself, whatever comes next.
-        let alone = self.l2_entries(table, index, 1)?;
-        let first = self.kind_of(alone.first(), skip)?;
-        if matches!(first, Kind::Compressed(_)) {
-            let len = self.together(&alone, first, skip)?;
-            return self.run(first, skip, len);
-        }
         let mut entries = self.l2_entries(table, index, LOOK)?;
+        let first = self.kind_of(entries.iter().next(), skip)?;
         let mut len = self.together(&entries, first, skip)?;
-        let looked = to_u64(entries.len()).saturating_mul(self.header.cluster().get());
+        let looked = entries.count().saturating_mul(self.header.cluster().get());
         if len.saturating_add(skip) == looked && !matches!(first, Kind::Plain(_)) {
             entries = self.l2_entries(table, index, LOOK_FAR)?;
             len = self.together(&entries, first, skip)?;
@@ -140,7 +155,7 @@ impl Clusters {
         self.run(first, skip, len)
     }
 
-    fn kind_of(&self, entry: Option<&Entry>, skip: u64) -> Result<Kind> {
+    fn kind_of(&self, entry: Option<Entry>, skip: u64) -> Result<Kind> {
         let entry = entry.ok_or_else(|| Error::corrupt("no L2 entry"))?;
         entry.kind(&self.header, self.subcluster(skip))
     }
@@ -156,7 +171,7 @@ impl Clusters {
     }
 
     /// Bytes from `skip` on that go on as `first` begins.
-    fn together(&self, entries: &[Entry], first: Kind, skip: u64) -> Result<u64> {
+    fn together(&self, entries: &Entries, first: Kind, skip: u64) -> Result<u64> {
         let cluster = self.header.cluster().get();
         let (parts, part) = match self.header.has_extended_l2() {
             true => (SUBCLUSTERS, self.header.subcluster()),
