@@ -12,13 +12,13 @@ use crate::number::to_u64;
 /// Zeros are left out in pieces of this size: the block of most file systems.
 const BLOCK: usize = 4096;
 
+/// One of them.
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
+
 /// Bytes that are written at once. The file is locked meanwhile, and another thread would wait; and a
 /// kernel that is given more takes larger pieces of memory for it, which on a virtual machine the host
 /// has to find first: four times as much of a processor for 2 MiB at once.
 const WRITTEN: usize = 64 << 10;
-
-/// One of them.
-const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// The file that is written.
 pub(super) struct Target {

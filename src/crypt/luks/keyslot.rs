@@ -51,7 +51,8 @@ pub(super) struct Area {
 }
 
 impl Keyslot {
-    /// Refuses what cannot be a keyslot; where the header says so is known to the caller. `key_size` and the area's are bounded by [`MOST_KEY`].
+    /// Refuses what cannot be a keyslot; where the header says so is known to the caller. `key_size`
+    /// and the area's are bounded by [`MOST_KEY`].
     pub(super) fn check(&self, source: &dyn Source) -> Result<()> {
         let Area { offset, size, .. } = self.area;
         let needed = to_u64(self.split_len());

@@ -35,8 +35,9 @@ pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
         features: info::features(metadata),
         ..Header::default()
     };
+    let keyslots = all.member("keyslots");
     for (number, keyslot) in &metadata.keyslots.0 {
-        let place = all.member("keyslots").number(*number);
+        let place = keyslots.number(*number);
         let read = self::keyslot(*number, keyslot, source, place);
         match read.context(|| format!("keyslot {number}")) {
             Ok(keyslot) => header.keyslots.extend(keyslot),
@@ -44,18 +45,20 @@ pub(super) fn header(copy: &Copy, source: &dyn Source) -> Result<Header> {
             Err(error) => header.notices.push(error.to_string()),
         }
     }
+    let digests = all.member("digests");
     for (number, digest) in &metadata.digests.0 {
-        let place = all.member("digests").number(*number);
+        let place = digests.number(*number);
         let digest = self::digest(digest, place).context(|| format!("digest {number}"));
         header.digests.push(digest?);
     }
     header.refusal = refusal(metadata, all);
+    let segments = all.member("segments");
     for (number, segment) in &metadata.segments.0 {
         // What a reencryption keeps of the state before and after it.
         if segment.flags.iter().any(|flag| flag.starts_with("backup-")) {
             continue;
         }
-        let place = all.member("segments").number(*number);
+        let place = segments.number(*number);
         match self::segment(*number, segment, place).context(|| format!("segment {number}")) {
             Ok(segment) => header.segments.push(segment),
             Err(error) => {

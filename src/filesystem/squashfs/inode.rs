@@ -96,11 +96,10 @@ impl InodeRecord {
     ) -> Result<Self> {
         let base: RawInode = reader.value()?;
         let began = reader.began();
-        let mut record = Self::of_base(core, request, inode, &base);
-        if let Ok(record) = &mut record {
-            record.read_form(base.inode_type.get(), reader)?;
-        }
-        record.map_err(|error| began.blame(error))
+        let record = Self::of_base(core, request, inode, &base);
+        let mut record = record.map_err(|error| began.blame(error))?;
+        record.read_form(base.inode_type.get(), reader)?;
+        Ok(record)
     }
 
     fn of_base(core: &Core, request: &Request, inode: Inode, base: &RawInode) -> Result<Self> {
