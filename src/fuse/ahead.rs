@@ -13,6 +13,9 @@ use crate::number::{to_u64, to_usize};
 /// Files that were listed and are remembered, 8 bytes each.
 const LISTED: usize = 1 << 14;
 
+/// Slots by which a listed file is found again: so many that few have to share one.
+const SLOTS: usize = LISTED << 2;
+
 /// Readers that are followed at a time.
 const READERS: usize = 8;
 
@@ -64,6 +67,8 @@ struct Order {
     nodes: Vec<u64>,
     /// How many were ever listed: the place of the next.
     count: u64,
+    /// For each slot, where in `nodes` the file is that came to it last.
+    slots: Vec<u16>,
     readers: [Reader; READERS],
     /// Whose turn it is to be forgotten.
     oldest: usize,
@@ -86,6 +91,12 @@ impl Order {
             None => self.nodes.push(node),
         }
         self.count = self.count.saturating_add(1);
+        if self.slots.is_empty() {
+            self.slots = vec![0; SLOTS];
+        }
+        if let Some(slot) = self.slots.get_mut(slot_of(node)) {
+            *slot = u16::try_from(place).unwrap_or(0);
+        }
     }
 
     /// How many of the first are not remembered any more.
@@ -99,6 +110,15 @@ impl Order {
         let is_kept = (self.forgotten()..self.count).contains(&index);
         let kept = self.nodes.get(to_usize(index) % LISTED);
         kept.copied().filter(|_| is_kept)
+    }
+
+    /// Where `node` stands, unless another has taken its slot since.
+    fn place_of(&self, node: u64) -> Option<u64> {
+        let index = u64::from(*self.slots.get(slot_of(node))?);
+        // Places are counted from 1, and this is the last of those that are kept there.
+        let behind = self.count.checked_sub(index)?.checked_sub(1)? % to_u64(LISTED);
+        let place = self.count.saturating_sub(behind);
+        (self.at(place) == Some(node)).then_some(place)
     }
 
     fn read(&mut self, node: u64) -> Next {
@@ -134,10 +154,10 @@ impl Order {
         (from..=to).filter_map(|place| self.at(place)).collect()
     }
 
-    /// Somebody has read a file that nobody was followed to: perhaps the first of many.
+    /// Somebody has read a file that nobody was followed to: perhaps the first of many. One whose slot
+    /// another has taken since is none; it may be one of the next.
     fn begin(&mut self, node: u64) {
-        let mut places = (self.forgotten().saturating_add(1)..=self.count).rev();
-        let Some(at) = places.find(|place| self.at(*place) == Some(node)) else {
+        let Some(at) = self.place_of(node) else {
             return;
         };
         if let Some(reader) = self.readers.get_mut(self.oldest) {
@@ -145,6 +165,11 @@ impl Order {
         }
         self.oldest = self.oldest.saturating_add(1) % READERS;
     }
+}
+
+/// The slot of a file: the golden ratio's bits spread the numbers of neighbours evenly.
+fn slot_of(node: u64) -> usize {
+    to_usize(node.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) % SLOTS
 }
 
 /// Whether files that are looked up are then read: so for who opens them, and not for who asks for
@@ -233,6 +258,22 @@ mod tests {
         assert!(ahead.read(3).is_empty(), "both are forgotten");
         ahead.read(2000);
         assert_eq!(ahead.read(2001).len(), 8);
+    }
+
+    #[test]
+    fn almost_all_that_were_listed_last_can_be_the_first_of_many() {
+        let many = to_u64(LISTED);
+        let groups = (0..many).map(|number| (number % 64) * 8192 + number / 64 + 11);
+        let nodes: Vec<u64> = groups.collect();
+        let mut order = Order::default();
+        nodes.iter().for_each(|node| order.push(*node));
+        let found = nodes.iter().filter(|node| {
+            let before = order.oldest;
+            order.begin(**node);
+            order.oldest != before
+        });
+        let found = to_u64(found.count());
+        assert!(found * 10 > many * 8, "{found} of {many}");
     }
 
     #[test]
