@@ -21,11 +21,12 @@ const FIRST: u64 = 128 << 10;
 const REMEMBERED: usize = 1024;
 
 /// The windows of inode tables that were asked for last.
-pub(super) struct Ahead([AtomicU64; REMEMBERED]);
+pub(super) struct Ahead(Vec<AtomicU64>);
 
 impl Ahead {
     pub(super) fn new() -> Self {
-        Self([const { AtomicU64::new(u64::MAX) }; REMEMBERED])
+        let nowhere = || AtomicU64::new(u64::MAX);
+        Self((0..REMEMBERED).map(|_| nowhere()).collect())
     }
 
     /// Asks for the inodes round the one at byte `offset`: those that were made together are

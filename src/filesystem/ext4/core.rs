@@ -93,3 +93,14 @@ impl Core {
         Err(error.hint(superblock::HINT))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Core;
+
+    #[test]
+    fn it_is_small_since_it_is_handed_on_by_way_of_the_stack() {
+        let size = size_of::<Core>();
+        assert!(size <= 2048, "{size} bytes are a page fault for each 4 KiB");
+    }
+}

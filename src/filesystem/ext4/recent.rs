@@ -18,7 +18,7 @@ const LEAVES: usize = 16;
 
 /// Inodes and leaves of extent trees that were in order when they were read.
 pub(super) struct Recent {
-    inodes: [Mutex<Option<InodeRecord>>; INODES],
+    inodes: Vec<Mutex<Option<InodeRecord>>>,
     leaves: Mutex<Leaves>,
 }
 
@@ -34,7 +34,7 @@ impl Recent {
     /// Nothing was read.
     pub(super) fn new() -> Self {
         Self {
-            inodes: [const { Mutex::new(None) }; INODES],
+            inodes: (0..INODES).map(|_| Mutex::new(None)).collect(),
             leaves: Mutex::default(),
         }
     }
