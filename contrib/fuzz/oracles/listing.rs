@@ -34,6 +34,11 @@ pub fn check(filesystem: &dyn FileSystem, dir: Inode, manner: Manner) -> Vec<Nam
         "listed in one: {error:?}, in pages: {last:?}"
     );
     for (name, _) in whole.iter().take(NAMES) {
+        let manner = Manner {
+            // Behind damage that ends a listing another of the same name may stand, and be found.
+            by_number: manner.by_number && error.is_none(),
+            ..manner
+        };
         found(filesystem, dir, name, &whole, manner);
     }
     whole
