@@ -31,6 +31,9 @@ const UNNAMED: u8 = characteristic::PARENT | characteristic::DELETED;
 const CHUNK: usize = 16 << 10;
 const SINGLE: usize = 512;
 
+/// In a cursor: damage was passed over before this place, which is said at the end.
+const DAMAGED: u64 = 1 << 62;
+
 /// The longest descriptor: fixed fields, implementation use, name, and what rounds it up.
 const LONGEST: usize = 38 + 0xffff + 0xff + 3;
 
@@ -95,8 +98,10 @@ impl Directory<'_> {
         if cursor == 0 && !each(dot) {
             return Ok(());
         }
+        let (carried, position) = (cursor & DAMAGED, cursor & !DAMAGED);
         let mut failure = Ok(());
-        let walked = self.walk(cursor.saturating_sub(1), &mut |found| {
+        let is_whole = self.walk(position.saturating_sub(1), &mut |found, damaged| {
+            let mark = if damaged { DAMAGED } else { carried };
             let shown = match found.has(characteristic::PARENT) {
                 true => Ok(Cow::Borrowed(&b".."[..])),
                 false => index.shown(self, &found.name, found.position),
@@ -112,10 +117,21 @@ impl Directory<'_> {
                 name: &name,
                 inode: found.icb.inode(),
                 kind: found.file_type(),
-                next: found.next.saturating_add(1),
+                next: found.next.saturating_add(1) | mark,
             })
-        });
-        walked.and(failure)
+        })?;
+        failure?;
+        match is_whole && carried != 0 {
+            true => Err(self.damaged_before()),
+            false => Ok(()),
+        }
+    }
+
+    /// What is said at the end of a listing that began behind damage.
+    fn damaged_before(&self) -> Error {
+        let error = Error::corrupt("damage before this place: entries are missing");
+        let place = format!("directory {}", self.entry.icb.text());
+        error.at(self.entry.place).context(place)
     }
 
     /// The ICB of the entry that is shown as `name`.
@@ -134,28 +150,35 @@ impl Directory<'_> {
     /// # Errors
     /// As [`Directory::read`].
     pub(super) fn files(&self, each: &mut dyn FnMut(Identifier) -> bool) -> Result<()> {
-        self.walk(0, &mut |found| {
+        let walked = self.walk(0, &mut |found, _| {
             found.has(characteristic::PARENT) || each(found)
-        })
+        });
+        walked.map(|_| ())
     }
 
-    /// Gives `each` what is shown, from byte `position` on. What is damaged is passed over, as far
-    /// as the next whole entry, and said at the end.
-    fn walk(&self, position: u64, each: &mut dyn FnMut(Identifier) -> bool) -> Result<()> {
+    /// Gives `each` what is shown, from byte `position` on, and whether damage lies between; and
+    /// whether that was all. What is damaged is passed over, as far as the next whole entry, and said
+    /// at the end.
+    fn walk(&self, position: u64, each: &mut dyn FnMut(Identifier, bool) -> bool) -> Result<bool> {
         let mut reader = Reader::new(self, position, CHUNK);
         let mut damage = None;
         while let Some(found) = reader.next()? {
             match found {
                 Ok(found) if self.is_shown(&found) => {
-                    if !each(found) {
-                        return Ok(());
+                    if !each(found, damage.is_some()) {
+                        // Who goes on behind this place is told of it without its words.
+                        if let Some(error) = damage {
+                            let text = format!("udf: {error}");
+                            self.volume.context.notices.add(text);
+                        }
+                        return Ok(false);
                     }
                 }
                 Ok(_) => {}
                 Err(error) => damage = damage.or(Some(error)),
             }
         }
-        damage.map_or(Ok(()), Err)
+        damage.map_or(Ok(true), Err)
     }
 
     /// Whether the kernel would show it: nothing deleted, and nothing hidden unless asked for.

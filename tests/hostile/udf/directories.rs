@@ -70,6 +70,38 @@ fn i10_entries_of_a_directory() {
     }
 }
 
+/// A listing goes on behind the place where it was left, as a kernel's does: damage before that is
+/// told of at the end all the same, and its words are in the log.
+#[test]
+fn i10_damage_is_not_forgotten_between_two_pages() {
+    let many = |builder: &mut Builder, places: &Places| {
+        let at = places.folder.block;
+        let mut content = identifier(at, 8 | 2, &[], places.root);
+        let mut bad = identifier(at, 0, &name("bad"), places.embedded);
+        bad[4] ^= 1;
+        content.extend(bad);
+        for number in 0..20 {
+            let name = name(&format!("file{number}"));
+            content.extend(identifier(at, 0, &name, places.embedded));
+        }
+        builder.raw_directory(places.folder, &content);
+    };
+    let walk = walk(&changed(Layout::Physical, many));
+    let node = &walk.nodes["folder"];
+    let words = ["directory partition 0", "damage before this place"];
+    names(error(node), Corrupt, &words);
+    let Seen::Directory(entries, Some(_)) = &node.content else {
+        panic!("{:?}", node.content);
+    };
+    assert_eq!(entries.len(), 2 + 20);
+    let has = |notice: &String| {
+        notice.contains("entry at byte 40 of the directory: tag_checksum")
+            && notice.contains("at byte 0x")
+    };
+    assert!(walk.notices.iter().any(has), "{:?}", walk.notices);
+    rest_as_before(&walk, "folder");
+}
+
 #[test]
 fn i10_a_directory_that_is_no_list() {
     let rubbish = |builder: &mut Builder, places: &Places| {
