@@ -28,6 +28,7 @@ ENOUGH = 30
 
 # Seconds after which one measurement ends without a result.
 TOO_LONG = 120
+TOO_SLOW = f"took over {TOO_LONG} s"
 
 ORDINARY = 65534
 
@@ -73,7 +74,7 @@ class Stage:
             said.seek(0)
             lines = said.read().decode(errors="replace").strip().splitlines()
         if seconds >= TOO_LONG:
-            raise peers.Failed(f"took over {TOO_LONG} s")
+            raise peers.Failed(TOO_SLOW)
         if child.returncode:
             raise peers.Failed(f"{words[0]}: {lines[-1] if lines else child.returncode}")
         return seconds
