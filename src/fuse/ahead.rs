@@ -116,8 +116,9 @@ impl Order {
     fn place_of(&self, node: u64) -> Option<u64> {
         let index = u64::from(*self.slots.get(slot_of(node))?);
         // Places are counted from 1, and this is the last of those that are kept there.
-        let behind = self.count.checked_sub(index)?.checked_sub(1)? % to_u64(LISTED);
-        let place = self.count.saturating_sub(behind);
+        let since = self.count.checked_sub(index)?.checked_sub(1)?;
+        let behind = to_usize(since) % LISTED;
+        let place = self.count.saturating_sub(to_u64(behind));
         (self.at(place) == Some(node)).then_some(place)
     }
 
