@@ -206,19 +206,18 @@ fn what_was_read_once_is_not_asked_for_again() {
     assert_eq!(count_of(&requests, "OPEN flags"), 1, "{requests:#?}");
     assert_eq!(count_of(&requests, "OPENDIR flags"), 1, "{requests:#?}");
     assert_eq!(count_of(&requests, "no such name"), 1, "{requests:#?}");
-    let bytes: u64 = requests
-        .iter()
-        .filter(|line| line.contains("READ fh"))
-        .map(|line| {
-            let size = line.split("size ").nth(1).unwrap_or_default();
-            size.split(|c: char| !c.is_ascii_digit())
-                .next()
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
-        })
-        .sum();
+    let bytes: u64 = sizes_of(&requests, "READ fh").sum();
     assert_eq!(bytes, LARGE, "{requests:#?}");
+}
+
+/// How many bytes each of the requests `what` had room for.
+fn sizes_of<'a>(requests: &'a [String], what: &'a str) -> impl Iterator<Item = u64> + 'a {
+    let lines = requests.iter().filter(move |line| line.contains(what));
+    lines.map(|line| {
+        let size = line.split("size ").nth(1).unwrap_or_default();
+        let digits = size.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+        digits.parse().unwrap()
+    })
 }
 
 /// As find(1) and ls(1) do: the whole directory first, then each file's attributes.
@@ -239,8 +238,20 @@ fn who_lists_a_directory_and_then_stats_its_files_costs_no_lookup_of_each() {
             std::fs::symlink_metadata(name).unwrap();
         }
     });
-    assert!(count_of(&requests, "READDIRPLUS fh") > 1, "{requests:#?}");
     assert_eq!(count_of(&requests, "some-file-"), 0, "{requests:#?}");
+    // Each is filled as far as one more entry does not fit; the last says that this was all.
+    const LONGEST: u64 = 152 + "some-file-1999".len().next_multiple_of(8) as u64;
+    let rooms = sizes_of(&requests, "READDIRPLUS fh").map(|size| size / LONGEST);
+    let (mut left, mut needed) = (COUNT as u64 + 3, 1);
+    for room in rooms {
+        needed += usize::from(left > 0);
+        left = left.saturating_sub(room);
+    }
+    let sent = count_of(&requests, "READDIRPLUS fh");
+    assert!(
+        left == 0 && (2..=needed).contains(&sent),
+        "{sent}: {requests:#?}"
+    );
 }
 
 #[test]
