@@ -26,6 +26,10 @@ use crate::error::{Error, Result};
 use crate::format::{Context, Format, Volume};
 use crate::source::{Extent, SharedSource};
 
+/// In a cursor of [`FileSystem::read_dir`]: something before it could not be read, which the end of the
+/// listing has to say. For readers whose places in a directory are all below it.
+const DAMAGED: u64 = 1 << 62;
+
 /// How a file system opens: its members (one, unless [`crate::format::Set`] says otherwise) in,
 /// the reader out.
 pub type Open = fn(&[SharedSource], &Context) -> Result<Opened>;

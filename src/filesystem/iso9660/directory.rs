@@ -9,7 +9,7 @@ use super::record::{Record, Records, SECTOR, Section};
 use super::rock_ridge::RockRidge;
 use crate::error::{Error, Result};
 use crate::filesystem::index::Listing;
-use crate::filesystem::{self, FileType, Inode, Request};
+use crate::filesystem::{self, DAMAGED, FileType, Inode, Request};
 use crate::number::{to_u64, to_usize};
 use crate::source::read_vec;
 
@@ -18,9 +18,6 @@ const PIECE: u64 = 64 << 10;
 
 /// Bytes in which the records of one file have to be: more than it may have.
 const LONGEST: u64 = 16 << 20;
-
-/// In a cursor: something before it could not be read, which the end of the listing has to say.
-const DAMAGED: u64 = 1 << 62;
 
 /// A directory.
 pub(super) struct Directory<'a> {

@@ -11,7 +11,7 @@ use super::text;
 use super::volume::{Address, Volume};
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::index::{Index, Listing};
-use crate::filesystem::{Entry, FileType, Request, names};
+use crate::filesystem::{DAMAGED, Entry, FileType, Request, names};
 use crate::number::{to_u64, to_usize};
 use crate::source::ExtentKind;
 
@@ -30,9 +30,6 @@ const UNNAMED: u8 = characteristic::PARENT | characteristic::DELETED;
 /// Bytes read at a time by a walk, and for a single entry.
 const CHUNK: usize = 16 << 10;
 const SINGLE: usize = 512;
-
-/// In a cursor: damage was passed over before this place, which is said at the end.
-const DAMAGED: u64 = 1 << 62;
 
 /// The longest descriptor: fixed fields, implementation use, name, and what rounds it up.
 const LONGEST: usize = 38 + 0xffff + 0xff + 3;

@@ -17,10 +17,7 @@ use super::core::Core;
 use super::features;
 use super::inode::{self, InodeRecord};
 use crate::error::{Error, Result};
-use crate::filesystem::{Entry, Inode, Request};
-
-/// In a cursor: a block before it could not be read, which the end of the listing has to say.
-const DAMAGED: u64 = 1 << 62;
+use crate::filesystem::{DAMAGED, Entry, Inode, Request};
 
 /// The number of the inode that `name` is in `dir`; `None` where there is none.
 ///
