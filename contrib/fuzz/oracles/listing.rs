@@ -33,12 +33,12 @@ pub fn check(filesystem: &dyn FileSystem, dir: Inode, manner: Manner) -> Vec<Nam
         is_tired || error.is_some() == last.is_some(),
         "listed in one: {error:?}, in pages: {last:?}"
     );
+    let manner = Manner {
+        // Behind damage that ends a listing another of the same name may stand, and be found.
+        by_number: manner.by_number && error.is_none(),
+        ..manner
+    };
     for (name, _) in whole.iter().take(NAMES) {
-        let manner = Manner {
-            // Behind damage that ends a listing another of the same name may stand, and be found.
-            by_number: manner.by_number && error.is_none(),
-            ..manner
-        };
         found(filesystem, dir, name, &whole, manner);
     }
     whole
