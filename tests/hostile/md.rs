@@ -13,13 +13,14 @@ use crate::volume::md::{bytes, look, look_with};
 
 const CHUNK: usize = 4096;
 
-/// What is said of an array of one image, whose superblock `change` changed. It is about that
-/// superblock, whose bytes are still there.
-fn refusal(array: &Array, change: impl Fn(&mut [u8])) -> String {
+/// What is said of an array of one image, whose superblock `change` changed: of the field at byte
+/// `field` of it, where that is not one that only makes a member useless.
+fn refusal(array: &Array, field: usize, change: impl Fn(&mut [u8])) -> String {
     let image = array.changed(0, &pattern(16 * CHUNK), change);
     let seed = array.changed(0, &pattern(16 * CHUNK), |_| {});
     let place = image.iter().zip(&seed).position(|(new, old)| new != old);
-    let place = place.expect("something is changed") as u64 & !0xfff;
+    let superblock = place.expect("something is changed") as u64 & !0xfff;
+    let place = superblock + field as u64;
     let start = Instant::now();
     let (stack, _) = look(&[image]);
     assert!(start.elapsed() < Duration::from_secs(2));
@@ -52,62 +53,44 @@ fn m01_fields_that_cannot_be_are_refused_by_name() {
     let parity = Array::new("1.2", 5, 2, CHUNK, 3);
     let ten = Array::new("1.2", 10, 0x102, CHUNK, 3);
     let far = u64::MAX / 512;
-    let at32 = |at, value| move |bytes: &mut [u8]| put32(bytes, at, value);
-    let at64 = |at, value| move |bytes: &mut [u8]| put64(bytes, at, value);
+    let with32 = |array: &Array, at, value| refusal(array, at, |sb| put32(sb, at, value));
+    let with64 = |array: &Array, at, value| refusal(array, at, |sb| put64(sb, at, value));
     for (error, words) in [
-        (refusal(&stripes, at32(LEVEL, 99)), "level is 99"),
+        (with32(&stripes, LEVEL, 99), "level is 99"),
+        (with32(&stripes, LEVEL, u32::MAX - 3), "level multipath"),
+        (with32(&stripes, RAID_DISKS, 0), "raid_disks is 0"),
+        (with32(&stripes, RAID_DISKS, 65535), "raid_disks is 65535"),
+        (with32(&parity, RAID_DISKS, 300), "300 disks"),
+        (with32(&parity, RAID_DISKS, 1), "1 disks"),
+        (with32(&stripes, CHUNKSIZE, 0), "chunk size is 0"),
+        (with32(&parity, CHUNKSIZE, 0), "chunk size is 0"),
         (
-            refusal(&stripes, at32(LEVEL, u32::MAX - 3)),
-            "level multipath",
-        ),
-        (refusal(&stripes, at32(RAID_DISKS, 0)), "raid_disks is 0"),
-        (
-            refusal(&stripes, at32(RAID_DISKS, 65535)),
-            "raid_disks is 65535",
-        ),
-        (refusal(&parity, at32(RAID_DISKS, 300)), "300 disks"),
-        (refusal(&parity, at32(RAID_DISKS, 1)), "1 disks"),
-        (refusal(&stripes, at32(CHUNKSIZE, 0)), "chunk size is 0"),
-        (refusal(&parity, at32(CHUNKSIZE, 0)), "chunk size is 0"),
-        (
-            refusal(&parity, at32(CHUNKSIZE, 3)),
+            with32(&parity, CHUNKSIZE, 3),
             "1536 bytes, which is no power of two",
         ),
+        (with32(&parity, CHUNKSIZE, u32::MAX), "no power of two"),
         (
-            refusal(&parity, at32(CHUNKSIZE, u32::MAX)),
-            "no power of two",
-        ),
-        (
-            refusal(&parity, at32(CHUNKSIZE, 1 << 31)),
+            refusal(&parity, SIZE, |sb| put32(sb, CHUNKSIZE, 1 << 31)),
             "is less than a chunk",
         ),
-        (refusal(&parity, at64(SIZE, 0)), "is less than a chunk"),
-        (refusal(&parity, at64(SIZE, u64::MAX)), "no size"),
-        (refusal(&parity, at32(LAYOUT, 6)), "layout of raid5 is 6"),
-        (refusal(&ten, at32(LAYOUT, 0)), "0 near and 0 far copies"),
-        (refusal(&ten, at32(LAYOUT, 0x202)), "on 3 members"),
-        (refusal(&ten, at32(LAYOUT, u32::MAX)), "layout of raid10"),
+        (with64(&parity, SIZE, 0), "is less than a chunk"),
+        (with64(&parity, SIZE, u64::MAX), "no size"),
+        (with32(&parity, LAYOUT, 6), "layout of raid5 is 6"),
+        (with32(&ten, LAYOUT, 0), "0 near and 0 far copies"),
+        (with32(&ten, LAYOUT, 0x202), "on 3 members"),
+        (with32(&ten, LAYOUT, u32::MAX), "layout of raid10"),
+        (with64(&stripes, DATA_OFFSET, 1 << 40), "are past the"),
+        (with64(&stripes, DATA_OFFSET, far), "are past the"),
+        (with64(&stripes, DATA_SIZE, 1 << 30), "are past the"),
+        (with64(&parity, SIZE, 1 << 20), "more than the 65536 bytes"),
+        (with32(&parity, MAX_DEV, 0), "3 of 3 members are missing"),
+        (with32(&parity, MAX_DEV, 5000), "max_dev 5000"),
         (
-            refusal(&stripes, at64(DATA_OFFSET, 1 << 40)),
-            "are past the",
-        ),
-        (refusal(&stripes, at64(DATA_OFFSET, far)), "are past the"),
-        (refusal(&stripes, at64(DATA_SIZE, 1 << 30)), "are past the"),
-        (
-            refusal(&parity, at64(SIZE, 1 << 20)),
-            "more than the 65536 bytes",
-        ),
-        (
-            refusal(&parity, at32(MAX_DEV, 0)),
-            "3 of 3 members are missing",
-        ),
-        (refusal(&parity, at32(MAX_DEV, 5000)), "max_dev 5000"),
-        (
-            refusal(&parity, at32(DEV_NUMBER, u32::MAX)),
+            with32(&parity, DEV_NUMBER, u32::MAX),
             "3 of 3 members are missing",
         ),
         (
-            refusal(&parity, at32(FEATURE_MAP, 1 << 20)),
+            with32(&parity, FEATURE_MAP, 1 << 20),
             "feature_map 0x100000",
         ),
     ] {
@@ -118,21 +101,15 @@ fn m01_fields_that_cannot_be_are_refused_by_name() {
 #[test]
 fn m01_fields_of_version_0_90_too() {
     let parity = Array::new("0.90", 5, 2, CHUNK, 3);
-    let word = |at: usize, value| move |bytes: &mut [u8]| put32(bytes, at * 4, value);
+    let with = |word: usize, value| refusal(&parity, word * 4, |sb| put32(sb, word * 4, value));
     for (error, words) in [
-        (refusal(&parity, word(7, 99)), "level is 99"),
-        (refusal(&parity, word(10, 0)), "raid_disks is 0"),
-        (refusal(&parity, word(10, 28)), "raid_disks is 28"),
-        (refusal(&parity, word(65, 3)), "chunk size is 3 bytes"),
-        (
-            refusal(&parity, word(8, u32::MAX)),
-            "more than the 65536 bytes",
-        ),
-        (refusal(&parity, word(2, 99)), "minor_version is 99"),
-        (
-            refusal(&parity, word(992, 26)),
-            "3 of 3 members are missing",
-        ),
+        (with(7, 99), "level is 99"),
+        (with(10, 0), "raid_disks is 0"),
+        (with(10, 28), "raid_disks is 28"),
+        (with(65, 3), "chunk size is 3 bytes"),
+        (with(8, u32::MAX), "more than the 65536 bytes"),
+        (with(2, 99), "minor_version is 99"),
+        (with(992, 26), "3 of 3 members are missing"),
     ] {
         assert!(error.contains(words), "{words}: {error}");
     }
@@ -203,7 +180,7 @@ fn m04_a_bitmap_or_a_partial_parity_log_of_garbage_is_ignored() {
 fn m05_an_array_that_is_being_reshaped_is_refused() {
     let mut array = Array::new("1.2", 5, 2, CHUNK, 3);
     array.features = 4;
-    let error = refusal(&array, |bytes| {
+    let error = refusal(&array, FEATURE_MAP, |bytes| {
         put32(bytes, NEW_LEVEL, 6);
         put32(bytes, DELTA_DISKS, 1);
         put64(bytes, RESHAPE_POSITION, 100);
@@ -211,7 +188,7 @@ fn m05_an_array_that_is_being_reshaped_is_refused() {
     let words = "it is being reshaped from raid5 to raid6 with +1 members, at byte 51200";
     assert!(error.contains(words), "{error}");
     let old = Array::new("0.90", 5, 2, CHUNK, 3);
-    let error = refusal(&old, |bytes| put32(bytes, 8, 91));
+    let error = refusal(&old, 8, |bytes| put32(bytes, 8, 91));
     assert!(
         error.contains("it is being reshaped from raid5 to raid0"),
         "{error}"

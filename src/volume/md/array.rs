@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::super::raid::{Copies, Layout, Level, Order, Rotation, Ten};
+use super::field::Field;
 use super::superblock::{Superblock, Version};
 use crate::error::{Error, Result};
 
@@ -35,13 +36,9 @@ pub(super) enum Shape {
 
 impl Array {
     /// # Errors
-    /// `Corrupt`, naming the field and where its superblock is; `Unsupported` for a level that has no
+    /// `Corrupt`, naming the field and its byte of the member; `Unsupported` for a level that has no
     /// data, and where the array is being reshaped.
     pub(super) fn new(superblock: &Superblock) -> Result<Self> {
-        Self::checked(superblock).map_err(|error| error.at(superblock.place))
-    }
-
-    fn checked(superblock: &Superblock) -> Result<Self> {
         check_reshape(superblock)?;
         let disks = superblock.disks;
         let most = match superblock.version {
@@ -50,7 +47,7 @@ impl Array {
         };
         if disks == 0 || disks > most {
             let text = format!("raid_disks is {disks} and should be 1 to {most}");
-            return Err(Error::corrupt(text));
+            return Err(Error::corrupt(text).at(superblock.at_field(Field::Disks)));
         }
         let shape = shape(superblock)?;
         Ok(Self { shape, disks })
@@ -58,55 +55,47 @@ impl Array {
 }
 
 fn shape(superblock: &Superblock) -> Result<Shape> {
-    let disks = u64::from(superblock.disks);
-    let same = |level, used| match used {
-        0 => Err(Error::corrupt(format!(
-            "size {} is less than a chunk",
-            superblock.size
-        ))),
-        _ => Ok(Shape::Same {
-            level,
-            used,
-            size: used,
-        }),
-    };
+    let at = |field| move |error: Error| error.at(superblock.at_field(field));
+    let same = |level, used, size| same(superblock, level, used, size).map_err(at(Field::Size));
     match superblock.level {
         LEVEL_LINEAR => Ok(Shape::Linear(rounding(superblock)?)),
-        0 => Ok(Shape::Striped(
-            sectors(superblock.chunk)?,
-            order(superblock)?,
-        )),
-        1 => same(Level::Copied, superblock.size),
+        0 => Ok(Shape::Striped(sectors(superblock)?, order(superblock)?)),
+        1 => same(Level::Copied, superblock.size, Some(superblock.size)),
         4..=6 => {
-            let chunk = power(superblock.chunk)?;
+            let chunk = power(superblock)?;
             let layout = parity_layout(superblock)?;
             let used = whole(superblock.size, chunk);
-            let shape = same(Level::Parity(chunk, layout), used)?;
-            sized(shape, used.checked_mul(layout.data_disks()))
+            let size = used.checked_mul(layout.data_disks());
+            same(Level::Parity(chunk, layout), used, size)
         }
         10 => {
-            let chunk = power(superblock.chunk)?;
+            let chunk = power(superblock)?;
             let used = whole(superblock.size, chunk);
-            let ten = Ten::new(chunk, disks, copies(superblock)?, used)?;
-            let shape = same(Level::Ten(ten), used)?;
-            sized(shape, Some(ten.array_size(used)))
+            let disks = superblock.disks.into();
+            let ten = Ten::new(chunk, disks, copies(superblock)?, used);
+            let ten = ten.map_err(at(Field::Layout))?;
+            same(Level::Ten(ten), used, Some(ten.array_size(used)))
         }
         level @ (LEVEL_MULTIPATH | LEVEL_FAULTY) => {
             let text = format!("arrays of level {} are not supported", level_name(level));
-            Err(Error::unsupported(text))
+            Err(at(Field::Level)(Error::unsupported(text)))
         }
-        level => Err(Error::corrupt(format!("level is {level}"))),
+        level => {
+            let text = format!("level is {level}");
+            Err(at(Field::Level)(Error::corrupt(text)))
+        }
     }
 }
 
-fn sized(shape: Shape, array: Option<u64>) -> Result<Shape> {
-    let size = array.filter(|size| *size > 0);
+/// Members of which each uses `used` bytes, which make an array of `size`, where that can be.
+fn same(superblock: &Superblock, level: Level, used: u64, size: Option<u64>) -> Result<Shape> {
+    if used == 0 {
+        let text = format!("size {} is less than a chunk", superblock.size);
+        return Err(Error::corrupt(text));
+    }
     let no_size = || Error::corrupt("size of the members gives the array no size");
-    let size = size.ok_or_else(no_size)?;
-    Ok(match shape {
-        Shape::Same { level, used, .. } => Shape::Same { level, used, size },
-        other => other,
-    })
+    let size = size.filter(|size| *size > 0).ok_or_else(no_size)?;
+    Ok(Shape::Same { level, used, size })
 }
 
 /// An array that is reshaped is in two shapes at once.
@@ -120,22 +109,28 @@ fn check_reshape(superblock: &Superblock) -> Result<()> {
         "it is being reshaped from {from} to {to} with {more:+} members, at byte {} of it",
         reshape.position
     );
-    Err(Error::unsupported(text).hint("the system that it is from finishes that"))
+    let error = Error::unsupported(text).at(superblock.at_field(Field::Reshape));
+    Err(error.hint("the system that it is from finishes that"))
 }
 
-fn sectors(chunk: u64) -> Result<NonZeroU64> {
+/// The chunk size, in whole sectors.
+fn sectors(superblock: &Superblock) -> Result<NonZeroU64> {
+    let chunk = superblock.chunk;
     let whole = NonZeroU64::new(chunk).filter(|chunk| chunk.get() & 511 == 0);
-    whole.ok_or_else(|| Error::corrupt(format!("chunk size is {chunk} bytes")))
+    whole.ok_or_else(|| {
+        let error = Error::corrupt(format!("chunk size is {chunk} bytes"));
+        error.at(superblock.at_field(Field::Chunk))
+    })
 }
 
-fn power(chunk: u64) -> Result<NonZeroU64> {
-    let found = sectors(chunk)?;
-    match found.is_power_of_two() {
-        true => Ok(found),
-        false => Err(Error::corrupt(format!(
-            "chunk size is {chunk} bytes, which is no power of two"
-        ))),
+/// The chunk size of a level that needs a power of two.
+fn power(superblock: &Superblock) -> Result<NonZeroU64> {
+    let chunk = sectors(superblock)?;
+    if chunk.is_power_of_two() {
+        return Ok(chunk);
     }
+    let text = format!("chunk size is {chunk} bytes, which is no power of two");
+    Err(Error::corrupt(text).at(superblock.at_field(Field::Chunk)))
 }
 
 fn whole(size: u64, chunk: NonZeroU64) -> u64 {
@@ -146,7 +141,7 @@ fn whole(size: u64, chunk: NonZeroU64) -> u64 {
 fn rounding(superblock: &Superblock) -> Result<NonZeroU64> {
     match superblock.chunk {
         0 => Ok(NonZeroU64::MIN),
-        chunk => sectors(chunk),
+        _ => sectors(superblock),
     }
 }
 
@@ -156,7 +151,10 @@ fn order(superblock: &Superblock) -> Result<Order> {
         None | Some(0) => Ok(Order::Unknown),
         Some(1) => Ok(Order::Original),
         Some(2) => Ok(Order::Alternate),
-        Some(other) => Err(Error::corrupt(format!("layout of raid0 is {other}"))),
+        Some(other) => {
+            let error = Error::corrupt(format!("layout of raid0 is {other}"));
+            Err(error.at(superblock.at_field(Field::Layout)))
+        }
     }
 }
 
@@ -182,10 +180,12 @@ fn parity_layout(superblock: &Superblock) -> Result<Layout> {
         (6, 19) => RightSymmetric6,
         (6, 20) => ParityFirst6,
         (level, other) => {
-            return Err(Error::corrupt(format!("layout of raid{level} is {other}")));
+            let error = Error::corrupt(format!("layout of raid{level} is {other}"));
+            return Err(error.at(superblock.at_field(Field::Layout)));
         }
     };
-    Layout::new(rotation, superblock.disks.into(), parities)
+    let layout = Layout::new(rotation, superblock.disks.into(), parities);
+    layout.map_err(|error| error.at(superblock.at_field(Field::Disks)))
 }
 
 /// As setup_geo() of drivers/md/raid10.c takes `layout` apart.
@@ -197,7 +197,10 @@ fn copies(superblock: &Superblock) -> Result<Copies> {
         0 => None,
         1 => disks.checked_div(far),
         2 => near.checked_mul(far),
-        _ => return Err(Error::corrupt(format!("layout of raid10 is {layout:#x}"))),
+        _ => {
+            let error = Error::corrupt(format!("layout of raid10 is {layout:#x}"));
+            return Err(error.at(superblock.at_field(Field::Layout)));
+        }
     };
     Ok(Copies {
         near,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Found;
 use super::array::{Array, Shape};
+use super::field::Field;
 use super::partial;
 use super::superblock::{Role, Superblock};
 use crate::error::{Error, Result};
@@ -69,7 +70,7 @@ fn state(it: &Found, newest: &Superblock, array: &Array, ignore_checksums: bool)
     check_events(own, newest)?;
     if place >= array.disks {
         let text = format!("its role is {place} of {} raid_disks", array.disks);
-        return Err(Error::corrupt(text).at(own.place));
+        return Err(Error::corrupt(text).at(own.at_field(Field::Role(own.number))));
     }
     let rebuilt = own.recovered;
     if rebuilt == Some(0) {
@@ -105,7 +106,11 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
         let text = format!(
             "data_offset {start} and data_size {len} are past the {size} bytes of the member"
         );
-        return Err(Error::corrupt(text).at(superblock.place));
+        let field = match start < size {
+            true => Field::DataSize,
+            false => Field::DataOffset,
+        };
+        return Err(Error::corrupt(text).at(superblock.at_field(field)));
     }
     let used = match array.shape {
         Shape::Same { used, .. } => used,
@@ -115,7 +120,7 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
     };
     if used > len {
         let text = format!("size {used} is more than the {len} bytes that the member has for it");
-        return Err(Error::corrupt(text).at(superblock.place));
+        return Err(Error::corrupt(text).at(superblock.at_field(Field::Size)));
     }
     Ok(Arc::new(Window::new(source.clone(), start, used)?))
 }

@@ -3,6 +3,7 @@
 
 mod array;
 mod describe;
+mod field;
 mod journal;
 mod layout;
 mod makeup;

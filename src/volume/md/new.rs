@@ -1,5 +1,7 @@
 //! Superblocks of version 1: 1.0 near the end, 1.1 at the start, 1.2 in the second 4 KiB.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{
@@ -9,12 +11,13 @@ use super::layout::{
 };
 use super::superblock::{BadBlocks, Reshape, Role, Superblock, Uuid, Version, check_sum, checksum};
 use crate::error::{Error, Result};
+use crate::number::to_u64;
 
 /// Bytes before `dev_roles`.
 const HEAD: usize = size_of::<MdpSuperblock1>();
 
 /// The first of `sb_csum`'s bytes.
-const SB_CSUM: usize = 216;
+const SB_CSUM: usize = offset_of!(MdpSuperblock1, sb_csum);
 
 /// The superblock of version 1.`minor` in `bytes`, which are those at byte `at`; `None` for one of
 /// another major version, and for one that was written for another place: that of a partition at
@@ -28,7 +31,10 @@ pub(super) fn parse(bytes: &[u8], minor: u8, at: u64) -> Option<Superblock> {
     let roles = roles(sb, bytes);
     let (roles, damage) = match roles {
         Ok(roles) => (roles, damage(sb, bytes, at)),
-        Err(error) => (Vec::new(), Some(error.at(at))),
+        Err(error) => {
+            let place = at.saturating_add(to_u64(offset_of!(MdpSuperblock1, max_dev)));
+            (Vec::new(), Some(error.at(place)))
+        }
     };
     let features = sb.feature_map.get();
     let has = |feature| features & feature != 0;
@@ -112,7 +118,8 @@ fn damage(sb: &MdpSuperblock1, bytes: &[u8], at: u64) -> Option<Error> {
     if let Some(field) = summed.get_mut(SB_CSUM..).and_then(|rest| rest.get_mut(..4)) {
         field.fill(0);
     }
-    let error = check_sum(sb.sb_csum.get(), checksum(&summed), at);
+    let place = at.saturating_add(to_u64(SB_CSUM));
+    let error = check_sum(sb.sb_csum.get(), checksum(&summed), place);
     let unknown = sb
         .feature_map
         .get()
@@ -120,7 +127,8 @@ fn damage(sb: &MdpSuperblock1, bytes: &[u8], at: u64) -> Option<Error> {
     error.or_else(|| {
         let map = sb.feature_map.get();
         let text = format!("feature_map {map:#x} has bits that are not known");
-        (unknown != Some(0)).then(|| Error::unsupported(text).at(at))
+        let place = at.saturating_add(to_u64(offset_of!(MdpSuperblock1, feature_map)));
+        (unknown != Some(0)).then(|| Error::unsupported(text).at(place))
     })
 }
 

@@ -1,5 +1,7 @@
 //! Superblocks of version 0.90, in the byte order of the machine that wrote them.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::layout::{
@@ -7,9 +9,10 @@ use super::layout::{
 };
 use super::superblock::{Reshape, Role, Superblock, Uuid, Version, check_sum, checksum};
 use crate::error::Error;
+use crate::number::to_u64;
 
 /// The first of `sb_csum`'s bytes.
-const SB_CSUM: usize = 38 * 4;
+const SB_CSUM: usize = offset_of!(MdpSuper, sb_csum);
 
 /// The superblock in `bytes`, which are those at byte `at`; `None` for one of another major version.
 pub(super) fn parse(bytes: &[u8], is_big: bool, at: u64) -> Option<Superblock> {
@@ -92,11 +95,13 @@ fn role(disk: &MdpDisk) -> Role {
 fn damage(sb: &MdpSuper, bytes: &[u8], at: u64) -> Option<Error> {
     let minor = sb.minor_version.get();
     if !(90..=91).contains(&minor) {
-        return Some(Error::unsupported(format!("minor_version is {minor}")).at(at));
+        let place = at.saturating_add(to_u64(offset_of!(MdpSuper, minor_version)));
+        return Some(Error::unsupported(format!("minor_version is {minor}")).at(place));
     }
     let mut summed = bytes.to_vec();
     if let Some(field) = summed.get_mut(SB_CSUM..).and_then(|rest| rest.get_mut(..4)) {
         field.fill(0);
     }
-    check_sum(sb.sb_csum.get(), checksum(&summed), at)
+    let place = at.saturating_add(to_u64(SB_CSUM));
+    check_sum(sb.sb_csum.get(), checksum(&summed), place)
 }

@@ -1,0 +1,79 @@
+//! Where in its member a field of a superblock is, for what is said of it.
+
+use std::mem::offset_of;
+
+use super::layout::{MdpDisk, MdpSuper, MdpSuperblock1};
+use super::superblock::{Superblock, Version};
+use crate::number::to_u64;
+
+/// A field that can be wrong, whatever the version.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Field {
+    Level,
+    Layout,
+    Chunk,
+    Disks,
+    Size,
+    /// What says that the array is being reshaped: a bit of `feature_map`, or version 0.91.
+    Reshape,
+    /// Version 0.90 has none of these: its data are what is before the superblock.
+    DataOffset,
+    DataSize,
+    /// The place in the array of the member with this number.
+    Role(u32),
+}
+
+impl Field {
+    /// Bytes of a superblock of `version` before it.
+    fn offset(self, version: Version) -> usize {
+        match version {
+            Version::Old { .. } => self.in_old(),
+            Version::New(_) => self.in_new(),
+        }
+    }
+
+    fn in_old(self) -> usize {
+        match self {
+            Self::Level => offset_of!(MdpSuper, level),
+            Self::Layout => offset_of!(MdpSuper, layout),
+            Self::Chunk => offset_of!(MdpSuper, chunk_size),
+            Self::Disks => offset_of!(MdpSuper, raid_disks),
+            Self::Size => offset_of!(MdpSuper, size),
+            Self::Reshape => offset_of!(MdpSuper, minor_version),
+            Self::DataOffset | Self::DataSize => 0,
+            Self::Role(number) => {
+                let first = offset_of!(MdpSuper, disks);
+                let first = first.saturating_add(offset_of!(MdpDisk, raid_disk));
+                nth(first, number, size_of::<MdpDisk>())
+            }
+        }
+    }
+
+    fn in_new(self) -> usize {
+        match self {
+            Self::Level => offset_of!(MdpSuperblock1, level),
+            Self::Layout => offset_of!(MdpSuperblock1, layout),
+            Self::Chunk => offset_of!(MdpSuperblock1, chunksize),
+            Self::Disks => offset_of!(MdpSuperblock1, raid_disks),
+            Self::Size => offset_of!(MdpSuperblock1, size),
+            Self::Reshape => offset_of!(MdpSuperblock1, feature_map),
+            Self::DataOffset => offset_of!(MdpSuperblock1, data_offset),
+            Self::DataSize => offset_of!(MdpSuperblock1, data_size),
+            Self::Role(number) => nth(size_of::<MdpSuperblock1>(), number, size_of::<u16>()),
+        }
+    }
+}
+
+/// Where element `number` of an array from `start` is.
+fn nth(start: usize, number: u32, each: usize) -> usize {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    start.saturating_add(number.saturating_mul(each))
+}
+
+impl Superblock {
+    /// The byte of its member where `field` is.
+    pub(super) fn at_field(&self, field: Field) -> u64 {
+        self.place
+            .saturating_add(to_u64(field.offset(self.version)))
+    }
+}
