@@ -1,5 +1,5 @@
-//! BitLocker, broken field by field: what each gets, in words, and that no key costs more than it
-//! may.
+//! BitLocker, broken field by field: what each gets, in words and by its byte, and that no key costs
+//! more than it may.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +27,13 @@ fn open(disk: Vec<u8>, keys: &[&[u8]]) -> (Result<usize, Error>, Vec<String>) {
 
 fn refused(disk: Vec<u8>) -> Error {
     open(disk, &[]).0.unwrap_err()
+}
+
+/// The same, and the error is about byte `at` of the volume.
+fn refused_at(disk: Vec<u8>, at: u64) -> Error {
+    let error = refused(disk);
+    assert_eq!(error.offset(), Some(at), "{error}");
+    error
 }
 
 /// Changes each copy of the metadata, and makes its checksum right again.
@@ -69,7 +76,7 @@ fn a_boot_sector_that_cannot_be_is_refused_by_its_field() {
     ] {
         let mut disk = Made::default().disk();
         disk[at..at + 2].copy_from_slice(&u16::to_le_bytes(value));
-        let error = refused(disk).to_string();
+        let error = refused_at(disk, at as u64).to_string();
         assert!(error.contains(words), "{error}");
         assert!(error.starts_with("BitLocker: boot sector: "), "{error}");
     }
@@ -77,15 +84,21 @@ fn a_boot_sector_that_cannot_be_is_refused_by_its_field() {
         vista: true,
         ..Made::default()
     };
-    for (at, byte, words) in [
-        (13, 0, "SectorsPerCluster is 0"),
-        (13, 3, "SectorsPerCluster is 3"),
-        (63, 0xff, "InformationLcn is 0xff00"),
-        (60, 0xff, "past the volume's 262144 bytes"),
+    for (at, byte, field, words) in [
+        (13, 0, 13, "SectorsPerCluster is 0"),
+        (13, 3, 13, "SectorsPerCluster is 3"),
+        (63, 0xff, 56, "InformationLcn is 0xff00"),
+        // Where that place would be.
+        (
+            60,
+            0xff,
+            0x000f_f000_0000_4000,
+            "past the volume's 262144 bytes",
+        ),
     ] {
         let mut disk = vista.disk();
         disk[at] = byte;
-        let error = refused(disk).to_string();
+        let error = refused_at(disk, field).to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -127,7 +140,9 @@ fn without_a_whole_copy_the_first_ones_damage_is_told() {
     for at in COPIES {
         disk[at as usize + 200] ^= 1;
     }
-    let error = refused(disk.clone());
+    let metadata = Made::default().metadata();
+    let whole = u64::from(u16::from_le_bytes([metadata[8], metadata[9]])) * 16;
+    let error = refused_at(disk.clone(), COPIES[0] + whole + 4);
     assert_eq!(error.kind(), Kind::Corrupt);
     let text = error.to_string();
     let words = "BitLocker: no copy of the metadata is whole: metadata copy 1: Crc32 is 0x";
@@ -175,7 +190,9 @@ fn metadata_whose_sizes_cannot_be_are_refused() {
         (76, 4, 0xffff_ffff, "EndOffset 4294967295"),
         (76, 4, 0, "EndOffset 0"),
     ] {
-        let error = refused(field(at, len, value));
+        // Of the dataset's sizes none is wrong by itself.
+        let byte = if at > 64 { 64 } else { at };
+        let error = refused_at(field(at, len, value), COPIES[0] + byte as u64);
         assert!(error.to_string().contains(words), "{at} {value}: {error}");
     }
 }
@@ -187,7 +204,7 @@ fn datums_that_have_no_end_are_refused() {
     let inner = place(&Made::default().metadata(), 2, 8) + 8 + 28;
     for at in [first, inner] {
         for size in [0, 1, 7, 0x7fff, 0xffff] {
-            let error = refused(field(at, 2, size));
+            let error = refused_at(field(at, 2, size), COPIES[0] + at as u64);
             let words = format!("a datum has Size {size} where");
             assert_eq!(error.kind(), Kind::Corrupt);
             assert!(error.to_string().contains(&words), "{at} {size}: {error}");
@@ -210,7 +227,7 @@ fn places_outside_of_the_volume_are_refused() {
         (40, 7, "InformationOffset is 0x7, no multiple"),
         (16, 513, "StateOffset is 0x201, no multiple"),
     ] {
-        let error = refused(field(at, 8, value));
+        let error = refused_at(field(at, 8, value), COPIES[0] + at as u64);
         assert_eq!(error.kind(), Kind::Corrupt);
         assert!(error.to_string().contains(words), "{at} {value}: {error}");
     }
@@ -220,7 +237,7 @@ fn places_outside_of_the_volume_are_refused() {
     let words = "it is cut off: a copy of its metadata is at byte 0x40000 of 262144";
     assert!(notices.iter().any(|it| it.contains(words)), "{notices:?}");
     // More sectors were moved than there are.
-    let error = refused(field(28, 4, 0xffff_ffff));
+    let error = refused_at(field(28, 4, 0xffff_ffff), COPIES[0] + 56);
     assert!(
         error.to_string().contains("are past the volume's"),
         "{error}"
@@ -239,7 +256,8 @@ fn keys_of_a_wrong_length_are_refused() {
         for at in COPIES {
             disk[at as usize..][..metadata.len()].copy_from_slice(&metadata);
         }
-        let error = refused(disk);
+        let at = COPIES[0] as usize + place(&metadata, 3, 5);
+        let error = refused_at(disk, at as u64);
         let words = format!("the key for AES-XTS 128 has {len} bytes, not 32");
         assert!(error.to_string().contains(&words), "{error}");
     }
@@ -306,6 +324,7 @@ fn k07_a_wrong_key_is_told_from_damage() {
     let disk = change(&made, |metadata| metadata[at + 40] ^= 1);
     let error = open(disk, &[&file(0x0200)]).0.unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
+    assert_eq!(error.offset(), Some(COPIES[0] + at as u64));
     assert!(
         error.to_string().contains("the master key is right"),
         "{error}"

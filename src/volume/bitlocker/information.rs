@@ -38,6 +38,8 @@ pub(super) enum Version {
 /// What a copy says.
 #[derive(Debug)]
 pub(super) struct Information {
+    /// The byte of the volume where this copy is.
+    pub(super) place: u64,
     pub(super) version: Version,
     pub(super) state: State,
     /// Where the copies are, this one among them.
@@ -83,6 +85,7 @@ impl Information {
         let dataset = covered.get(head..).unwrap_or_default();
         let (version, area) = version(&raw, boot);
         Ok(Self {
+            place: at,
             version,
             state: State::new(&raw, at)?,
             copies: raw.InformationOffset.map(|it| it.get()),

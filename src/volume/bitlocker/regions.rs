@@ -1,9 +1,11 @@
 //! Where the bytes of the unlocked volume are: its first sectors are somewhere else, the metadata
 //! are zeros, and behind the point that a conversion has come to nothing is encrypted.
 
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use super::information::Version;
+use super::layout;
 use super::metadata::Metadata;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -55,7 +57,8 @@ impl Regions {
     /// Those of a volume of `size` bytes.
     ///
     /// # Errors
-    /// `Corrupt` for places that are outside the volume or no sectors.
+    /// `Corrupt` for places that are outside the volume or no sectors, naming the field and its
+    /// byte.
     pub(super) fn new(metadata: &Metadata, size: u64) -> Result<Self> {
         let sector = metadata.boot.sector;
         let information = &metadata.information;
@@ -66,29 +69,37 @@ impl Regions {
                 regions.push(Region { start, end, shown });
             }
         };
+        // Says of an error which byte of the metadata its field is.
+        let at = |field: usize| {
+            let place = information.place.saturating_add(to_u64(field));
+            move |error: Error| error.at(place)
+        };
         match information.version {
             Version::Vista { .. } => {
                 add(0, to_u64(super::boot_sector::SIZE), Shown::Header);
                 add(0, VISTA_PLAIN, Shown::Plain);
             }
             Version::Seven { block, size: len } => {
-                is_inside("VirtualizedBlockOffset", block, len, sector, size)?;
+                is_inside("VirtualizedBlockOffset", block, len, sector, size)
+                    .map_err(at(offset_of!(layout::Information, VirtualizedBlockOffset)))?;
                 add(0, len, Shown::Elsewhere(block));
                 // It is kept free even if there is nothing in it.
                 add(block, len.max(sector), Shown::Zeros);
             }
         }
-        for at in information.copies {
-            is_whole("InformationOffset", at, sector)?;
+        let first = offset_of!(layout::Information, InformationOffset);
+        for (copy, field) in information.copies.into_iter().zip((first..).step_by(8)) {
+            is_whole("InformationOffset", copy, sector).map_err(at(field))?;
             let area = information.area.next_multiple_of(sector.max(1));
-            add(at, area, Shown::Zeros);
+            add(copy, area, Shown::Zeros);
         }
         let State {
             plain_from, logged, ..
         } = information.state;
-        if let Some(at) = plain_from.filter(|at| *at < size) {
-            is_whole("StateOffset", at, sector)?;
-            add(at, logged, Shown::Logged);
+        if let Some(from) = plain_from.filter(|from| *from < size) {
+            is_whole("StateOffset", from, sector)
+                .map_err(at(offset_of!(layout::Information, StateOffset)))?;
+            add(from, logged, Shown::Logged);
         }
         // What is no sector any more is nobody's.
         let rest = size.checked_rem(sector).unwrap_or_default();
