@@ -24,9 +24,13 @@ enum State {
 }
 
 impl Flight {
-    fn end(&self, state: State) {
-        *lock(&self.state) = state;
-        self.ended.notify_all();
+    /// Tells those who wait. The flight has landed, so that nobody can join it any more: where nobody
+    /// else holds it, nobody waits, and the system call that would wake them is saved.
+    fn end(self: &Arc<Self>, state: State) {
+        if Arc::strong_count(self) > 1 {
+            *lock(&self.state) = state;
+            self.ended.notify_all();
+        }
     }
 }
 

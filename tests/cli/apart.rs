@@ -87,6 +87,28 @@ fn for_every_verb_the_image_is_read_by_the_other_process_and_only_copied_by_its_
     }
 }
 
+/// A block that was read for one alone is handed on without a system call.
+/// What wakes everybody who waits names the largest number of them.
+#[test]
+fn where_nobody_waits_for_a_block_nobody_is_woken() {
+    need!(tool "mke2fs", tool "strace");
+    let scratch = Scratch::new();
+    let image = image(&scratch);
+    let log = scratch.join("trace");
+    Run::new("strace")
+        .words("-f -e trace=futex,clone,clone3,vfork,fork,execve -o")
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_imgmount"))
+        .args(words("ls -lR I", &image, scratch.path()))
+        .run();
+    let log = whole_calls(&std::fs::read_to_string(&log).unwrap());
+    let (_, reader) = by_process(&log);
+    let woken = reader
+        .iter()
+        .filter(|line| line.contains("FUTEX_WAKE_PRIVATE, 2147483647"));
+    assert_eq!(woken.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
 /// The process that reads the image for `front`, once there is one.
 fn reader_of(front: &Child) -> Option<i32> {
     let is_its = |process: &PathBuf| {
