@@ -20,13 +20,20 @@ use crate::lock::lock;
 pub struct File {
     handle: Handle,
     size: u64,
-    /// Only regular files have holes to ask for.
-    regular: bool,
-    identity: Identity,
-    /// Names it had when it was wrapped.
-    links: u64,
+    /// What it was when it was wrapped. `None` on a FUSE file system of another user's, root's before
+    /// he gave himself up for example: its files can be read there, and not be examined.
+    status: Option<Status>,
     /// The last extent that the kernel told: where it starts, and its kind and length.
     known: Mutex<Option<(u64, Extent)>>,
+}
+
+/// What stat(2) says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Status {
+    identity: Identity,
+    kind: FileType,
+    /// Names it has.
+    links: u64,
 }
 
 /// Which file it is, and in which state: two that differ are not the same bytes for sure.
@@ -63,35 +70,50 @@ impl File {
     /// # Errors
     /// `Io` where it cannot be seeked.
     pub fn new(handle: Handle) -> Result<Self> {
-        let size =
-            seek(&handle, SeekFrom::End(0)).map_err(|errno| failed("find the size", errno))?;
-        let (identity, kind, links) = examine(&handle)?;
+        let size = end(&handle)?;
+        let status = match examine(&handle) {
+            Err(Errno::ACCESS) => None,
+            status => Some(status.map_err(|errno| failed("examine", errno))?),
+        };
         Ok(Self {
             handle,
             size,
-            regular: kind == FileType::RegularFile,
-            identity,
-            links,
+            status,
             known: Mutex::new(None),
         })
     }
 
-    /// What became of the file since it was wrapped.
+    /// What became of the file since it was wrapped; where it cannot be examined, as far as its size
+    /// tells.
     ///
     /// # Errors
     /// `Io` where the host cannot say.
     pub fn change(&self) -> Result<Change> {
-        let (now, _, links) = examine(&self.handle)?;
-        let then = self.identity;
-        Ok(if (now.size, now.modified) != (then.size, then.modified) {
+        let Some(then) = self.status else {
+            let same = end(&self.handle)? == self.size;
+            return Ok(if same {
+                Change::Unchanged
+            } else {
+                Change::Written
+            });
+        };
+        let now = examine(&self.handle).map_err(|errno| failed("examine", errno))?;
+        let state = |it: &Status| (it.identity.size, it.identity.modified);
+        Ok(if state(&now) != state(&then) {
             Change::Written
-        } else if links == 0 && self.links > 0 {
+        } else if now.links == 0 && then.links > 0 {
             Change::Removed
-        } else if now == then {
+        } else if now.identity == then.identity {
             Change::Unchanged
         } else {
             Change::Touched
         })
+    }
+
+    /// Only regular files have holes to ask for.
+    fn may_have_holes(&self) -> bool {
+        self.status
+            .is_none_or(|status| status.kind == FileType::RegularFile)
     }
 
     fn remembered(&self, offset: u64) -> Option<Extent> {
@@ -129,7 +151,7 @@ impl File {
     /// The end of the file as it is now: `ENXIO` means no data up to there, and nothing about what
     /// lay behind it before the file was cut.
     fn end_now(&self, offset: u64) -> Result<u64> {
-        let size = examine(&self.handle)?.0.size;
+        let size = end(&self.handle)?;
         if size <= offset {
             return Err(shorter(offset));
         }
@@ -154,7 +176,7 @@ impl Source for File {
 
     fn extent_at(&self, offset: u64) -> Result<Extent> {
         check_range(self, offset, 1)?;
-        if !self.regular {
+        if !self.may_have_holes() {
             return extent_to(ExtentKind::Data, offset, self.size);
         }
         if let Some(extent) = self.remembered(offset) {
@@ -167,7 +189,7 @@ impl Source for File {
 
     fn host_at(&self, offset: u64) -> Option<HostBytes> {
         let len = NonZeroU64::new(self.size.checked_sub(offset)?)?;
-        let Identity { device, inode, .. } = self.identity;
+        let Identity { device, inode, .. } = self.status?.identity;
         Some(HostBytes {
             device,
             inode,
@@ -184,9 +206,13 @@ impl Source for File {
     }
 }
 
-/// Which file it is, of what type, and how many names it has.
-fn examine(handle: &Handle) -> Result<(Identity, FileType, u64)> {
-    let stat = fstat(handle).map_err(|errno| failed("examine", errno))?;
+/// The end of the file as it is now, which block devices tell too.
+fn end(handle: &Handle) -> Result<u64> {
+    seek(handle, SeekFrom::End(0)).map_err(|errno| failed("find the size", errno))
+}
+
+fn examine(handle: &Handle) -> std::result::Result<Status, Errno> {
+    let stat = fstat(handle)?;
     let identity = Identity {
         device: stat.st_dev,
         inode: stat.st_ino,
@@ -194,8 +220,11 @@ fn examine(handle: &Handle) -> Result<(Identity, FileType, u64)> {
         modified: (stat.st_mtime, nanoseconds(stat.st_mtime_nsec)),
         changed: (stat.st_ctime, nanoseconds(stat.st_ctime_nsec)),
     };
-    let links = wide(stat.st_nlink);
-    Ok((identity, FileType::from_raw_mode(stat.st_mode), links))
+    Ok(Status {
+        identity,
+        kind: FileType::from_raw_mode(stat.st_mode),
+        links: wide(stat.st_nlink),
+    })
 }
 
 /// Of a type that differs between machines.
@@ -329,7 +358,7 @@ mod tests {
     #[test]
     fn u06_an_overwritten_file_says_so() {
         let (named, file) = wrapped(|file| file.write_all(b"old").expect("it writes"));
-        let before = file.identity;
+        let before = file.status;
         // The clock of a file system ticks every few milliseconds.
         for _ in 0..1000 {
             named.as_file().write_all_at(b"new", 0).expect("it writes");
@@ -339,7 +368,7 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         assert_eq!(file.change(), Ok(Change::Written));
-        assert_eq!(file.identity, before);
+        assert_eq!(file.status, before);
     }
 
     #[test]

@@ -125,15 +125,16 @@ struct Nested {
 }
 
 impl Nested {
-    /// An ordinary user's: another's worker may not look at what lies on a mount of root's.
-    fn new() -> Self {
+    /// Root's worker is nobody's, whom the kernel lets read what lies on a mount of root's, and not
+    /// examine it.
+    fn new(who: Who) -> Self {
         let (files, folder) = (Scratch::new(), Scratch::new());
         let large = numbered(8 << 20);
         std::fs::write(files.join("large"), &large).unwrap();
         let inner = folder.join("inner.img");
         let run = Run::new("mke2fs").words("-q -t ext4 -b 4096 -d");
         run.arg(files.path()).arg(&inner).arg("16M").run();
-        let place = Place::with_files(Who::Nobody, folder.path(), "32M");
+        let place = Place::with_files(who, folder.path(), "32M");
         place.directory("inner");
         place.mount();
         place.imgmount().words("m/inner.img inner").run();
@@ -185,49 +186,53 @@ impl Nested {
 
 #[test]
 fn u06_u07_while_the_image_cannot_be_read_its_files_are_errors_and_then_files_again() {
-    need!(root, fuse, tool "mke2fs", tool "debugfs");
-    let nested = Nested::new();
-    let place = &nested.place;
-    let image = std::fs::File::options();
-    let image = image.clone().read(true).write(true).open(&place.image);
-    let image = image.unwrap();
-    let from = nested.middle;
-    let mut end = vec![0; usize::try_from((32 << 20) - from).unwrap()];
-    image.read_exact_at(&mut end, from).unwrap();
-    image.set_len(from).unwrap();
-    let (right, unreadable) = nested.pieces();
-    assert!(right > 0 && unreadable > 0, "{right} {unreadable}");
-    assert_eq!(place.processes("").len(), 4, "nobody died");
-    image.write_all_at(&end, from).unwrap();
-    assert_eq!(nested.pieces(), (64, 0));
-    nested.end(true);
+    need!(fuse, tool "mke2fs", tool "debugfs");
+    for who in everybody() {
+        let nested = Nested::new(who);
+        let place = &nested.place;
+        let image = std::fs::File::options();
+        let image = image.clone().read(true).write(true).open(&place.image);
+        let image = image.unwrap();
+        let from = nested.middle;
+        let mut end = vec![0; usize::try_from((32 << 20) - from).unwrap()];
+        image.read_exact_at(&mut end, from).unwrap();
+        image.set_len(from).unwrap();
+        let (right, unreadable) = nested.pieces();
+        assert!(right > 0 && unreadable > 0, "{right} {unreadable}");
+        assert_eq!(place.processes("").len(), 4, "nobody died");
+        image.write_all_at(&end, from).unwrap();
+        assert_eq!(nested.pieces(), (64, 0));
+        nested.end(true);
+    }
 }
 
 /// As where a server is gone, or a disk was pulled out.
 #[test]
 fn u06_when_what_the_image_lies_on_is_gone_its_mount_is_there_and_can_be_unmounted() {
-    need!(root, fuse, tool "mke2fs", tool "debugfs");
-    let nested = Nested::new();
-    let place = &nested.place;
-    let workers = place.processes("--worker");
-    let (outer, inner): (Vec<_>, Vec<_>) = workers.into_iter().partition(|process| {
-        let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
-        String::from_utf8_lossy(&line).contains("disk.img")
-    });
-    signal(outer[0], "KILL");
-    wait_until(
-        SOON,
-        || place.mounts().len() == 1,
-        || format!("{:?}", place.mounts()),
-    );
-    assert_eq!(nested.pieces(), (0, 64));
-    assert_eq!(place.run("ls").arg("inner").text(), "large\nlost+found\n");
-    let lives = || {
-        Path::new(&format!("/proc/{}/exe", inner[0]))
-            .read_link()
-            .is_ok()
-    };
-    assert!(lives(), "nobody else died");
-    nested.end(false);
-    wait_until(SOON, || !lives(), || "it stays".to_owned());
+    need!(fuse, tool "mke2fs", tool "debugfs");
+    for who in everybody() {
+        let nested = Nested::new(who);
+        let place = &nested.place;
+        let workers = place.processes("--worker");
+        let (outer, inner): (Vec<_>, Vec<_>) = workers.into_iter().partition(|process| {
+            let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
+            String::from_utf8_lossy(&line).contains("disk.img")
+        });
+        signal(outer[0], "KILL");
+        wait_until(
+            SOON,
+            || place.mounts().len() == 1,
+            || format!("{:?}", place.mounts()),
+        );
+        assert_eq!(nested.pieces(), (0, 64));
+        assert_eq!(place.run("ls").arg("inner").text(), "large\nlost+found\n");
+        let lives = || {
+            Path::new(&format!("/proc/{}/exe", inner[0]))
+                .read_link()
+                .is_ok()
+        };
+        assert!(lives(), "nobody else died");
+        nested.end(false);
+        wait_until(SOON, || !lives(), || "it stays".to_owned());
+    }
 }
