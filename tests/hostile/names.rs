@@ -5,7 +5,7 @@ use imgmount::error::Kind::Corrupt;
 use super::expect::{Broken, Part};
 use super::ext::seeds::{self, Seed};
 use super::ext::{Image, Object};
-use super::walk::Seen;
+use super::walk::{Seen, Xattrs};
 
 /// Reading the link `path` fails, and nothing else does.
 fn link_fails(seed: &'static Seed, path: &str, mutant: &Image, words: &[&str]) {
@@ -220,6 +220,29 @@ fn e20_unknown_namespace() {
         .map(|name| String::from_utf8_lossy(name))
         .collect();
     assert_eq!(names, ["user.small"]);
+}
+
+/// What is listed can be had: an access list with a name behind, and a name behind its place.
+#[test]
+fn e20_names_that_no_call_makes() {
+    let seed = seeds::modern();
+    let before = seed.walked().nodes["xattr.txt"].xattrs.clone();
+    let before = before.expect("readable");
+    let values = |xattrs: &Xattrs| {
+        let had = xattrs
+            .values()
+            .map(|value| value.clone().expect("had").expect("there"));
+        had.collect::<std::collections::BTreeSet<_>>()
+    };
+    for index in [2, 3, 4, 6] {
+        let mut mutant = seed.mutant();
+        mutant.set(xattr_block(), "e_name_index", index);
+        let broken = seed.broken(&mutant);
+        broken.rest_as_before(&["xattr.txt"]);
+        let xattrs = broken.node("xattr.txt").xattrs.clone().expect("readable");
+        assert!(xattrs.keys().ne(before.keys()), "{index}");
+        assert_eq!(values(&xattrs), values(&before), "{index}");
+    }
 }
 
 /// The attribute of `hello.txt` whose value is an inode of its own: where `e_value_inum` lies.

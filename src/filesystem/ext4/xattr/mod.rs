@@ -79,10 +79,11 @@ pub(super) fn value(
     let Some(stored) = located(inode, stored)? else {
         return Ok(None);
     };
-    if !matches!(
+    let is_list = matches!(
         index,
         name_index::POSIX_ACL_ACCESS | name_index::POSIX_ACL_DEFAULT
-    ) {
+    );
+    if !is_list || !short.is_empty() {
         return Ok(Some(stored));
     }
     located(
@@ -121,13 +122,11 @@ pub(super) fn reference_dropped(block: &mut [u8], number: u64, seed: Option<u32>
     true
 }
 
-/// The index and the name behind the prefix.
+/// The index and the name behind the prefix. An access list with a name behind, or a user's
+/// attribute without one, is damage; since it is listed it can be had.
 fn split(name: &[u8]) -> Option<(u8, &[u8])> {
-    PREFIXES.iter().find_map(|&(index, prefix)| {
-        let short = name.strip_prefix(prefix)?;
-        let whole = !prefix.ends_with(b".");
-        (whole == short.is_empty()).then_some((index, short))
-    })
+    let mut known = PREFIXES.iter();
+    known.find_map(|&(index, prefix)| Some((index, name.strip_prefix(prefix)?)))
 }
 
 /// The value as it is on disk.
@@ -146,13 +145,9 @@ fn stored(
     let Some(block) = block(core, request, inode)? else {
         return Ok(None);
     };
-    let outside = block.entries(core)?;
-    // Blocks are sorted, and the kernel stops looking where the name would be.
-    let key = (index, name.len(), name);
-    let mut until = outside
-        .iter()
-        .take_while(|entry| (entry.index, entry.name.len(), entry.name) <= key);
-    match until.find(named) {
+    // Blocks are sorted, and the kernel stops looking where the name would be; in one that is not,
+    // what is listed can be had here all the same.
+    match block.entries(core)?.iter().find(named) {
         Some(entry) => read(core, request, inode, entry).map(Some),
         None => Ok(None),
     }
