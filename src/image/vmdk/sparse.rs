@@ -74,8 +74,6 @@ pub(super) struct Found {
     pub(super) grain: Grain,
     /// How many, at least 1 and never past the end of the extent.
     pub(super) len: u64,
-    /// There is not even a table.
-    no_table: bool,
 }
 
 impl Sparse {
@@ -107,26 +105,39 @@ impl Sparse {
     /// # Errors
     /// `Corrupt` where its entry leads nowhere, in the redundant tables too if there are any.
     pub(super) fn run_at(&self, offset: u64) -> Result<Found> {
-        let first = self.run_by(self.directory, offset);
         let Some(redundant) = self.redundant else {
-            return first;
+            return self.run_by(self.directory, offset);
         };
-        match first {
-            Ok(found) if !found.no_table => first,
-            // Tables are made with the disk in extents that have a copy of them: where one is
-            // missing on one side only, that side is damaged.
-            Ok(found) => match self.run_by(redundant, offset) {
-                Ok(copy) if !copy.no_table => Ok(self.copied(copy)),
-                Ok(copy) => Ok(Found {
-                    len: found.len.min(copy.len),
+        match self.table_at(self.directory, offset) {
+            // Where one entry is damaged, it is that one's bytes alone that the copy is asked for.
+            Ok(Grain::At(table)) => self.run_in(table, offset).or_else(|error| {
+                let copy = self.run_by(redundant, offset).map_err(|_| error)?;
+                Ok(self.copied(copy).within(self.grain, offset))
+            }),
+            first => self.run_without_table(first.map(|_| ()), redundant, offset),
+        }
+    }
+
+    /// [`Sparse::run_at`] where the directory has no table or, as `first` says, a damaged entry.
+    /// Tables are made with the disk in extents that have a copy of them: where one is missing on
+    /// one side only, that side is damaged.
+    fn run_without_table(&self, first: Result<()>, redundant: u64, offset: u64) -> Result<Found> {
+        let copy = self.run_by(redundant, offset);
+        match (first, self.table_at(redundant, offset)) {
+            (_, Ok(Grain::At(_))) => Ok(self.copied(copy?)),
+            (Ok(()), Ok(_)) => {
+                let found = self.run_by(self.directory, offset)?;
+                Ok(Found {
+                    len: found.len.min(copy?.len),
                     ..found
-                }),
-                Err(_) => first,
-            },
-            Err(_) => match self.run_by(redundant, offset) {
-                Ok(copy) => Ok(self.copied(copy)),
-                Err(_) => first,
-            },
+                })
+            }
+            (Ok(()), Err(_)) => {
+                let found = self.run_by(self.directory, offset)?;
+                Ok(found.within(self.span(), offset))
+            }
+            (Err(_), Ok(_)) => Ok(self.copied(copy?).within(self.span(), offset)),
+            (Err(error), Err(_)) => Err(error),
         }
     }
 
@@ -136,19 +147,25 @@ impl Sparse {
         copy
     }
 
+    /// The table in `directory` that has the byte `offset` of the extent.
+    fn table_at(&self, directory: u64, offset: u64) -> Result<Grain> {
+        let index = offset.checked_div(self.span()).unwrap_or(0);
+        let table = self.table(self.entry(directory, index)?);
+        table.map_err(|error| error.at(self.entry_at(directory, index)))
+    }
+
     /// [`Sparse::run_at`] by one of the two directories.
     fn run_by(&self, directory: u64, offset: u64) -> Result<Found> {
-        let span = self.span();
-        let index = offset.checked_div(span).unwrap_or(0);
-        let table = self.table(self.entry(directory, index)?);
-        let table = table.map_err(|error| error.at(self.entry_at(directory, index)))?;
+        let table = self.table_at(directory, offset)?;
         match table {
             Grain::Absent | Grain::Zeros => {
+                let span = self.span();
+                let index = offset.checked_div(span).unwrap_or(0);
                 let count = self.tables().saturating_sub(index);
                 let same = |entry| self.table(entry).is_ok_and(|other| other == table);
                 let tables = self.count(directory, index, count, |entry, _| same(entry));
                 let end = index.saturating_add(tables).saturating_mul(span);
-                Ok(self.found(table, offset, end, true))
+                Ok(self.found(table, offset, end))
             }
             Grain::At(at) | Grain::Packed(at) => self.run_in(at, offset),
         }
@@ -173,16 +190,12 @@ impl Sparse {
         let end = index.saturating_add(grains).saturating_mul(self.grain);
         let skip = offset.checked_rem(self.grain).unwrap_or(0);
         let grain = grain.after(skip).unwrap_or(grain);
-        Ok(self.found(grain, offset, end, false))
+        Ok(self.found(grain, offset, end))
     }
 
-    fn found(&self, grain: Grain, offset: u64, end: u64, no_table: bool) -> Found {
+    fn found(&self, grain: Grain, offset: u64, end: u64) -> Found {
         let len = end.min(self.capacity).saturating_sub(offset).max(1);
-        Found {
-            grain,
-            len,
-            no_table,
-        }
+        Found { grain, len }
     }
 
     /// How many of the `limit` entries at `base` from number `from` on make one run: the first, and
@@ -312,6 +325,17 @@ impl Sparse {
     /// Bytes of the disk for which one table stands; never 0.
     fn span(&self) -> u64 {
         self.per_table.saturating_mul(self.grain).max(1)
+    }
+}
+
+impl Found {
+    /// The same, which is at `offset`, up to the next multiple of `unit` bytes.
+    fn within(self, unit: u64, offset: u64) -> Self {
+        let left = unit.saturating_sub(offset.checked_rem(unit).unwrap_or(0));
+        Self {
+            len: self.len.min(left.max(1)),
+            ..self
+        }
     }
 }
 

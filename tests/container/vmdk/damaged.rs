@@ -224,6 +224,15 @@ fn v04_redundant_directory() {
         let told = notices.iter().any(|notice| notice.contains("redundant"));
         assert!(told, "{name}: {notices:?}");
     }
+    // Where the copy has no such grain either, that grain alone is damaged, and no hole.
+    let copy = made.get64(REDUNDANT) as usize * 512;
+    let copy = u32::from_le_bytes(*made.bytes[copy..].first_chunk().unwrap()) as usize * 512;
+    let entry = copy + grain * 4;
+    made.write(|bytes| {
+        put32(bytes, directory, 0);
+        put32(bytes, entry, 0xffff_fff0);
+    });
+    made.only(grain, "grain table entry 0xfffffff0 leads out", entry);
     // And with the copy damaged instead, the first serves.
     let image = made.write(|bytes| put64(bytes, REDUNDANT, 1 << 40));
     compare(&disk(image), &made.raw);
