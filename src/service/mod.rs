@@ -38,6 +38,7 @@ mod notify;
 pub mod open;
 pub mod options;
 pub mod passed;
+pub mod patience;
 mod pid_file;
 mod process;
 mod readahead;

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
+use super::patience::show;
 use super::system_log::SystemLog;
 use crate::error::tame;
 
@@ -15,15 +14,6 @@ const MOST: usize = 1 << 20;
 
 /// Bytes that are taken at a time: there are signals and questions to see to.
 const MOST_AT_ONCE: usize = 64 << 10;
-
-/// As many bytes as any pipe takes that takes something (PIPE_BUF).
-const PIECE: usize = 4096;
-
-/// How long whoever reads standard error may take for a piece.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
 
 /// What to do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,24 +140,6 @@ impl Drop for WorkerLog {
     }
 }
 
-/// Shows what can be shown soon; gives how many bytes that were. Who has stopped reading must not
-/// stop this process, which has a mount to take away.
-fn show(at: impl AsFd, text: &[u8]) -> usize {
-    let mut shown = 0_usize;
-    while let Some(left) = text.get(shown..).filter(|left| !left.is_empty()) {
-        let piece = left.get(..PIECE).unwrap_or(left);
-        let mut watched = [PollFd::new(&at, PollFlags::OUT)];
-        if !matches!(poll(&mut watched, Some(&PATIENCE)), Ok(1)) {
-            break;
-        }
-        match rustix::io::write(&at, piece) {
-            Ok(count) if count > 0 => shown = shown.saturating_add(count),
-            _ => break, // A log that is full or closed loses lines.
-        }
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,15 +159,5 @@ mod tests {
         assert_eq!(log.admitted(b"one\ntwo\n"), 0);
         assert_eq!(log.left_out, 3);
         log.left_out = 0; // Nobody is told in a test.
-    }
-
-    #[test]
-    fn u05_whoever_has_stopped_reading_gets_what_fits_and_nobody_waits() {
-        let (reader, writer) = std::io::pipe().unwrap();
-        let text = vec![b'x'; 1 << 20];
-        let shown = show(&writer, &text);
-        assert!((1..text.len()).contains(&shown), "{shown}");
-        drop(reader);
-        assert_eq!(show(&writer, &text), 0);
     }
 }

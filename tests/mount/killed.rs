@@ -1,6 +1,7 @@
 //! Kills at any moment and under load, of an ordinary user's mounts.
 
-use std::os::fd::AsFd;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -333,7 +334,7 @@ fn u05_whoever_does_not_read_the_log_stops_nothing() {
     let (place, _) = place();
     let mut command = place.imgmount().words("-f disk.img m").command();
     command
-        .env("RUST_LOG", "fuser=debug")
+        .env("RUST_LOG", "fuser=debug,imgmount=warn")
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let serves = || place.run("cat").arg("m/large").output().status.success();
@@ -344,10 +345,31 @@ fn u05_whoever_does_not_read_the_log_stops_nothing() {
     let waiting = rustix::io::ioctl_fionread(pipe.as_fd()).unwrap();
     assert!(waiting > 50_000, "{waiting} bytes");
     assert!(place.run("cat").arg("m/large").stdout() == numbered(SIZE));
+    // To the last byte.
+    let end = format!("/proc/self/fd/{}", pipe.as_raw_fd());
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let end = std::fs::File::options()
+        .write(true)
+        .custom_flags(nonblock)
+        .open(end);
+    let mut end = end.unwrap();
+    while end.write(b"x").is_ok() {}
+    // Of what is in use when it goes the supervisor has something to say itself.
+    let hold = "exec 3<m/large; echo; exec sleep 60";
+    let mut user = place.run("sh").args(["-c", hold]).command();
+    let mut user = user.stdout(Stdio::piped()).spawn().unwrap();
+    user.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     signal(i32::try_from(child.id()).unwrap(), "TERM");
     let ended = || place.mounts().is_empty() && place.processes("").is_empty();
+    let gone = || place.mounts().is_empty();
+    wait_until(SOON, gone, || "it waits for a reader".to_owned());
+    user.kill().unwrap();
+    user.wait().unwrap();
+    wait_until(SOON, ended, || "it waits for a reader".to_owned());
+    let left = std::cell::RefCell::new(child);
+    let ended = || left.borrow_mut().try_wait().unwrap().is_some();
     wait_until(SOON, ended, || "it waits for a reader".to_owned());
     drop(pipe);
-    assert!(child.wait().unwrap().success());
+    assert!(left.into_inner().wait().unwrap().success());
     place.assert_clean_within(SOON);
 }
