@@ -127,17 +127,36 @@ impl Chains {
     }
 
     /// The last segment up to number `wanted` that is in the cache, with its number; the first
-    /// where none is.
+    /// where none is, and where the chain ends in the first.
     fn nearest(&self, walk: &Walk<'_>, wanted: u32) -> Result<(u32, Segment)> {
-        for number in (1..=wanted).rev() {
-            let key = key(walk.first, number);
-            // A ticket that is dropped says that nobody reads the block after all.
-            if let Found::Here(block) = self.cache.find(self.layer, key, self.cache.visit()) {
-                return Ok((number, Segment(block)));
+        if let Some(segment) = self.kept(walk, wanted) {
+            return Ok((wanted, segment));
+        }
+        let first = self.kept(walk, 0);
+        if first.as_ref().is_none_or(Segment::goes_on) {
+            // A file says how long it is, and the volume how long a chain can be.
+            let last = wanted.saturating_sub(1).min(walk.last_segment());
+            let kept = (1..=last).rev();
+            let mut kept = kept.filter_map(|number| Some((number, self.kept(walk, number)?)));
+            if let Some(found) = kept.next() {
+                return Ok(found);
             }
         }
-        let start = State::start(walk.first);
-        Ok((0, self.segment(walk, 0, start)?))
+        let made = || self.segment(walk, 0, State::start(walk.first));
+        Ok((0, first.map_or_else(made, Ok)?))
+    }
+
+    /// Segment `number`, if it is in the cache.
+    fn kept(&self, walk: &Walk<'_>, number: u32) -> Option<Segment> {
+        let key = key(walk.first, number);
+        // Looking for what is not there costs a ticket, which is dropped again.
+        if !self.cache.knows(self.layer, key) {
+            return None;
+        }
+        match self.cache.find(self.layer, key, self.cache.visit()) {
+            Found::Here(block) => Some(Segment(block)),
+            Found::Read(_) | Found::Wait(_) => None,
+        }
     }
 
     fn segment(&self, walk: &Walk<'_>, number: u32, state: State) -> Result<Segment> {
@@ -162,9 +181,14 @@ impl Walk<'_> {
         (FIRST..self.table.end()).contains(&cluster)
     }
 
+    /// The number of the last segment that a chain can have.
+    fn last_segment(&self) -> u32 {
+        self.table.end().checked_div(SPAN).unwrap_or(0)
+    }
+
     /// Whether a chain with a segment `number` has more clusters than there are.
     fn is_too_long(&self, number: u32) -> bool {
-        number > self.table.end().checked_div(SPAN).unwrap_or(0)
+        number > self.last_segment()
     }
 
     /// What is wrong with the number of a cluster that the table does not have.

@@ -131,6 +131,11 @@ impl Segment {
         }
     }
 
+    /// Whether the chain has a segment behind it.
+    pub(super) fn goes_on(&self) -> bool {
+        self.tail().behind == Behind::More
+    }
+
     fn pairs(&self) -> &[[u8; PAIR]] {
         let len = self.0.len().saturating_sub(TAIL);
         self.0.get(..len).unwrap_or_default().as_chunks().0

@@ -148,6 +148,37 @@ fn no_chain_is_longer_than_the_volume() {
     assert!(error.unwrap_err().to_string().contains("work limit"));
 }
 
+/// As of a file that says that it is long, in a volume that says so too.
+#[test]
+fn what_lies_far_behind_the_end_of_a_chain_is_not_looked_for_piece_by_piece() {
+    struct Large;
+    impl Table for Large {
+        fn end(&self) -> u32 {
+            u32::MAX
+        }
+        fn place(&self, _cluster: u32) -> u64 {
+            0
+        }
+        fn link(&self, _: &Request, _: &mut Window, _: u32) -> Result<Link> {
+            Ok(Link::End)
+        }
+    }
+    let cache = Cache::new(16 << 20);
+    let chains = Chains::new(cache.clone());
+    let request = Request::new(0);
+    for index in [1, SPAN, 1 << 20, u32::MAX] {
+        assert_eq!(chains.run_at(&request, &Large, 2, index), Ok(None));
+    }
+    let small = table(10, &[2, 3], 99);
+    let error = chains.run_at(&request, &small, 3, u32::MAX).unwrap_err();
+    assert!(
+        error.to_string().starts_with("FAT entry 3 is 99"),
+        "{error}"
+    );
+    // Each chain's first segment, and no other was asked for.
+    assert_eq!(cache.statistics().misses, 2);
+}
+
 #[test]
 fn a_seek_does_not_walk_again() {
     let long: Vec<u32> = (2..200_002).step_by(2).collect();
