@@ -76,6 +76,20 @@ impl Request {
         }
     }
 
+    /// The same for another process: what names a descriptor of this one, as `/dev/fd/3` does, is
+    /// named by what that leads to, if that has a name.
+    fn named_for_others(mut self) -> Self {
+        const OWN: [&str; 4] = ["/dev/fd", "/dev/stdin", "/proc/self", "/proc/thread-self"];
+        for path in std::iter::once(&mut self.image).chain(&mut self.open.with) {
+            if OWN.iter().any(|own| path.starts_with(own))
+                && let Ok(named) = path.canonicalize()
+            {
+                *path = named;
+            }
+        }
+        self
+    }
+
     /// [`Request::idle_timeout`], where that is any.
     pub(super) fn idle(&self) -> Option<Duration> {
         self.idle_timeout.filter(|timeout| !timeout.is_zero())
@@ -130,7 +144,7 @@ fn in_background(request: &Request) -> Result<Mounted, Failure> {
         .spawn()
         .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
     drop(command); // It holds the other end, which would never close.
-    channel.send(request, None)?;
+    channel.send(&request.clone().named_for_others(), None)?;
     handed.send(&channel)?;
     match channel.receive::<Outcome>()? {
         Some((Outcome::Ready(mounted), _)) => Ok(mounted),

@@ -46,6 +46,28 @@ fn whatever_is_asked_for_the_mount_is_read_only_without_set_uid_and_devices() {
     }
 }
 
+/// The process that serves has other descriptors than the one that was called.
+#[test]
+fn an_image_may_be_named_by_a_descriptor() {
+    need!(fuse, tool "mke2fs");
+    for who in everybody() {
+        let place = Place::new(who);
+        let point = place.directory("m");
+        for (name, number) in [("/dev/fd/5", 5), ("/proc/self/fd/7", 7), ("/dev/stdin", 0)] {
+            let program = place.imgmount().command();
+            let program = program.get_program().to_str().unwrap();
+            let script = format!("exec {program} {name} m {number}<disk.img");
+            place.run("sh").arg("-c").arg(script).run();
+            let text = std::fs::read(point.join("hello"));
+            assert!(who == Who::Nobody || text.unwrap() == b"hello, world\n");
+            let named = format!("{} ", place.image.to_str().unwrap());
+            assert!(place.mounts()[0].starts_with(&named), "{name}");
+            place.imgmount().words("umount m").run();
+            place.assert_clean_within(SOON);
+        }
+    }
+}
+
 #[test]
 fn g11_the_name_of_an_image_changes_no_option_and_no_terminal() {
     need!(fuse, tool "mke2fs");
