@@ -1,6 +1,7 @@
 //! Bad input: images broken on purpose, field by field and at random, and what each must get.
 
 mod bitlocker;
+mod caches;
 mod collected;
 mod deep;
 mod directories;

@@ -2,6 +2,7 @@
 //! written to the snapshot, is in the exception store (drivers/md/dm-snap-persistent.c). A store
 //! that is being merged into its origin is read over it in the same way.
 
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
@@ -11,7 +12,7 @@ use zerocopy::{Immutable, KnownLayout, Unaligned};
 use super::layout::SECTOR;
 use super::overlay::{Overlay, Pairs};
 use crate::error::{Error, Result, ResultExt};
-use crate::number::to_usize;
+use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
 /// `SNAP_MAGIC`, "SnAp".
@@ -45,26 +46,33 @@ struct DiskException {
 /// The snapshot of `size` bytes whose exceptions are in `store`, which is member 0.
 ///
 /// # Errors
-/// `Corrupt` for a store that is none, or that was dropped as it was full.
+/// `Corrupt` for a store that is none, or that was dropped as it was full, with the field's byte of
+/// the store.
 pub(super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
     let bytes = read_vec(&*store, 0, 16)?;
     let parsed = DiskHeader::read_from_prefix(&bytes);
     let (header, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
     let (magic, version) = (header.magic.get(), header.version.get());
+    let at = |error: Error, field| error.at(to_u64(field));
     if magic != SNAP_MAGIC {
-        return Err(Error::corrupt(format!("magic is {magic:#x}")));
+        let error = Error::corrupt(format!("magic is {magic:#x}"));
+        return Err(at(error, offset_of!(DiskHeader, magic)));
     }
     if version != SNAPSHOT_DISK_VERSION {
-        return Err(Error::unsupported(format!("version {version}")));
+        let error = Error::unsupported(format!("version {version}"));
+        return Err(at(error, offset_of!(DiskHeader, version)));
     }
     if header.valid.get() == 0 {
-        let text = "the snapshot is not valid any more: its store was full";
-        return Err(Error::corrupt(text));
+        let error = Error::corrupt("the snapshot is not valid any more: its store was full");
+        return Err(at(error, offset_of!(DiskHeader, valid)));
     }
     let sectors = header.chunk_size.get();
     let chunk = u64::from(sectors).saturating_mul(SECTOR);
     let fits = chunk.is_power_of_two() && chunk <= MOST_CHUNK;
-    let wrong = || Error::corrupt(format!("chunk_size is {sectors}"));
+    let wrong = || {
+        let error = Error::corrupt(format!("chunk_size is {sectors}"));
+        at(error, offset_of!(DiskHeader, chunk_size))
+    };
     let chunk = NonZeroU64::new(chunk).filter(|_| fits).ok_or_else(wrong)?;
     Ok(Overlay::new(size, chunk, move |pairs| {
         exceptions(&store, chunk, pairs).context(|| "exception store")

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use imgmount::error::Error;
+
 use super::made::{EXTENT, START, hidden, linear, logical, segment, text};
 use super::numbered::{Counting, extents, look, physical, place};
 use super::usage;
@@ -14,7 +16,7 @@ use crate::support::images::Scratch;
 const CHUNK: u64 = 32 << 10;
 
 /// Metadata by cache_restore: origin block and whether it is dirty, by cache block.
-fn metadata(scratch: &Scratch, version: &str, blocks: &[(u64, bool)]) -> Vec<u8> {
+pub fn metadata(scratch: &Scratch, version: &str, blocks: &[(u64, bool)]) -> Vec<u8> {
     let mappings = blocks.iter().enumerate().map(|(block, (origin, dirty))| {
         format!("<mapping cache_block=\"{block}\" origin_block=\"{origin}\" dirty=\"{dirty}\"/>\n")
     });
@@ -38,7 +40,7 @@ fn metadata(scratch: &Scratch, version: &str, blocks: &[(u64, bool)]) -> Vec<u8>
 }
 
 /// One hundred blocks, most in order, of which every third is clean.
-fn blocks() -> Vec<(u64, bool)> {
+pub fn blocks() -> Vec<(u64, bool)> {
     let blocks = (0..100).map(|block| {
         (
             if block % 10 < 6 {
@@ -138,7 +140,7 @@ fn dirty_blocks_come_from_the_cache_and_all_others_from_the_origin() {
 
 /// What reading a cache with these `metadata` fails with; the group's text says that there is room
 /// for any number of blocks.
-fn problem(metadata: &[u8]) -> String {
+pub fn problem(metadata: &[u8]) -> Error {
     let (meta, data) = (extents(metadata.len() as u64), 1 << 40);
     let pool = "type = \"cache-pool\"\ndata = \"d\"\nmetadata = \"m\"\nchunk_size = 64";
     let body = "type = \"cache\"\ncache_pool = \"p\"\norigin = \"o\"";
@@ -151,7 +153,7 @@ fn problem(metadata: &[u8]) -> String {
     ];
     let text = text(1, "a", data, "", &volumes.concat());
     let (stack, _) = look(physical(&text, metadata, meta));
-    place(&stack, "vg0/c", 0, 0).unwrap_err().to_string()
+    place(&stack, "vg0/c", 0, 0).unwrap_err()
 }
 
 /// Where in a cache's superblock the root of its mappings and the number of its blocks stand.
@@ -166,7 +168,7 @@ fn a_cache_of_more_blocks_than_are_held_is_refused_before_they_are_read() {
         assert_eq!(bytes[CACHE_BLOCKS..][..4], 105_u32.to_le_bytes());
         bytes[CACHE_BLOCKS..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
         super::thin::seal(&mut bytes[..4096], 9_031_977);
-        let problem = problem(&bytes);
+        let problem = problem(&bytes).to_string();
         let words = "cache metadata: cache_blocks is 4294967295: over 6291456";
         assert!(problem.contains(words), "{problem}");
     }
@@ -185,13 +187,13 @@ fn an_array_with_blocks_that_are_not_full_is_refused() {
     assert_eq!(bytes[leaf + 8..][..4], 509_u32.to_le_bytes());
     bytes[leaf + 8..][..4].copy_from_slice(&1_u32.to_le_bytes());
     super::thin::seal(&mut bytes[leaf..leaf + 4096], 595_846_735);
-    let problem = problem(&bytes);
+    let problem = problem(&bytes).to_string();
     let words = "block 0 of an array of 605 values has only 1";
     assert!(problem.contains(words), "{problem}");
 }
 
 /// The bytes of a write cache with these entries: sector of the origin and count.
-fn write_cache(entries: &[(u64, u64)], committed: u64) -> Vec<u8> {
+pub fn write_cache(entries: &[(u64, u64)], committed: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(0x2348_9321_u32.to_le_bytes());
     bytes.extend(1_u32.to_le_bytes());
@@ -277,7 +279,7 @@ fn a_write_cache_of_more_blocks_than_are_held_is_not_read_to_its_end() {
 
 /// An exception store in chunks of 4 KiB, of `count` exceptions in the order of `old`: the first
 /// area at chunk 1, its 256 chunks behind it, the next area behind those.
-fn store(old: &[u64]) -> Vec<u8> {
+pub fn store(old: &[u64]) -> Vec<u8> {
     let mut bytes = vec![0; 4096 * 1024];
     bytes[..4].copy_from_slice(b"SnAp");
     bytes[4] = 1;
@@ -297,7 +299,7 @@ fn chunk_of(index: u64) -> u64 {
     2 + index + index / 256
 }
 
-fn snapshot(bytes: &[u8], merging: bool) -> imgmount::stack::Stack {
+pub fn snapshot(bytes: &[u8], merging: bool) -> imgmount::stack::Stack {
     let body = match merging {
         true => "type = \"snapshot\"\nchunk_size = 8\norigin = \"o\"\nmerging_store = \"s\"",
         false => "type = \"snapshot\"\nchunk_size = 8\norigin = \"o\"\ncow_store = \"s\"",

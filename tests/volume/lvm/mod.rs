@@ -1,7 +1,7 @@
 //! LVM2: volume groups of LVM2's own making, of other projects, and made here text by text.
 
 mod arrays;
-mod caches;
+pub mod caches;
 mod collected;
 pub mod graph;
 pub mod groups;

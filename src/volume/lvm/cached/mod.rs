@@ -4,6 +4,7 @@
 mod layout;
 pub(super) mod writecache;
 
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
@@ -77,19 +78,24 @@ pub(super) fn in_use(metadata: SharedSource, data: u64) -> Result<InUse> {
 
 fn checked(metadata: SharedSource, data: u64) -> Result<(Cached, NonZeroU64)> {
     let (cache, chunk) = superblock(metadata).context(|| "cache metadata")?;
+    let blocks = cache.blocks;
     // What `data` is was read from the group's text, which may name any size: not a bound by itself.
-    if cache.blocks > to_u64(MOST_CHUNKS) {
-        let text = format!("cache_blocks is {}: over {MOST_CHUNKS}", cache.blocks);
-        return Err(Error::unsupported(text).context("cache metadata"));
-    }
-    if cache.blocks > data / chunk {
-        let text = format!(
-            "cache_blocks is {}, and {data} bytes are there",
-            cache.blocks
-        );
-        return Err(Error::corrupt(text));
-    }
-    Ok((cache, chunk))
+    let error = if blocks > to_u64(MOST_CHUNKS) {
+        Error::unsupported(format!("cache_blocks is {blocks}: over {MOST_CHUNKS}"))
+    } else if blocks > data / chunk {
+        Error::corrupt(format!(
+            "cache_blocks is {blocks}, and {data} bytes are there"
+        ))
+    } else {
+        return Ok((cache, chunk));
+    };
+    let error = at(error, offset_of!(CacheDiskSuperblock, cache_blocks));
+    Err(error.context("cache metadata"))
+}
+
+/// The same about the byte `field` of the metadata.
+fn at(error: Error, field: usize) -> Error {
+    error.at(to_u64(field))
 }
 
 fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
@@ -98,16 +104,23 @@ fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
     let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
     let (magic, version) = (superblock.magic.get(), superblock.version.get());
     if magic != CACHE_SUPERBLOCK_MAGIC {
-        return Err(Error::corrupt(format!("magic is {magic:#x}")));
+        let error = Error::corrupt(format!("magic is {magic:#x}"));
+        return Err(at(error, offset_of!(CacheDiskSuperblock, magic)));
     }
     let features = superblock.incompat_flags.get();
     if !(1..=2).contains(&version) || features != 0 {
         let text = format!("version {version} with incompat_flags {features:#x}");
-        return Err(Error::unsupported(text));
+        let field = match features {
+            0 => offset_of!(CacheDiskSuperblock, version),
+            _ => offset_of!(CacheDiskSuperblock, incompat_flags),
+        };
+        return Err(at(Error::unsupported(text), field));
     }
     let block = u64::from(superblock.metadata_block_size.get());
     if block.saturating_mul(SECTOR) != persistent::BLOCK {
-        return Err(Error::corrupt(format!("metadata_block_size is {block}")));
+        let error = Error::corrupt(format!("metadata_block_size is {block}"));
+        let field = offset_of!(CacheDiskSuperblock, metadata_block_size);
+        return Err(at(error, field));
     }
     let sectors = u64::from(superblock.data_block_size.get());
     let chunk = NonZeroU64::new(sectors.saturating_mul(SECTOR));
@@ -118,10 +131,11 @@ fn superblock(metadata: SharedSource) -> Result<(Cached, NonZeroU64)> {
         blocks: u64::from(superblock.cache_blocks.get()),
         is_clean: superblock.flags.get() & CLEAN_SHUTDOWN != 0,
     };
-    Ok((
-        cache,
-        chunk.ok_or_else(|| Error::corrupt("data_block_size is 0"))?,
-    ))
+    let none = || {
+        let error = Error::corrupt("data_block_size is 0");
+        at(error, offset_of!(CacheDiskSuperblock, data_block_size))
+    };
+    Ok((cache, chunk.ok_or_else(none)?))
 }
 
 impl Cached {

@@ -2,6 +2,7 @@
 //! several about one place the one with the highest count is the last that was written.
 
 use std::collections::BTreeMap;
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
@@ -13,7 +14,7 @@ use super::layout::{
     WcMemorySuperblock,
 };
 use crate::error::{Error, Result, ResultExt};
-use crate::number::to_usize;
+use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
 /// Bytes of entries that are read at a time.
@@ -25,28 +26,32 @@ const MOST_BLOCKS: u64 = 32 << 20;
 /// The volume of `size` bytes with what is in the write cache `store`, which is member 0.
 ///
 /// # Errors
-/// `Corrupt` for a superblock that makes no sense.
+/// `Corrupt` for a superblock that makes no sense, with the field's byte of the store.
 pub(in super::super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
     let bytes = read_vec(&*store, 0, to_usize(MEMORY_SUPERBLOCK))?;
     let parsed = WcMemorySuperblock::read_from_prefix(&bytes);
     let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
     let magic = superblock.magic.get();
+    let at = |error: Error, field| error.at(to_u64(field)).context("write cache");
     if magic != MEMORY_SUPERBLOCK_MAGIC {
-        return Err(Error::corrupt(format!("write cache: magic is {magic:#x}")));
+        let error = Error::corrupt(format!("magic is {magic:#x}"));
+        return Err(at(error, offset_of!(WcMemorySuperblock, magic)));
     }
     let version = superblock.version.get();
     if version != MEMORY_SUPERBLOCK_VERSION {
-        return Err(Error::unsupported(format!(
-            "write cache: version {version}"
-        )));
+        let error = Error::unsupported(format!("version {version}"));
+        return Err(at(error, offset_of!(WcMemorySuperblock, version)));
     }
     let block = u64::from(superblock.block_size.get());
     let blocks = superblock.n_blocks.get();
     let chunk = NonZeroU64::new(block).filter(|it| it.is_power_of_two() && it.get() >= SECTOR);
-    let chunk =
-        chunk.ok_or_else(|| Error::corrupt(format!("write cache: block_size is {block}")))?;
+    let chunk = chunk.ok_or_else(|| {
+        let error = Error::corrupt(format!("block_size is {block}"));
+        at(error, offset_of!(WcMemorySuperblock, block_size))
+    })?;
     if blocks > MOST_BLOCKS || blocks > store.size() / chunk {
-        return Err(Error::corrupt(format!("write cache: n_blocks is {blocks}")));
+        let error = Error::corrupt(format!("n_blocks is {blocks}"));
+        return Err(at(error, offset_of!(WcMemorySuperblock, n_blocks)));
     }
     let count = superblock.seq_count.get();
     Ok(Overlay::new(size, chunk, move |pairs| {
