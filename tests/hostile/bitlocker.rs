@@ -10,8 +10,8 @@ use imgmount::stack::{Content, Stack};
 
 use crate::volume::bitlocker::collected::unlocked;
 use crate::volume::bitlocker::made::{
-    BLOCK, COPIES, Made, SIZE, UUID, clear, datum, external, file, password, protector, recovery,
-    seal, sealed,
+    BLOCK, COPIES, Made, ON_WRITE, SIZE, UUID, clear, datum, external, file, password, protector,
+    recovery, seal, sealed,
 };
 use crate::volume::bitlocker::{context, look};
 
@@ -194,6 +194,57 @@ fn metadata_whose_sizes_cannot_be_are_refused() {
         let byte = if at > 64 { 64 } else { at };
         let error = refused_at(field(at, len, value), COPIES[0] + byte as u64);
         assert!(error.to_string().contains(words), "{at} {value}: {error}");
+    }
+}
+
+/// What is left of encrypting on write hides itself, and is damage of its own.
+#[test]
+fn bitmaps_that_are_damaged_are_not_hidden_and_all_else_is_read() {
+    let made = Made {
+        on_write: true,
+        state: (1, 0, 0),
+        ..Made::default()
+    };
+    let [first, second] = ON_WRITE.map(|at| at as usize);
+    let cases: [(&[usize], &str); 6] = [
+        (
+            &[first, second],
+            "it has no signature FVE-EOW at byte 0x16000",
+        ),
+        (
+            &[first + 8, second + 8],
+            "HeaderSize 57 and Size 64 at byte 0x16008",
+        ),
+        (&[first + 36, second + 36], "and its bytes give"),
+        (&[first + 60, second + 60], "Crc32 is 0x"),
+        (
+            &[0x17000],
+            "bitmap at 0x17000: it has no signature FVE-EOWBM",
+        ),
+        (
+            &[first, second + 40],
+            "it has no signature FVE-EOW at byte 0x16000",
+        ),
+    ];
+    for (places, words) in cases {
+        let mut disk = made.disk();
+        for place in places {
+            disk[*place] ^= 1;
+        }
+        let (read, notices) = open(disk, &[]);
+        assert_eq!(read, Ok(SIZE), "{words}");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        let words = [words, "; what it leads to is not hidden"];
+        assert!(
+            words.iter().all(|it| notices[0].contains(it)),
+            "{notices:?}"
+        );
+    }
+    // One copy is enough.
+    for place in [first, second + 50] {
+        let mut disk = made.disk();
+        disk[place] ^= 1;
+        assert_eq!(open(disk, &[]), (Ok(SIZE), Vec::new()));
     }
 }
 

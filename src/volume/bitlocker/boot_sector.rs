@@ -18,8 +18,9 @@ pub(super) struct BootSector {
     pub(super) cluster: Option<u64>,
     /// The volume is FAT, with a small FAT of its own in front of it.
     pub(super) to_go: bool,
-    /// It encrypts what is written, and what was there before is found by bitmaps.
-    pub(super) on_write: bool,
+    /// It encrypts what is written, and what was there before is found by bitmaps: where the two
+    /// copies of what leads to those are.
+    pub(super) on_write: Option<[u64; 2]>,
     /// Where the copies of the metadata are; Vista's sector names the first alone.
     pub(super) information: Vec<u64>,
     /// The sector itself.
@@ -64,14 +65,15 @@ impl BootSector {
             sector,
             cluster: None,
             to_go: false,
-            on_write: false,
+            on_write: None,
             information: Vec::new(),
             bytes,
         };
         match recognition(&boot.bytes) {
             Some((at, found)) => {
                 boot.to_go = at == RECOGNITION[1];
-                boot.on_write = found.Guid == EOW_GUID;
+                boot.on_write =
+                    (found.Guid == EOW_GUID).then(|| found.EowOffset.map(|it| it.get()));
                 boot.information = found.InformationOffset.map(|it| it.get()).to_vec();
             }
             None => boot.read_vista(&raw)?,

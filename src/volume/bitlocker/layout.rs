@@ -35,13 +35,52 @@ pub(super) struct BootSector {
     pub(super) InformationLcn: U64,
 }
 
-/// `FVE_GUID_RECOGNITION`.
+/// `FVE_GUID_RECOGNITION`, and `FVE_EOW_GUID_RECOGNITION`, which alone has the last field.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 #[allow(non_snake_case)]
 pub(super) struct GuidRecognition {
     pub(super) Guid: [u8; 16],
     pub(super) InformationOffset: [U64; 3],
+    pub(super) EowOffset: [U64; 2],
+}
+
+/// `FVE_EOW_INFORMATION::HeaderSignature`, and that of `FVE_EOW_BITMAP`.
+pub(super) const EOW_SIGNATURE: &[u8; 8] = b"FVE-EOW\0";
+pub(super) const EOW_BITMAP_SIGNATURE: &[u8; 10] = b"FVE-EOWBM\0";
+
+/// `FVE_EOW_INFORMATION`; behind it a [`U64`] for each bitmap, its place.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+#[allow(non_snake_case)]
+pub(super) struct EowInformation {
+    pub(super) HeaderSignature: [u8; 8],
+    pub(super) HeaderSize: U16,
+    /// With the places of the bitmaps.
+    pub(super) Size: U16,
+    pub(super) SectorSize: U32,
+    _unknown_1: U32,
+    pub(super) ChunkSize: U32,
+    pub(super) ConvLogSize: U32,
+    _unknown_2: U32,
+    pub(super) RegionCount: U32,
+    /// Of all `Size` bytes, this field as zero.
+    pub(super) Crc32: U32,
+    pub(super) EowOffset: [U64; 2],
+}
+
+/// `FVE_EOW_BITMAP`, as far as the fields that matter here.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+#[allow(non_snake_case)]
+pub(super) struct EowBitmap {
+    pub(super) HeaderSignature: [u8; 10],
+    pub(super) HeaderSize: U16,
+    pub(super) Size: U32,
+    _unknown_1: U32,
+    pub(super) RegionOffset: U64,
+    pub(super) RegionSize: U64,
+    pub(super) ConvLogOffset: U64,
 }
 
 /// `FVE_INFORMATION`, the start of each copy of the metadata.

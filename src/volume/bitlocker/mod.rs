@@ -11,6 +11,7 @@ mod layout;
 mod makeup;
 mod metadata;
 mod method;
+mod on_write;
 mod protector;
 mod recovery;
 mod regions;
@@ -106,22 +107,27 @@ fn generation(metadata: &Metadata) -> &'static str {
 }
 
 fn state(metadata: &Metadata, size: u64) -> String {
-    match metadata.boot.on_write {
+    match is_encrypted_on_write(metadata) {
         true => "encrypts on write".to_owned(),
         false => metadata.information.state.describe(size),
     }
+}
+
+/// What is encrypted of such a volume only its bitmaps say, unless nothing of it is any more.
+fn is_encrypted_on_write(metadata: &Metadata) -> bool {
+    metadata.boot.on_write.is_some() && metadata.information.state.doing != Doing::Decrypted
 }
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
     let metadata = Metadata::read(&**source, context.options.ignore_checksums)?;
     note(&metadata, source.size(), context);
-    let doing = metadata.information.state.doing;
-    if metadata.boot.on_write || doing == Doing::OnWrite {
+    if is_encrypted_on_write(&metadata) {
         let text = "encrypt-on-write: it was being encrypted as it was written to";
         return Err(Error::unsupported(text));
     }
-    let regions = Regions::new(&metadata, source.size())?;
+    let hidden = hidden(&**source, &metadata, context);
+    let regions = Regions::new(&metadata, &hidden, source.size())?;
     let key = match regions.is_encrypted() {
         true => Some(unlock::sector_key(&metadata, context)?),
         false => None,
@@ -144,10 +150,26 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     })
 }
 
+/// What is left of its encrypting on write, if it ever did: first byte and length of each area.
+fn hidden(source: &dyn Source, metadata: &Metadata, context: &Context) -> Vec<(u64, u64)> {
+    let Some(copies) = metadata.boot.on_write else {
+        return Vec::new();
+    };
+    let areas = on_write::areas(source, copies, metadata.boot.sector);
+    areas.unwrap_or_else(|error| {
+        add(context, &format!("{error}; what it leads to is not hidden"));
+        Vec::new()
+    })
+}
+
+fn add(context: &Context, text: &str) {
+    let subject = printable(context.subject.as_bytes());
+    context.notices.add(format!("{subject}: BitLocker: {text}"));
+}
+
 /// Says what is damaged and does not matter, and what is odd.
 fn note(metadata: &Metadata, size: u64, context: &Context) {
-    let subject = printable(context.subject.as_bytes());
-    let add = |text: String| context.notices.add(format!("{subject}: BitLocker: {text}"));
+    let add = |text: String| add(context, &text);
     for error in &metadata.damage {
         add(format!("{error}; another copy is used"));
     }

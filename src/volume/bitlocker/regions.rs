@@ -54,12 +54,13 @@ impl Regions {
     pub(super) const DECRYPTED: usize = 1;
     pub(super) const HEADER: usize = 2;
 
-    /// Those of a volume of `size` bytes.
+    /// Those of a volume of `size` bytes, of which `hidden`, first byte and length each, are shown
+    /// as zeros too.
     ///
     /// # Errors
     /// `Corrupt` for places that are outside the volume or no sectors, naming the field and its
     /// byte.
-    pub(super) fn new(metadata: &Metadata, size: u64) -> Result<Self> {
+    pub(super) fn new(metadata: &Metadata, hidden: &[(u64, u64)], size: u64) -> Result<Self> {
         let sector = metadata.boot.sector;
         let information = &metadata.information;
         let mut regions = Vec::new();
@@ -92,6 +93,9 @@ impl Regions {
             is_whole("InformationOffset", copy, sector).map_err(at(field))?;
             let area = information.area.next_multiple_of(sector.max(1));
             add(copy, area, Shown::Zeros);
+        }
+        for (start, len) in hidden {
+            add(*start, *len, Shown::Zeros);
         }
         let State {
             plain_from, logged, ..

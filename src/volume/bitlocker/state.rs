@@ -1,6 +1,6 @@
 //! How far a volume is encrypted.
 
-use super::layout::{self, VERSION_VISTA};
+use super::layout;
 use crate::error::{Error, Result};
 
 /// Whether something is being done to the volume, as `FVE_STATE` has it.
@@ -14,8 +14,6 @@ pub(super) enum Doing {
     Switching,
     /// The same, and what was being moved when the machine stopped is in a log.
     Dirty,
-    /// What is written is encrypted, and the rest whenever there is time.
-    OnWrite,
 }
 
 /// How far a volume is encrypted.
@@ -35,14 +33,11 @@ impl State {
     /// # Errors
     /// `Unsupported` for a state that nobody has described.
     pub(super) fn new(raw: &layout::Information, at: u64) -> Result<Self> {
-        let is_vista = raw.Version.get() == VERSION_VISTA;
         let logged = u64::from(raw.StateSize.get());
         let doing = match raw.CurrentState.get() {
             1 => Doing::Decrypted,
             2 if logged > 0 => Doing::Dirty,
-            2 | 5 => Doing::Switching,
-            3 if is_vista => Doing::Switching,
-            3 => Doing::OnWrite,
+            2 | 3 | 5 => Doing::Switching,
             4 => Doing::Encrypted,
             other => {
                 let error = Error::unsupported(format!("CurrentState {other}"));
@@ -73,7 +68,6 @@ impl State {
             Doing::Encrypted => part,
             Doing::Switching => format!("{part}, conversion paused"),
             Doing::Dirty => format!("{part}, conversion interrupted"),
-            Doing::OnWrite => "encrypts on write".to_owned(),
         }
     }
 }

@@ -21,6 +21,13 @@ pub const SIZE: usize = 0x40000;
 /// Bytes of the first sectors.
 pub const MOVED: usize = 8192;
 
+/// Where the copies of what leads to the bitmaps are, the bitmap and its log, of a volume that
+/// encrypts on write.
+pub const ON_WRITE: [u64; 2] = [0x16000, 0x3c000];
+const BITMAP: u64 = 0x17000;
+const LOG: u64 = 0x29000;
+const LOG_SIZE: usize = 0x600;
+
 /// The key that seals the key of the sectors.
 const MASTER: [u8; 32] = [0x4d; 32];
 
@@ -92,7 +99,54 @@ impl Made {
         if !self.vista {
             bytes[BLOCK as usize..][..MOVED].fill(0);
         }
+        if self.on_write {
+            for (at, len) in ON_WRITE.map(|at| (at, self.sector)) {
+                bytes[at as usize..][..len].fill(0);
+            }
+            bytes[BITMAP as usize..][..self.sector].fill(0);
+            bytes[LOG as usize..][..LOG_SIZE].fill(0);
+        }
         bytes
+    }
+
+    /// Writes what a volume that encrypts on write keeps, one bitmap with nothing in it.
+    fn write_bitmaps(&self, disk: &mut [u8]) {
+        let mut head = b"FVE-EOW\0".to_vec();
+        words(&mut head, &[56, 64]);
+        for number in [
+            self.sector as u32,
+            512,
+            0x80_0000,
+            LOG_SIZE as u32,
+            512,
+            1,
+            0,
+        ] {
+            head.extend(number.to_le_bytes());
+        }
+        for place in [ON_WRITE[0], ON_WRITE[1], BITMAP] {
+            head.extend(place.to_le_bytes());
+        }
+        let sum = crc32fast::hash(&head);
+        head[36..40].copy_from_slice(&sum.to_le_bytes());
+        for at in ON_WRITE {
+            disk[at as usize..][..head.len()].copy_from_slice(&head);
+        }
+        let mut bitmap = b"FVE-EOWBM\0".to_vec();
+        words(&mut bitmap, &[60]);
+        bitmap.extend([self.sector as u32, 0].map(u32::to_le_bytes).concat());
+        bitmap.extend([0, SIZE as u64, LOG].map(u64::to_le_bytes).concat());
+        bitmap.extend([64, 64 + 128, 128, 0].map(u32::to_le_bytes).concat());
+        for sequence in [1, 2] {
+            bitmap.resize(64 + (sequence - 1) * 128, 0);
+            bitmap.extend(b"FVE-EOWBR\0");
+            words(&mut bitmap, &[36]);
+            bitmap.extend([44_u32, 8].map(u32::to_le_bytes).concat());
+            bitmap.extend([sequence as u64, 0].map(u64::to_le_bytes).concat());
+            bitmap.extend([0; 8]);
+        }
+        disk[BITMAP as usize..][..bitmap.len()].copy_from_slice(&bitmap);
+        disk[LOG as usize..][..LOG_SIZE].fill(0x17);
     }
 
     /// Bytes of a copy of the metadata.
@@ -130,6 +184,9 @@ impl Made {
             area.fill(0);
             area[..metadata.len()].copy_from_slice(&metadata);
         }
+        if self.on_write {
+            self.write_bitmaps(&mut disk);
+        }
         disk
     }
 
@@ -151,6 +208,11 @@ impl Made {
         sector[at..at + 16].copy_from_slice(&id);
         for (index, copy) in COPIES.iter().enumerate() {
             sector[at + 16 + index * 8..][..8].copy_from_slice(&copy.to_le_bytes());
+        }
+        if self.on_write {
+            for (index, copy) in ON_WRITE.iter().enumerate() {
+                sector[at + 40 + index * 8..][..8].copy_from_slice(&copy.to_le_bytes());
+            }
         }
         sector[510..].copy_from_slice(&[0x55, 0xaa]);
     }

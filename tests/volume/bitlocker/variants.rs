@@ -54,6 +54,8 @@ pub fn parts() -> Vec<(String, Made)> {
         ("early", false, (5, 0x10000, 0)),
         ("late", false, (5, 0x30000, 0)),
         ("switching", false, (2, 0x20000, 0)),
+        // As Windows 7 leaves it.
+        ("seven-paused", false, (3, 0x20000, 0)),
         ("vista-paused", true, (3, 0x20000, 0)),
         ("vista-switching", true, (5, 0x30000, 0)),
         ("longer", false, (4, SIZE as u64 - 512, 0)),
@@ -66,7 +68,15 @@ pub fn parts() -> Vec<(String, Made)> {
         };
         (name.to_owned(), made)
     };
-    states.into_iter().map(part).collect()
+    let decrypted = [false, true].map(|on_write| {
+        let made = Made {
+            on_write,
+            state: (1, 0, 0),
+            ..Made::default()
+        };
+        (format!("decrypted-{on_write}"), made)
+    });
+    states.into_iter().map(part).chain(decrypted).collect()
 }
 
 #[test]
@@ -91,6 +101,12 @@ fn a_volume_that_was_decrypted_wants_no_key() {
         ..Made::default()
     };
     check(&made, "decrypted");
+    // Also where it was encrypted on write before.
+    let made = Made {
+        on_write: true,
+        ..made
+    };
+    check(&made, "decrypted, on write");
 }
 
 #[test]
@@ -122,24 +138,17 @@ fn what_was_being_moved_when_the_machine_stopped_cannot_be_read() {
 
 #[test]
 fn a_volume_that_encrypts_on_write_is_refused_by_name() {
-    for made in [
-        Made {
-            on_write: true,
-            ..Made::default()
-        },
-        Made {
-            state: (3, SIZE as u64, 0),
-            ..Made::default()
-        },
-    ] {
-        let stack = look(Arc::new(Memory(made.disk())), &context(&[]));
-        let error = unlocked(&stack).err().unwrap();
-        assert_eq!(error.kind(), Kind::Unsupported);
-        assert!(
-            error.to_string().starts_with("BitLocker: encrypt-on-write"),
-            "{error}"
-        );
-    }
+    let made = Made {
+        on_write: true,
+        ..Made::default()
+    };
+    let stack = look(Arc::new(Memory(made.disk())), &context(&[]));
+    let error = unlocked(&stack).err().unwrap();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    assert!(
+        error.to_string().starts_with("BitLocker: encrypt-on-write"),
+        "{error}"
+    );
 }
 
 #[test]
