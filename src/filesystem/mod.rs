@@ -2,6 +2,7 @@
 
 mod chain;
 mod dos_time;
+mod entries;
 mod erofs;
 mod exfat;
 mod ext4;

@@ -2,13 +2,14 @@
 
 mod names;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use imgmount::error::Kind::Corrupt;
 use imgmount::filesystem::{FileType, Timestamp};
+use imgmount::format::Options;
 
 use super::expect::blames;
-use super::walk::{Node, Seen, Walk, walk};
+use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source};
 use crate::filesystem::fat::table::Table;
 use crate::filesystem::fat::volume::Volume;
 
@@ -411,5 +412,33 @@ fn g02_cut_volumes() {
             };
             assert!(cut.refused.is_some() || cut.nodes.values().any(is_directory));
         }
+    }
+}
+
+/// What lies in a directory before a sector that cannot be read is listed, wherever the listing is
+/// taken up again.
+#[test]
+fn f04_a_sector_of_a_directory_that_cannot_be_read() {
+    need!(tool "mkfs.fat", tool "mcopy");
+    let volume = Volume::made("-F 16 -s 32", 200_000);
+    let tree = volume.scratch.folder("tree");
+    std::fs::create_dir(tree.join("MANY")).unwrap();
+    for number in 0..400 {
+        std::fs::write(tree.join(format!("MANY/F{number:03}")), b"").unwrap();
+    }
+    volume.fill(&tree);
+    let bytes = Arc::new(volume.bytes());
+    let table = Table::of(&bytes);
+    let start = table.place(table.first_cluster(&bytes, b"MANY       "));
+    for bad in [1, 12, 20, 24] {
+        let bytes = bytes.clone();
+        let sector = (start / 512 + bad) as u64;
+        let walk = walk_source(Arc::new(BadSector { bytes, sector }), &Options::default());
+        let Seen::Directory(entries, Some(error)) = &node(&walk, "MANY").content else {
+            panic!("{bad}: no error");
+        };
+        // Sixteen in a sector, of which the first two are the directory and what holds it.
+        assert_eq!(entries.len(), bad * 16, "{bad}: {error}");
+        assert_eq!(error.offset(), Some(sector * 512), "{error}");
     }
 }

@@ -9,8 +9,10 @@ use super::layout::RawEntry;
 use super::set;
 use super::stream::Stream;
 use crate::error::{Error, Kind, Result};
+use crate::filesystem::entries::entries_at;
 use crate::filesystem::{FileType, Inode, Request};
 use crate::number::to_usize;
+use crate::source::read_vec;
 
 /// Bytes that are read at a time.
 const PIECE: u64 = 4096;
@@ -249,7 +251,8 @@ impl Directory {
         };
         let boundary = PIECE.saturating_sub(offset % PIECE);
         let len = boundary.min(piece.len).min(end.saturating_sub(offset));
-        let bytes = crate::source::read_vec(&*core.source, piece.start, to_usize(len))?;
+        let read = |len| read_vec(&*core.source, piece.start, len);
+        let bytes = entries_at(piece.start, to_usize(len), read)?;
         Ok(Some((piece.start, bytes)))
     }
 }

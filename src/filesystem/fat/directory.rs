@@ -11,6 +11,7 @@ use super::core::Core;
 use super::entry::{DirectoryEntry, Use};
 use super::long_name::{LongName, MOST_PARTS};
 use crate::error::{Error, Result, ResultExt};
+use crate::filesystem::entries::entries_at;
 use crate::filesystem::index::Listing;
 use crate::filesystem::names::usable;
 use crate::filesystem::{Inode, Request};
@@ -139,7 +140,7 @@ impl<'a> Directory<'a> {
         {
             let wanted = slots.end.saturating_sub(slot).saturating_mul(SLOT);
             let len = len.min(to_usize(wanted));
-            let bytes = self.core.read(offset, len)?;
+            let bytes = entries_at(offset, len, |len| self.core.read(offset, len))?;
             let (entries, _) = bytes.as_chunks::<32>();
             self.request.spend(to_u64(entries.len()))?;
             for (entry, place) in entries.iter().zip(offset / SLOT..) {

@@ -182,3 +182,31 @@ fn f10_unknown_critical_entries() {
     let at = format!(" at byte {:#x}", root_entry(&hit.bytes, 0x9f));
     notices(&hit.walk, &["EntryType 0x9f is not known", &at]);
 }
+
+/// What lies in a directory before a sector that cannot be read is listed.
+#[test]
+fn f04_a_sector_of_a_directory_that_cannot_be_read() {
+    let bytes = volume(|volume| {
+        let sets = (0..42).map(|number| Set::new(&format!("n{number:02}"), ARCHIVE).sealed());
+        let entries: Vec<Entry> = sets.flatten().collect();
+        let set = volume.directory("hit", &entries);
+        volume.add(&set);
+    });
+    let start = set_of(&bytes, "n00");
+    let bytes = std::sync::Arc::new(bytes);
+    for bad in [3, 6] {
+        let sector = (start / SECTOR + bad) as u64;
+        let source = BadSector {
+            bytes: bytes.clone(),
+            sector,
+        };
+        let walk = walk_source(std::sync::Arc::new(source), &Options::default());
+        let Seen::Directory(entries, Some(error)) = &walk.nodes["hit"].content else {
+            panic!("{bad}: no error");
+        };
+        // Sixteen sets of three entries in three sectors.
+        assert_eq!(entries.len(), 2 + bad / 3 * 16, "{error}");
+        assert_eq!(error.offset(), Some(sector * SECTOR as u64), "{error}");
+        others_are_whole(&walk);
+    }
+}

@@ -12,7 +12,7 @@ use imgmount::source::ExtentKind;
 
 use super::expect::blames;
 use super::flips::Numbers;
-use super::walk::{Node, Seen, Walk, walk, walk_with};
+use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source, walk_with};
 use crate::filesystem::exfat::generate::{
     self, ARCHIVE, CHAIN, CONTIGUOUS, DIRECTORY, Entry, Set, Volume, critical,
 };
