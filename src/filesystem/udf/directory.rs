@@ -337,7 +337,9 @@ impl<'a> Reader<'a> {
         let range = match is_there(self) {
             Some(range) => Some(range),
             None => {
-                self.bytes = self.directory.bytes(at, length.max(self.chunk))?;
+                // What cannot be read of a chunk costs nothing but what is in it.
+                let chunk = self.directory.bytes(at, length.max(self.chunk));
+                self.bytes = chunk.or_else(|_| self.directory.bytes(at, length))?;
                 self.start = at;
                 is_there(self)
             }

@@ -10,10 +10,11 @@ use std::sync::OnceLock;
 
 use imgmount::error::Kind;
 use imgmount::filesystem::FileType;
+use imgmount::format::Options;
 
 use super::expect::blames;
 use super::one_name;
-use super::walk::{Node, Seen, Walk, walk};
+use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 

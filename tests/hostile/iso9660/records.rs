@@ -55,6 +55,44 @@ fn i02_a_record_over_the_end_of_its_sector_costs_none_of_the_next() {
     assert!(count(&walked) + 2 >= count(&walk(&seed.bytes)));
 }
 
+/// What lies in a directory before a sector that cannot be read is listed, wherever the listing is
+/// taken up again.
+#[test]
+fn i02_a_sector_of_a_directory_that_cannot_be_read() {
+    need!(tool "xorriso");
+    let seed = Seed::make("-R", |files| {
+        fill(files);
+        for number in 0..400 {
+            std::fs::write(files.join(format!("dir/file{number:03}")), "").unwrap();
+        }
+    });
+    let start = word(&seed.bytes, seed.at("DIR") + 2) * SECTOR;
+    let records_in = |sector: usize| {
+        let (mut at, mut count) = (start + sector * SECTOR, 0);
+        let end = at + SECTOR;
+        while at < end && seed.bytes[at] > 0 {
+            at += usize::from(seed.bytes[at]);
+            count += 1;
+        }
+        count
+    };
+    let bytes = std::sync::Arc::new(seed.bytes.clone());
+    for bad in [1, 5, 20] {
+        let at = start + bad * SECTOR;
+        let source = BadSector {
+            bytes: bytes.clone(),
+            sector: (at / 512) as u64,
+        };
+        let walked = walk_source(std::sync::Arc::new(source), &Options::default());
+        let Seen::Directory(entries, Some(error)) = &walked.nodes["dir"].content else {
+            panic!("{bad}: no error");
+        };
+        let before: usize = (0..bad).map(records_in).sum();
+        assert_eq!(entries.len(), before, "{bad}: {error}");
+        assert_eq!(error.offset(), Some(at as u64), "{error}");
+    }
+}
+
 #[test]
 fn i03_directories_in_themselves_and_in_their_parents_end() {
     need!(tool "xorriso");

@@ -102,6 +102,44 @@ fn i10_damage_is_not_forgotten_between_two_pages() {
     rest_as_before(&walk, "folder");
 }
 
+/// What lies in a directory before a sector that cannot be read is listed, wherever the listing is
+/// taken up again.
+#[test]
+fn i10_a_sector_of_a_directory_that_cannot_be_read() {
+    let bytes = changed(Layout::Physical, |builder, places| {
+        let at = places.folder.block;
+        let mut content = identifier(at, 8 | 2, &[], places.root);
+        for number in 0..300 {
+            let name = name(&format!("file{number:03}"));
+            content.extend(identifier(at, 0, &name, places.embedded));
+        }
+        builder.raw_directory(places.folder, &content);
+    });
+    let find = |text: &str| {
+        let mut windows = bytes.windows(text.len());
+        windows
+            .position(|window| window == text.as_bytes())
+            .unwrap()
+    };
+    let (first, second) = (find("file000"), find("file001"));
+    let shared = std::sync::Arc::new(bytes.clone());
+    for number in [20, 150, 290] {
+        let sector = find(&format!("file{number:03}")) / 512;
+        let source = BadSector {
+            bytes: shared.clone(),
+            sector: sector as u64,
+        };
+        let walk = walk_source(std::sync::Arc::new(source), &Options::default());
+        let Seen::Directory(entries, Some(error)) = &walk.nodes["folder"].content else {
+            panic!("{number}: no error");
+        };
+        // The first two are the directory and what holds it; a name is 39 bytes from its start.
+        let before = (sector * 512 - (first - 39)) / (second - first);
+        assert_eq!(entries.len(), 2 + before, "{number}: {error}");
+        assert_eq!(error.offset(), Some(sector as u64 * 512), "{error}");
+    }
+}
+
 #[test]
 fn i10_a_directory_that_is_no_list() {
     let rubbish = |builder: &mut Builder, places: &Places| {

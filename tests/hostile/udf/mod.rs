@@ -16,7 +16,7 @@ use imgmount::service::open as service;
 
 use super::expect::names;
 use super::one_name;
-use super::walk::{Node, Seen, Walk, walk, walk_with};
+use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source, walk_with};
 use crate::filesystem::udf::tree::{self, Places};
 use crate::support::images::Scratch;
 use crate::support::library;
