@@ -225,6 +225,27 @@ fn e09_extent_length() {
     );
 }
 
+/// What is marked as never written reads as zeros in a file, and is what it is in a directory and in
+/// a link, as for the kernel: nobody writes to those but the file system.
+#[test]
+fn e09_unwritten_extent() {
+    let seed = seeds::modern();
+    let unwritten = |path: &str| {
+        let mut mutant = seed.mutant();
+        let inode = Object::Inode(mutant.ino(path));
+        let length = mutant.get(inode, "ee_len");
+        mutant.set(inode, "ee_len", length | 0x8000);
+        seed.broken(&mutant)
+    };
+    unwritten("links").rest_as_before(&[]);
+    let broken = unwritten("plain.bin");
+    broken.rest_as_before(&["plain.bin"]);
+    let Seen::File(_, bytes, None) = &broken.node("plain.bin").content else {
+        panic!("{:?}", broken.node("plain.bin").content);
+    };
+    assert!(bytes.iter().all(|byte| *byte == 0));
+}
+
 #[test]
 fn e09_extent_outside_the_device() {
     let seed = seeds::modern();

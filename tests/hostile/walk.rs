@@ -16,7 +16,7 @@ use imgmount::stack::{self, Content, Stack};
 /// Contents up to this size are read whole.
 const WHOLE: u64 = 2 << 20;
 /// Files, extents and bytes of a listing that a walk looks at; no image here has as many.
-const MOST: usize = 100_000;
+const MOST: usize = 300_000;
 /// Names of each directory that are looked up: without an index each goes through all of it.
 const LOOKED_UP: usize = 1000;
 /// A walk of these small images that takes longer hangs.

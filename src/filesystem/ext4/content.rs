@@ -61,7 +61,7 @@ pub(super) fn extent_at(
     Ok(Extent {
         kind: match run.place {
             BlockPlace::Hole => ExtentKind::Absent,
-            BlockPlace::Unwritten => ExtentKind::Zeros,
+            BlockPlace::Unwritten(_) => ExtentKind::Zeros,
             BlockPlace::At(_) => ExtentKind::Data,
         },
         len: NonZeroU64::new(len).unwrap_or(NonZeroU64::MIN).min(left),
@@ -91,7 +91,7 @@ fn read_blocks(
                 let read = core.source.read_contents_at(head, start);
                 read.map_err(|error: Error| error.context(format!("inode {}", inode.number)))?;
             }
-            BlockPlace::Hole | BlockPlace::Unwritten => head.fill(0),
+            BlockPlace::Hole | BlockPlace::Unwritten(_) => head.fill(0),
         }
         rest = tail;
         at = at.saturating_add(to_u64(count));

@@ -292,6 +292,11 @@ impl InodeRecord {
         Ok(())
     }
 
+    /// Whether its blocks are what somebody wrote to a file.
+    pub(super) fn has_content(&self) -> bool {
+        self.kind == FileType::Regular && !self.has(EA_INODE)
+    }
+
     fn check_in_use(&self) -> Result<()> {
         if self.raw.i_links_count.get() == 0 {
             let dtime = self.raw.i_dtime.get();

@@ -291,10 +291,11 @@ impl RawExtent {
     /// The run from `skip` blocks into the extent on, if that is still inside.
     fn run_from(&self, skip: u64) -> Option<BlockRun> {
         let blocks = self.blocks().checked_sub(skip).filter(|left| *left > 0)?;
+        let start = self.start().saturating_add(skip);
         let place = if self.ee_len.get() > MOST_WRITTEN {
-            BlockPlace::Unwritten
+            BlockPlace::Unwritten(start)
         } else {
-            BlockPlace::At(self.start().saturating_add(skip))
+            BlockPlace::At(start)
         };
         Some(BlockRun { place, blocks })
     }

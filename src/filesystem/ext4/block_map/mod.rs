@@ -15,8 +15,8 @@ use crate::source::Scratch;
 pub(super) enum BlockPlace {
     /// Nothing: it reads as zeros.
     Hole,
-    /// Allocated and never written: it reads as zeros, whatever lies there.
-    Unwritten,
+    /// Allocated from this block on and never written: it reads as zeros, whatever lies there.
+    Unwritten(u64),
     /// From this block of the file system on.
     At(u64),
 }
@@ -52,7 +52,8 @@ impl<'a> BlockMap<'a> {
         }
     }
 
-    /// Where logical block `logical` is.
+    /// Where logical block `logical` is. What nobody can write to through a file is written, whatever
+    /// its extent says: directories, links and the values of attributes, as for the kernel.
     ///
     /// # Errors
     /// `Corrupt`, naming the inode and the node of its map.
@@ -60,7 +61,13 @@ impl<'a> BlockMap<'a> {
         let number = self.inode.number;
         let run = self.find(logical).context(|| format!("inode {number}"))?;
         debug_assert!(run.blocks > 0, "a run of nothing would not end");
-        Ok(run)
+        match run.place {
+            BlockPlace::Unwritten(start) if !self.inode.has_content() => Ok(BlockRun {
+                place: BlockPlace::At(start),
+                ..run
+            }),
+            _ => Ok(run),
+        }
     }
 
     fn find(&mut self, logical: u64) -> Result<BlockRun> {
