@@ -366,7 +366,8 @@ impl Answers {
     pub(super) fn xattr_names(&self, request: &Request, node: Inode) -> Answer<Vec<u8>> {
         let mut list = Vec::new();
         let mut each = |name: &[u8]| {
-            if !is_hidden(request, name) {
+            // One with a NUL in it would be two, of which neither is there.
+            if !is_hidden(request, name) && !name.contains(&0) {
                 list.extend_from_slice(name);
                 list.push(0);
             }

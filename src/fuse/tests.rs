@@ -136,6 +136,7 @@ impl FileSystem for Fake {
 
     fn xattr_names(&self, _: &Request, _: Inode, each: &mut dyn FnMut(&[u8])) -> Result<()> {
         each(b"user.a");
+        each(b"user.of\0two");
         each(b"trusted.b");
         Ok(())
     }
@@ -334,7 +335,7 @@ fn seeking_finds_data_and_holes_as_the_kernel_does() {
 }
 
 #[test]
-fn trusted_attributes_are_shown_to_root_alone() {
+fn trusted_attributes_are_shown_to_root_alone_and_names_with_a_nul_to_nobody() {
     let (answers, _) = answers();
     let names = |uid| {
         answers

@@ -34,7 +34,7 @@ pub(super) struct RawSuperblock {
     pub(super) xattr_prefix_count: u8,
     pub(super) xattr_prefix_start: U32,
     pub(super) packed_nid: U64,
-    pub(super) xattr_filter_reserved: u8,
+    _xattr_filter_reserved: u8,
     _ishare_xattr_prefix_id: u8,
     _reserved: [u8; 2],
     pub(super) build_time: U32,
@@ -117,7 +117,7 @@ pub(super) struct RawEntry {
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct RawXattrHeader {
-    pub(super) h_name_filter: U32,
+    _name_filter: U32,
     pub(super) h_shared_count: u8,
     _h_reserved2: [u8; 7],
 }

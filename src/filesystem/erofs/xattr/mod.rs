@@ -9,15 +9,13 @@ use zerocopy::FromBytes;
 use self::entry::Attribute;
 pub(super) use self::prefix::{Prefix, read_prefixes};
 use super::core::Core;
-use super::features::{SHARED_EA_IN_METABOX, XATTR_FILTER};
+use super::features::SHARED_EA_IN_METABOX;
 use super::inode::{self, InodeRecord};
 use super::layout::RawXattrHeader;
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::filesystem::Request;
 use crate::number::{to_u64, to_usize};
 
-/// What the hash of the filter begins with.
-const FILTER_SEED: u32 = 0x25bb_e08f;
 /// What stands before the names of each index. The kernel shows no other: index 5 was Lustre's.
 const PREFIXES: [(u8, &[u8]); 5] = [
     (1, b"user."),
@@ -72,10 +70,9 @@ pub(super) fn value(
         return Ok(None);
     };
     let mut found = None;
+    // An inode's filter of names would spare this; but where it is wrong, what is listed would not
+    // be there.
     let mut look = || {
-        if is_ruled_out(core, inode, index, short)? {
-            return Ok(());
-        }
         walk(core, request, inode, &mut |attribute| {
             if attribute.is(core, index, short)? {
                 found = Some(attribute.value.clone());
@@ -94,20 +91,6 @@ pub(super) fn value(
 fn split(name: &[u8]) -> Option<(u8, &[u8])> {
     let mut known = PREFIXES.iter();
     known.find_map(|(index, prefix)| Some((*index, name.strip_prefix(*prefix)?)))
-}
-
-/// Whether the inode's filter says that it has no such attribute.
-fn is_ruled_out(core: &Core, inode: &InodeRecord, index: u8, short: &[u8]) -> Result<bool> {
-    let superblock = &core.superblock;
-    if !superblock.features.has_compat(XATTR_FILTER) || superblock.raw.xattr_filter_reserved != 0 {
-        return Ok(false);
-    }
-    let Some(header) = header(core, inode)? else {
-        return Ok(false);
-    };
-    let seed = FILTER_SEED.wrapping_add(index.into());
-    let hash = twox_hash::XxHash32::oneshot(seed, short);
-    Ok(header.h_name_filter.get() >> (hash & 31) & 1 == 1)
 }
 
 /// Gives `each` the attributes, first those of the inode alone, until it says that it is enough.
