@@ -2,6 +2,8 @@
 
 use imgmount::error::Kind::{Corrupt, Unsupported};
 
+use super::super::expect::blames;
+use super::super::walk::read_file;
 use super::seed::{BLOCK, Mutant, SUPERBLOCK, seed};
 use crate::filesystem::erofs;
 
@@ -44,6 +46,37 @@ fn s10_cluster_head() {
     let words = ["logical cluster 0: its head is 1 before it"];
     broken.fails("text", Corrupt, &words, index(&mutant, "text", 0));
     broken.rest_as_before(&["text"]);
+}
+
+/// A byte would be in one cluster or another by where a read begins.
+#[test]
+fn s10_distance_across_a_head() {
+    need!(tool "mkfs.erofs");
+    let mut mutant = seed(FULL).mutant();
+    let kind = |mutant: &Mutant, number| mutant.get(index(mutant, "text", number), 2) & 3;
+    let number = body(&mutant, "text");
+    let head = (number..).find(|it| kind(&mutant, *it) != 2).unwrap();
+    let at = index(&mutant, "text", number);
+    mutant.set(at + 6, 2, (head - number + 1) as u64);
+    let broken = mutant.walk();
+    let words = format!("logical cluster {head}: a cluster begins where a distance leads across");
+    broken.fails("text", Corrupt, &[&words], index(&mutant, "text", head));
+    broken.rest_as_before(&["text"]);
+    // And back: the second behind a head says that its cluster is the one before.
+    let mut mutant = seed(FULL).mutant();
+    let is_second = |it: &usize| [0, 1, 2].map(|back| kind(&mutant, it - back)) == [2, 2, 1];
+    let number = (head + 2..).find(is_second).unwrap();
+    let at = index(&mutant, "text", number);
+    mutant.set(at + 4, 2, 3);
+    mutant.walk().rest_as_before(&["text"]);
+    let words = format!(
+        "logical cluster {}: a cluster begins where a distance leads across",
+        number - 2
+    );
+    let (read, error) = read_file(&mutant.bytes, b"text");
+    assert_eq!(read.len(), number * BLOCK);
+    let at = index(&mutant, "text", number - 2);
+    blames(&error.unwrap(), Corrupt, &[&words], at as u64);
 }
 
 #[test]

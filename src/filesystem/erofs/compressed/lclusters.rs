@@ -74,6 +74,7 @@ impl Map<'_> {
             Index::Body(body) => {
                 let (start, head) = self.head_before(table, number, body.back)?;
                 let after = number.saturating_add(body.ahead.max(1));
+                self.check_bodies(table, next(number), after)?;
                 (start, head, self.end(table, start, after)?)
             }
         };
@@ -94,7 +95,9 @@ impl Map<'_> {
                 self.blame(table, number, Error::corrupt(text))
             };
             let before = number.checked_sub(back).filter(|before| *before < number);
-            number = before.ok_or_else(wrong)?;
+            let before = before.ok_or_else(wrong)?;
+            self.check_bodies(table, next(before), number)?;
+            number = before;
             if table.place(from.saturating_sub(number), 0) > MOST_UNPACKED.saturating_mul(2) {
                 return Err(self.too_long(table, number));
             }
@@ -121,9 +124,31 @@ impl Map<'_> {
             match self.index(table, number)? {
                 Index::Head(head) => return Ok(table.place(number, head.skip)),
                 // Programs before 1.0 left the distance out of some: then it is the next.
-                Index::Body(body) => number = number.saturating_add(body.ahead.max(1)),
+                Index::Body(body) => {
+                    let after = number.saturating_add(body.ahead.max(1));
+                    self.check_bodies(table, next(number), after)?;
+                    number = after;
+                }
             }
         }
+    }
+
+    /// That no cluster begins in the logical clusters from `from` up to `to`, which distances lead
+    /// across: a byte would be in one cluster or in another by where a read begins.
+    fn check_bodies(&self, table: &Clusters, from: u64, to: u64) -> Result<()> {
+        for number in from..to {
+            if table.place(number, 0) >= self.inode.size {
+                return Ok(());
+            }
+            self.request.spend(1)?;
+            if let Index::Head(_) = self.index(table, number)? {
+                let text = format!(
+                    "logical cluster {number}: a cluster begins where a distance leads across"
+                );
+                return Err(self.blame(table, number, Error::corrupt(text)));
+            }
+        }
+        Ok(())
     }
 
     fn too_long(&self, table: &Clusters, number: u64) -> Error {
