@@ -113,6 +113,12 @@ fn s10_attributes() {
         assert_eq!(broken.bytes("attributed"), b"has attributes");
         broken.rest_as_before(&["attributed"]);
     }
+    // A filter that rules out every name takes none of them away.
+    let mut mutant = seed.mutant();
+    let compat = mutant.get(SUPERBLOCK + 8, 4);
+    mutant.set(SUPERBLOCK + 8, 4, compat | 4);
+    mutant.set(header, 4, 0xffff_ffff);
+    mutant.walk().rest_as_before(&[]);
     // A header and nothing behind it means nothing.
     let mut mutant = seed.mutant();
     mutant.set(inode + 2, 2, 1);
