@@ -182,6 +182,13 @@ impl Cache {
         Found::Read(self.start(&mut shard, key, visit))
     }
 
+    /// Block `number` of `layer`, if it is there: nobody reads it otherwise, nor waits for it.
+    #[must_use]
+    pub fn get(&self, layer: Layer, number: u64, visit: Visit) -> Option<Block> {
+        let key = (layer, number);
+        lock(self.shard(key)).get(key, visit)
+    }
+
     /// A ticket for block `number` of `layer`, unless it is there or being read: for readahead,
     /// which counts as no use of what is there.
     pub fn claim(&self, layer: Layer, number: u64, visit: Visit) -> Option<Ticket<'_>> {

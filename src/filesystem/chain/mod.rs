@@ -20,7 +20,7 @@ use std::sync::Arc;
 use self::segment::{Segment, State};
 pub(super) use self::window::Window;
 use super::Request;
-use crate::cache::{Cache, Found, Layer};
+use crate::cache::{Cache, Layer};
 use crate::error::{Error, Result};
 
 /// The first cluster that there is.
@@ -149,14 +149,8 @@ impl Chains {
     /// Segment `number`, if it is in the cache.
     fn kept(&self, walk: &Walk<'_>, number: u32) -> Option<Segment> {
         let key = key(walk.first, number);
-        // Looking for what is not there costs a ticket, which is dropped again.
-        if !self.cache.knows(self.layer, key) {
-            return None;
-        }
-        match self.cache.find(self.layer, key, self.cache.visit()) {
-            Found::Here(block) => Some(Segment(block)),
-            Found::Read(_) | Found::Wait(_) => None,
-        }
+        let block = self.cache.get(self.layer, key, self.cache.visit());
+        block.map(Segment)
     }
 
     fn segment(&self, walk: &Walk<'_>, number: u32, state: State) -> Result<Segment> {
