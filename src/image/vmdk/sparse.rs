@@ -114,29 +114,37 @@ impl Sparse {
                 let copy = self.run_by(redundant, offset).map_err(|_| error)?;
                 Ok(self.copied(copy).within(self.grain, offset))
             }),
-            first => self.run_without_table(first.map(|_| ()), redundant, offset),
+            first => self.run_without_table(first, redundant, offset),
         }
     }
 
     /// [`Sparse::run_at`] where the directory has no table or, as `first` says, a damaged entry.
     /// Tables are made with the disk in extents that have a copy of them: where one is missing on
     /// one side only, that side is damaged.
-    fn run_without_table(&self, first: Result<()>, redundant: u64, offset: u64) -> Result<Found> {
-        let copy = self.run_by(redundant, offset);
+    fn run_without_table(
+        &self,
+        first: Result<Grain>,
+        redundant: u64,
+        offset: u64,
+    ) -> Result<Found> {
         match (first, self.table_at(redundant, offset)) {
-            (_, Ok(Grain::At(_))) => Ok(self.copied(copy?)),
-            (Ok(()), Ok(_)) => {
-                let found = self.run_by(self.directory, offset)?;
+            (_, Ok(Grain::At(table))) => Ok(self.copied(self.run_in(table, offset)?)),
+            (Ok(own), Ok(copy)) => {
+                let found = self.empty(self.directory, own, offset);
+                let copy = self.empty(redundant, copy, offset);
                 Ok(Found {
-                    len: found.len.min(copy?.len),
+                    len: found.len.min(copy.len),
                     ..found
                 })
             }
-            (Ok(()), Err(_)) => {
-                let found = self.run_by(self.directory, offset)?;
+            (Ok(own), Err(_)) => {
+                let found = self.empty(self.directory, own, offset);
                 Ok(found.within(self.span(), offset))
             }
-            (Err(_), Ok(_)) => Ok(self.copied(copy?).within(self.span(), offset)),
+            (Err(_), Ok(copy)) => {
+                let found = self.copied(self.empty(redundant, copy, offset));
+                Ok(found.within(self.span(), offset))
+            }
             (Err(error), Err(_)) => Err(error),
         }
     }
@@ -156,19 +164,21 @@ impl Sparse {
 
     /// [`Sparse::run_at`] by one of the two directories.
     fn run_by(&self, directory: u64, offset: u64) -> Result<Found> {
-        let table = self.table_at(directory, offset)?;
-        match table {
-            Grain::Absent | Grain::Zeros => {
-                let span = self.span();
-                let index = offset.checked_div(span).unwrap_or(0);
-                let count = self.tables().saturating_sub(index);
-                let same = |entry| self.table(entry).is_ok_and(|other| other == table);
-                let tables = self.count(directory, index, count, |entry, _| same(entry));
-                let end = index.saturating_add(tables).saturating_mul(span);
-                Ok(self.found(table, offset, end))
-            }
-            Grain::At(at) | Grain::Packed(at) => self.run_in(at, offset),
+        match self.table_at(directory, offset)? {
+            Grain::At(table) | Grain::Packed(table) => self.run_in(table, offset),
+            none => Ok(self.empty(directory, none, offset)),
         }
+    }
+
+    /// The run at `offset` where `directory` has no table, as `none` says.
+    fn empty(&self, directory: u64, none: Grain, offset: u64) -> Found {
+        let span = self.span();
+        let index = offset.checked_div(span).unwrap_or(0);
+        let count = self.tables().saturating_sub(index);
+        let same = |entry| self.table(entry).is_ok_and(|other| other == none);
+        let tables = self.count(directory, index, count, |entry, _| same(entry));
+        let end = index.saturating_add(tables).saturating_mul(span);
+        self.found(none, offset, end)
     }
 
     /// The run at `offset` by the table at byte `table` of the file.
