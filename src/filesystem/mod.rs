@@ -2,7 +2,6 @@
 
 mod chain;
 mod dos_time;
-mod entries;
 mod erofs;
 mod exfat;
 mod ext4;
@@ -11,6 +10,7 @@ mod guarded;
 mod index;
 mod iso9660;
 mod names;
+mod pieces;
 mod squashfs;
 mod trail;
 mod udf;

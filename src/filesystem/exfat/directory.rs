@@ -9,7 +9,7 @@ use super::layout::RawEntry;
 use super::set;
 use super::stream::Stream;
 use crate::error::{Error, Kind, Result};
-use crate::filesystem::entries::entries_at;
+use crate::filesystem::pieces::{self, left_in_sector};
 use crate::filesystem::{FileType, Inode, Request};
 use crate::number::to_usize;
 use crate::source::read_vec;
@@ -252,7 +252,7 @@ impl Directory {
         let boundary = PIECE.saturating_sub(offset % PIECE);
         let len = boundary.min(piece.len).min(end.saturating_sub(offset));
         let read = |len| read_vec(&*core.source, piece.start, len);
-        let bytes = entries_at(piece.start, to_usize(len), read)?;
+        let bytes = pieces::piece(to_usize(len), left_in_sector(piece.start), read)?;
         Ok(Some((piece.start, bytes)))
     }
 }

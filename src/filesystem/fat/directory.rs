@@ -11,9 +11,9 @@ use super::core::Core;
 use super::entry::{DirectoryEntry, Use};
 use super::long_name::{LongName, MOST_PARTS};
 use crate::error::{Error, Result, ResultExt};
-use crate::filesystem::entries::entries_at;
 use crate::filesystem::index::Listing;
 use crate::filesystem::names::usable;
+use crate::filesystem::pieces::{left_in_sector, piece};
 use crate::filesystem::{Inode, Request};
 use crate::number::{to_u64, to_usize};
 
@@ -140,7 +140,9 @@ impl<'a> Directory<'a> {
         {
             let wanted = slots.end.saturating_sub(slot).saturating_mul(SLOT);
             let len = len.min(to_usize(wanted));
-            let bytes = entries_at(offset, len, |len| self.core.read(offset, len))?;
+            let bytes = piece(len, left_in_sector(offset), |len| {
+                self.core.read(offset, len)
+            })?;
             let (entries, _) = bytes.as_chunks::<32>();
             self.request.spend(to_u64(entries.len()))?;
             for (entry, place) in entries.iter().zip(offset / SLOT..) {

@@ -9,6 +9,7 @@ use super::record::{Record, Records, SECTOR, Section};
 use super::rock_ridge::RockRidge;
 use crate::error::{Error, Result};
 use crate::filesystem::index::Listing;
+use crate::filesystem::pieces;
 use crate::filesystem::{self, DAMAGED, FileType, Inode, Request};
 use crate::number::{to_u64, to_usize};
 use crate::source::read_vec;
@@ -171,7 +172,14 @@ impl<'a> Directory<'a> {
     ) -> Result<Option<u64>> {
         let first = from.saturating_sub(from % SECTOR);
         let end = first.saturating_add(piece).min(self.size);
-        let (bytes, end) = self.piece(first, end)?;
+        let (bytes, end) = pieces::piece(
+            to_usize(end.saturating_sub(first)),
+            to_usize(SECTOR),
+            |len| {
+                let end = first.saturating_add(to_u64(len));
+                Ok((self.bytes(first, end)?, end))
+            },
+        )?;
         let position = self.start.saturating_add(first);
         let mut at = from;
         let records = Records {
@@ -259,16 +267,6 @@ impl<'a> Directory<'a> {
             inode,
             kind: Some(FileType::Directory),
             offset,
-        }
-    }
-
-    /// The bytes from `from` to `to`, and where they end: where they cannot be read, those of the
-    /// first sector, so that what is lost is what is damaged wherever a listing is taken up again.
-    fn piece(&self, from: u64, to: u64) -> Result<(Vec<u8>, u64)> {
-        let sector = from.saturating_add(SECTOR);
-        match self.bytes(from, to) {
-            Err(_) if to > sector => Ok((self.bytes(from, sector)?, sector)),
-            bytes => Ok((bytes?, to)),
         }
     }
 

@@ -11,7 +11,7 @@ use super::text;
 use super::volume::{Address, Volume};
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::index::{Index, Listing};
-use crate::filesystem::{DAMAGED, Entry, FileType, Request, names};
+use crate::filesystem::{DAMAGED, Entry, FileType, Request, names, pieces};
 use crate::number::{to_u64, to_usize};
 use crate::source::ExtentKind;
 
@@ -337,9 +337,8 @@ impl<'a> Reader<'a> {
         let range = match is_there(self) {
             Some(range) => Some(range),
             None => {
-                // What cannot be read of a chunk costs nothing but what is in it.
-                let chunk = self.directory.bytes(at, length.max(self.chunk));
-                self.bytes = chunk.or_else(|_| self.directory.bytes(at, length))?;
+                let read = |len| self.directory.bytes(at, len);
+                self.bytes = pieces::piece(length.max(self.chunk), length, read)?;
                 self.start = at;
                 is_there(self)
             }
