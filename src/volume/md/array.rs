@@ -47,7 +47,7 @@ impl Array {
         };
         if disks == 0 || disks > most {
             let text = format!("raid_disks is {disks} and should be 1 to {most}");
-            return Err(Error::corrupt(text).at(superblock.at_field(Field::Disks)));
+            return Err(superblock.blame(Field::Disks, Error::corrupt(text)));
         }
         let shape = shape(superblock)?;
         Ok(Self { shape, disks })
@@ -55,7 +55,7 @@ impl Array {
 }
 
 fn shape(superblock: &Superblock) -> Result<Shape> {
-    let at = |field| move |error: Error| error.at(superblock.at_field(field));
+    let at = |field| move |error: Error| superblock.blame(field, error);
     let same = |level, used, size| same(superblock, level, used, size).map_err(at(Field::Size));
     match superblock.level {
         LEVEL_LINEAR => Ok(Shape::Linear(rounding(superblock)?)),
@@ -78,11 +78,11 @@ fn shape(superblock: &Superblock) -> Result<Shape> {
         }
         level @ (LEVEL_MULTIPATH | LEVEL_FAULTY) => {
             let text = format!("arrays of level {} are not supported", level_name(level));
-            Err(at(Field::Level)(Error::unsupported(text)))
+            Err(superblock.blame(Field::Level, Error::unsupported(text)))
         }
         level => {
             let text = format!("level is {level}");
-            Err(at(Field::Level)(Error::corrupt(text)))
+            Err(superblock.blame(Field::Level, Error::corrupt(text)))
         }
     }
 }
@@ -109,7 +109,7 @@ fn check_reshape(superblock: &Superblock) -> Result<()> {
         "it is being reshaped from {from} to {to} with {more:+} members, at byte {} of it",
         reshape.position
     );
-    let error = Error::unsupported(text).at(superblock.at_field(Field::Reshape));
+    let error = superblock.blame(Field::Reshape, Error::unsupported(text));
     Err(error.hint("the system that it is from finishes that"))
 }
 
@@ -119,7 +119,7 @@ fn sectors(superblock: &Superblock) -> Result<NonZeroU64> {
     let whole = NonZeroU64::new(chunk).filter(|chunk| chunk.get() & 511 == 0);
     whole.ok_or_else(|| {
         let error = Error::corrupt(format!("chunk size is {chunk} bytes"));
-        error.at(superblock.at_field(Field::Chunk))
+        superblock.blame(Field::Chunk, error)
     })
 }
 
@@ -130,7 +130,7 @@ fn power(superblock: &Superblock) -> Result<NonZeroU64> {
         return Ok(chunk);
     }
     let text = format!("chunk size is {chunk} bytes, which is no power of two");
-    Err(Error::corrupt(text).at(superblock.at_field(Field::Chunk)))
+    Err(superblock.blame(Field::Chunk, Error::corrupt(text)))
 }
 
 fn whole(size: u64, chunk: NonZeroU64) -> u64 {
@@ -153,7 +153,7 @@ fn order(superblock: &Superblock) -> Result<Order> {
         Some(2) => Ok(Order::Alternate),
         Some(other) => {
             let error = Error::corrupt(format!("layout of raid0 is {other}"));
-            Err(error.at(superblock.at_field(Field::Layout)))
+            Err(superblock.blame(Field::Layout, error))
         }
     }
 }
@@ -181,11 +181,11 @@ fn parity_layout(superblock: &Superblock) -> Result<Layout> {
         (6, 20) => ParityFirst6,
         (level, other) => {
             let error = Error::corrupt(format!("layout of raid{level} is {other}"));
-            return Err(error.at(superblock.at_field(Field::Layout)));
+            return Err(superblock.blame(Field::Layout, error));
         }
     };
     let layout = Layout::new(rotation, superblock.disks.into(), parities);
-    layout.map_err(|error| error.at(superblock.at_field(Field::Disks)))
+    layout.map_err(|error| superblock.blame(Field::Disks, error))
 }
 
 /// As setup_geo() of drivers/md/raid10.c takes `layout` apart.
@@ -199,7 +199,7 @@ fn copies(superblock: &Superblock) -> Result<Copies> {
         2 => near.checked_mul(far),
         _ => {
             let error = Error::corrupt(format!("layout of raid10 is {layout:#x}"));
-            return Err(error.at(superblock.at_field(Field::Layout)));
+            return Err(superblock.blame(Field::Layout, error));
         }
     };
     Ok(Copies {

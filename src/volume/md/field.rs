@@ -4,6 +4,7 @@ use std::mem::offset_of;
 
 use super::layout::{MdpDisk, MdpSuper, MdpSuperblock1};
 use super::superblock::{Superblock, Version};
+use crate::error::Error;
 use crate::number::to_u64;
 
 /// A field that can be wrong, whatever the version.
@@ -71,9 +72,9 @@ fn nth(start: usize, number: u32, each: usize) -> usize {
 }
 
 impl Superblock {
-    /// The byte of its member where `field` is.
-    pub(super) fn at_field(&self, field: Field) -> u64 {
-        self.place
-            .saturating_add(to_u64(field.offset(self.version)))
+    /// `error`, which is about `field`, at its byte of the member.
+    pub(super) fn blame(&self, field: Field, error: Error) -> Error {
+        let offset = to_u64(field.offset(self.version));
+        error.at(self.place.saturating_add(offset))
     }
 }

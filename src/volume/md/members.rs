@@ -70,7 +70,7 @@ fn state(it: &Found, newest: &Superblock, array: &Array, ignore_checksums: bool)
     check_events(own, newest)?;
     if place >= array.disks {
         let text = format!("its role is {place} of {} raid_disks", array.disks);
-        return Err(Error::corrupt(text).at(own.at_field(Field::Role(own.number))));
+        return Err(own.blame(Field::Role(own.number), Error::corrupt(text)));
     }
     let rebuilt = own.recovered;
     if rebuilt == Some(0) {
@@ -110,7 +110,7 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
             true => Field::DataSize,
             false => Field::DataOffset,
         };
-        return Err(Error::corrupt(text).at(superblock.at_field(field)));
+        return Err(superblock.blame(field, Error::corrupt(text)));
     }
     let used = match array.shape {
         Shape::Same { used, .. } => used,
@@ -120,7 +120,7 @@ fn data(superblock: &Superblock, source: &SharedSource, array: &Array) -> Result
     };
     if used > len {
         let text = format!("size {used} is more than the {len} bytes that the member has for it");
-        return Err(Error::corrupt(text).at(superblock.at_field(Field::Size)));
+        return Err(superblock.blame(Field::Size, Error::corrupt(text)));
     }
     Ok(Arc::new(Window::new(source.clone(), start, used)?))
 }
