@@ -4,11 +4,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use imgmount::error::Kind;
-use imgmount::service::open::Options;
 use imgmount::source::SharedSource;
 
 use super::guest::{self, Random};
-use crate::hostile::expect::check;
+use super::refused_at;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -157,12 +156,6 @@ fn a_damaged_block_costs_itself() {
     assert_eq!(blocks.len(), 1, "{failed:?}");
 }
 
-fn refused(image: &Path, kind: Kind, words: &str, at: usize) {
-    let opened = imgmount::service::open::open(image, &Options::default());
-    let error = opened.err().expect("it is refused");
-    check(&error, kind, &[words], Some(at));
-}
-
 #[test]
 fn o06_window_and_a_file_that_is_cut_off() {
     need!(tool "xz");
@@ -171,8 +164,13 @@ fn o06_window_and_a_file_that_is_cut_off() {
     let image = packed(&raw, "--lzma2=preset=0,dict=192MiB", &scratch);
     // The block header, behind the 12 bytes of the stream's.
     let words = "window: the dictionary of 192 MiB";
-    refused(&image, Kind::Unsupported, words, 12);
+    refused_at(&image, Kind::Unsupported, 12, words);
     let bytes = std::fs::read(packed(&raw, "-0", &scratch)).unwrap();
     std::fs::write(&image, &bytes[..bytes.len() - 5]).unwrap();
-    refused(&image, Kind::Corrupt, "it is cut off", bytes.len() - 5);
+    refused_at(
+        &image,
+        Kind::Corrupt,
+        bytes.len() as u64 - 5,
+        "it is cut off",
+    );
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use imgmount::error::Kind;
 use twox_hash::XxHash64;
 
-use super::guest;
+use super::{guest, refused_at};
 use crate::hostile::expect::check;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
@@ -137,12 +137,6 @@ fn frames_one_after_another() {
 }
 
 /// That opening `image` is refused for a reason of `kind` whose text holds `words`, at byte `at`.
-fn refused(image: &Path, kind: Kind, words: &str, at: usize) {
-    let opened = imgmount::service::open::open(image, &imgmount::service::open::Options::default());
-    let error = opened.err().expect("it is refused");
-    check(&error, kind, &[words], Some(at));
-}
-
 #[test]
 fn o06_windows() {
     let scratch = Scratch::new();
@@ -154,7 +148,7 @@ fn o06_windows() {
     for (bytes, size) in [(many, 2_u64 << 30), (single, 1 << 30)] {
         std::fs::write(&image, bytes).unwrap();
         let words = format!("Window_Size {size} is over the window of 134217728 bytes");
-        refused(&image, Kind::Unsupported, &words, 0);
+        refused_at(&image, Kind::Unsupported, 0, &words);
     }
 }
 
@@ -166,7 +160,7 @@ fn o06_dictionaries() {
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x01, 0x58, 7, 0x0b, 0, 0, 0x20];
     std::fs::write(&image, frame).unwrap();
     let words = "it was compressed with dictionary 7";
-    refused(&image, Kind::Unsupported, words, 0);
+    refused_at(&image, Kind::Unsupported, 0, words);
 }
 
 #[test]
