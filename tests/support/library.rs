@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imgmount::error::{Result, printable};
 use imgmount::filesystem::{Attributes, FileSystem, FileType, Inode, Request, Timestamp};
@@ -13,9 +14,23 @@ use imgmount::stack::{Content, Node};
 use super::record::{Record, Tree};
 use super::walk::{content, join};
 
-/// Opens `image` with `options`.
+/// Opens `image` with `options`. What this process has just written is for a moment open for writing
+/// in whatever another thread starts meanwhile, which is waited for.
 pub fn open_with(image: &Path, options: &Options) -> Image {
-    open::open(image, options).unwrap_or_else(|error| panic!("{error}"))
+    let attempt = || open::open(image, options).unwrap_or_else(|error| panic!("{error}"));
+    let is_written = |image: &Image| {
+        let notices = image.notices.all();
+        notices.iter().any(|text| text.contains("for writing"))
+    };
+    let mut opened = attempt();
+    for _ in 0..100 {
+        if !is_written(&opened) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        opened = attempt();
+    }
+    opened
 }
 
 /// The file system that is the whole of `image`.
