@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Convert) -> Result<Outcome, Failure> {
         .map(|name| name.to_string_lossy().into_owned());
     let source = Volume::open(&request, volume, threads())?;
     let out = Path::new(out);
-    let target = Target::create(out, &arguments.image, arguments.force)?;
+    let target = Target::create(out, source.passed(), arguments.force)?;
     match copy(&source, &target) {
         Ok(()) => Ok(Outcome::Done),
         Err(trouble) => {

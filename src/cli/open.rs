@@ -19,6 +19,9 @@ use crate::tree;
 pub(crate) const WITHOUT_SANDBOX: &str =
     "imgmount: the image is parsed without the sandbox: --no-sandbox";
 
+/// Why a file of this host is not written over.
+pub(crate) const OF_THE_IMAGE: &str = "is the image itself, or a file that it is read from";
+
 /// The tree of an image, and the image's name for messages.
 pub(crate) struct Opened {
     pub(crate) tree: Remote,

@@ -19,7 +19,7 @@ const MOST_FILES: usize = 16;
 const MOST_NESTED: usize = 8;
 
 /// Which file of this host something is: device and inode number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The device that holds it.
     pub device: u64,

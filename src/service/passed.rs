@@ -1,8 +1,9 @@
-//! The files that the worker was given, as far as the verb's own process may read them too: what
-//! lies in one of them as it is need not come through the worker.
+//! The files that the worker was given: the verb's own process writes over none of them, and may
+//! read them too, since what lies in one of them as it is need not come through the worker.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
@@ -20,9 +21,20 @@ const MOST_FILES: usize = 256;
 
 /// The files, each once.
 #[derive(Clone, Default)]
-pub struct Passed(Arc<Mutex<Vec<Arc<Whole>>>>);
+pub struct Passed(Arc<Mutex<Known>>);
 
-/// One of them.
+/// What is known of them.
+#[derive(Default)]
+struct Known {
+    /// All of them.
+    identities: HashSet<Identity>,
+    /// Whether they are kept open, to be read.
+    is_readable: bool,
+    /// Those that are.
+    files: Vec<Arc<Whole>>,
+}
+
+/// One that can be read.
 struct Whole {
     file: File,
     identity: Identity,
@@ -31,25 +43,33 @@ struct Whole {
 }
 
 impl Passed {
+    /// None yet; those to come can be read, too.
+    #[must_use]
+    pub fn readable() -> Self {
+        let known = Known {
+            is_readable: true,
+            ..Known::default()
+        };
+        Self(Arc::new(Mutex::new(known)))
+    }
+
     /// Keeps `file` too. Where there are too many, or no descriptor is left, the worker will be
     /// asked for what is in it.
-    pub(super) fn keep(&self, file: BorrowedFd<'_>) {
-        let mut files = lock(&self.0);
-        let Ok(file) = file.try_clone_to_owned().map(File::from) else {
+    pub fn keep(&self, file: BorrowedFd<'_>) {
+        let Some(identity) = identity(file) else {
             return;
         };
-        let size = seek(file.as_fd(), SeekFrom::End(0));
-        let (Some(identity), Ok(size)) = (identity(&file), size) else {
-            return;
-        };
-        let is_new = files.iter().all(|known| known.identity != identity);
-        if is_new && files.len() < MOST_FILES {
-            files.push(Arc::new(Whole {
-                file,
-                identity,
-                size,
-            }));
+        let mut known = lock(&self.0);
+        let is_new = known.identities.insert(identity);
+        if is_new && known.is_readable && known.files.len() < MOST_FILES {
+            known.files.extend(Whole::of(file, identity).map(Arc::new));
         }
+    }
+
+    /// Whether the worker was given this file.
+    #[must_use]
+    pub fn has(&self, identity: Identity) -> bool {
+        lock(&self.0).identities.contains(&identity)
     }
 
     /// Fills `buf` from byte `skip` of `bytes` on, of which nothing is believed: they are whatever
@@ -65,9 +85,9 @@ impl Passed {
             inode: bytes.inode,
         };
         let found = {
-            let files = lock(&self.0);
-            let found = files.iter().find(|whole| whole.identity == wanted);
-            found.cloned()
+            let known = lock(&self.0);
+            let mut files = known.files.iter();
+            files.find(|whole| whole.identity == wanted).cloned()
         };
         let whole = found.ok_or_else(refused)?;
         let start = bytes.offset.checked_add(skip).ok_or_else(refused)?;
@@ -80,17 +100,30 @@ impl Passed {
     }
 }
 
+impl Whole {
+    fn of(file: BorrowedFd<'_>, identity: Identity) -> Option<Self> {
+        let file = File::from(file.try_clone_to_owned().ok()?);
+        let size = seek(&file, SeekFrom::End(0)).ok()?;
+        Some(Self {
+            file,
+            identity,
+            size,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::arithmetic_side_effects)]
 
     use std::num::NonZeroU64;
+    use std::os::fd::AsFd;
 
     use super::*;
 
     #[test]
     fn only_ranges_of_files_that_were_passed_on_are_read() {
-        let passed = Passed::default();
+        let passed = Passed::readable();
         let [named, other] = [b"0123456789", b"not for it"].map(|bytes| {
             let named = tempfile::NamedTempFile::new().unwrap();
             named.as_file().write_all_at(bytes, 0).unwrap();
@@ -98,7 +131,9 @@ mod tests {
         });
         passed.keep(named.as_file().as_fd());
         passed.keep(named.as_file().as_fd());
-        assert_eq!(lock(&passed.0).len(), 1);
+        assert_eq!(lock(&passed.0).files.len(), 1);
+        assert!(passed.has(identity(named.as_file()).unwrap()));
+        assert!(!passed.has(identity(other.as_file()).unwrap()));
         let at = |file: &File, offset| {
             let Identity { device, inode } = identity(file).unwrap();
             let len = NonZeroU64::MIN;
@@ -133,11 +168,18 @@ mod tests {
 
     #[test]
     fn no_more_files_are_kept_than_there_is_room_for() {
-        let passed = Passed::default();
+        let passed = Passed::readable();
         let files: Vec<_> = (0..=MOST_FILES)
             .map(|_| tempfile::tempfile().unwrap())
             .collect();
         files.iter().for_each(|file| passed.keep(file.as_fd()));
-        assert_eq!(lock(&passed.0).len(), MOST_FILES);
+        assert_eq!(lock(&passed.0).files.len(), MOST_FILES);
+        let mut identities = files.iter().filter_map(identity);
+        assert!(identities.all(|identity| passed.has(identity)));
+        let listed = Passed::default();
+        files.iter().for_each(|file| listed.keep(file.as_fd()));
+        assert_eq!(lock(&listed.0).files.len(), 0);
+        let mut identities = files.iter().filter_map(identity);
+        assert!(identities.all(|identity| listed.has(identity)));
     }
 }

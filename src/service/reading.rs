@@ -52,7 +52,7 @@ pub struct Started {
 }
 
 /// Opens the image that `request` names, and starts a worker on it with `lanes` streams. The files
-/// that it is given are kept in `passed` too, for who wants to read in them.
+/// that it is given are kept in `passed` too.
 ///
 /// # Errors
 /// As [`super::open::open_seen`] for what is no file to be read, naming it; `Host` where no process
@@ -60,7 +60,7 @@ pub struct Started {
 pub fn start(
     request: &Request,
     lanes: usize,
-    passed: Option<&Passed>,
+    passed: &Passed,
 ) -> std::result::Result<Started, Failure> {
     let about = request.image.clone().into_os_string();
     let named = |error: Error| Failure::host(error.context(shown(&request.image)));
@@ -68,10 +68,8 @@ pub fn start(
     let image = image_file::open(&request.image).context(|| shown(&request.image))?;
     let handed = Handed::open(&request.open.keys)?;
     let mut answers = Answers::new(request, &image, handed)?;
-    if let Some(passed) = passed {
-        passed.keep(image.file.as_fd());
-        answers.note(passed.clone());
-    }
+    passed.keep(image.file.as_fd());
+    answers.note(passed.clone());
     let mut task = task(request, &image.file);
     task.lanes = lanes;
     let given = worker.give(&task, Some(image.file.as_fd()));
@@ -133,7 +131,7 @@ fn unknown() -> Error {
 /// # Errors
 /// As [`start`]; `Host` where the worker ends before it has said so.
 pub(super) fn attempts(request: &Request) -> std::result::Result<Vec<Attempt>, Failure> {
-    let mut started = start(request, 1, None)?;
+    let mut started = start(request, 1, &Passed::default())?;
     let attendant = started.reading.attendant.take();
     match attendant.and_then(|attendant| attendant.join().ok()) {
         Some(Ended {

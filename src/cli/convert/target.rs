@@ -7,7 +7,9 @@ use std::path::Path;
 use super::super::exit::Failure;
 use super::super::open;
 use crate::error::Error;
+use crate::format::Identity;
 use crate::number::to_u64;
+use crate::service::passed::Passed;
 
 /// Zeros are left out in pieces of this size: the block of most file systems.
 const BLOCK: usize = 4096;
@@ -30,9 +32,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// A new file at `path`; with `force` also one that is there, which is emptied, unless it is
-    /// the image that is read.
-    pub(super) fn create(path: &Path, image: &Path, force: bool) -> Result<Self, Failure> {
+    /// A new file at `path`; with `force` also one that is there, which is emptied, unless the image
+    /// is read from it.
+    pub(super) fn create(path: &Path, read: &Passed, force: bool) -> Result<Self, Failure> {
         let failed = |error: &std::io::Error| Failure::host(open::name_of(path), error);
         let refused = |why: &str, hint: &str| {
             let error = Error::invalid(why).context(open::name_of(path));
@@ -64,9 +66,12 @@ impl Target {
         }
         let file = existing().map_err(|error| failed(&error))?;
         let opened = file.metadata().map_err(|error| failed(&error))?;
-        let read = image.metadata().map_err(|error| failed(&error))?;
-        if (opened.dev(), opened.ino()) == (read.dev(), read.ino()) {
-            return Err(refused("is the image itself", ""));
+        let identity = Identity {
+            device: opened.dev(),
+            inode: opened.ino(),
+        };
+        if read.has(identity) {
+            return Err(refused(open::OF_THE_IMAGE, ""));
         }
         file.set_len(0).map_err(|error| failed(&error))?;
         Ok(Self::of(file, false, false))

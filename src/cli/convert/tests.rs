@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use std::num::NonZeroU64;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use super::copy::{CHUNK, MOST_SHARE, MOST_THREADS, SHARES, copy, share};
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::number::to_u64;
+use crate::service::passed::Passed;
 use crate::source::{Extent, ExtentKind, HostBytes, Memory, Source, extent_to};
 
 impl Parts for Memory {
@@ -101,7 +103,7 @@ impl Parts for Mixed {
 fn holes_and_bytes_of_files_and_bytes_that_are_sent_come_out_in_their_places() {
     let dir = scratch();
     let path = dir.path().join("out");
-    let target = Target::create(&path, Path::new("image"), false).expect("it is new");
+    let target = Target::create(&path, &Passed::default(), false).expect("it is new");
     copy(&Mixed, &target).expect("it has room");
     let bytes = std::fs::read(&path).expect("readable");
     assert_eq!(to_u64(bytes.len()), Source::size(&Mixed));
@@ -132,8 +134,7 @@ fn all_bytes_come_out_and_zeros_take_no_room() {
     bytes[(1 << 20) + 4096] = 3;
     bytes[(3 << 20) + 776] = 4;
     let path = dir.path().join("out");
-    let image = dir.path().join("image");
-    let target = Target::create(&path, &image, false).expect("it is new");
+    let target = Target::create(&path, &Passed::default(), false).expect("it is new");
     copy(&Memory(bytes.clone()), &target).expect("it has room");
     assert!(std::fs::read(&path).expect("readable") == bytes);
     let blocks = path.metadata().expect("there").blocks();
@@ -142,12 +143,12 @@ fn all_bytes_come_out_and_zeros_take_no_room() {
 
 #[test]
 fn nowhere_takes_everything_and_is_never_removed() {
-    let (null, image) = (Path::new("/dev/null"), Path::new("image"));
-    let target = Target::create(null, image, false).expect("it is there for all");
+    let (null, read) = (Path::new("/dev/null"), Passed::default());
+    let target = Target::create(null, &read, false).expect("it is there for all");
     copy(&Memory(vec![7; 3 << 20]), &target).expect("it has room");
     target.abandon(null);
     assert!(null.exists());
-    let zero = Target::create(Path::new("/dev/zero"), image, true);
+    let zero = Target::create(Path::new("/dev/zero"), &read, true);
     assert!(matches!(zero.err(), Some(Failure::Usage(_))));
 }
 
@@ -158,7 +159,9 @@ fn nothing_is_overwritten_unasked_and_the_image_never() {
     std::fs::write(&image, "image").expect("written");
     std::fs::write(&out, "something longer").expect("written");
     std::fs::hard_link(&image, dir.path().join("alias")).expect("linked");
-    let refused = |path: &Path, force| Target::create(path, &image, force).err();
+    let read = Passed::default();
+    read.keep(std::fs::File::open(&image).expect("there").as_fd());
+    let refused = |path: &Path, force| Target::create(path, &read, force).err();
     assert!(matches!(refused(&out, false), Some(Failure::Usage(_))));
     for name in ["image", "alias"] {
         assert!(matches!(
@@ -168,7 +171,7 @@ fn nothing_is_overwritten_unasked_and_the_image_never() {
     }
     assert!(matches!(refused(dir.path(), true), Some(Failure::Usage(_))));
     assert_eq!(std::fs::read(&image).expect("there"), b"image");
-    let target = Target::create(&out, &image, true).expect("forced");
+    let target = Target::create(&out, &read, true).expect("forced");
     copy(&Memory(b"new".to_vec()), &target).expect("it has room");
     assert_eq!(std::fs::read(&out).expect("there"), b"new");
 }

@@ -19,6 +19,7 @@ use crate::lock::lock;
 use crate::number::{to_u64, to_usize};
 use crate::service::frames::Frames;
 use crate::service::mount;
+use crate::service::passed::Passed;
 use crate::source::Extent;
 
 /// Bytes of names that one directory may have.
@@ -33,6 +34,7 @@ pub(crate) struct Remote {
     root: Inode,
     /// What is asked about each file.
     ahead: Ahead,
+    passed: Passed,
     line: Mutex<Line>,
 }
 
@@ -67,8 +69,8 @@ impl Remote {
         let Begun {
             mut link,
             mut lanes,
+            passed,
             end,
-            ..
         } = begun;
         let (End::Tree { root, notices }, Some(lane)) = (end, lanes.pop()) else {
             return Err(link.failure(nonsense("it opens no tree")));
@@ -88,8 +90,14 @@ impl Remote {
         Ok(Self {
             root,
             ahead,
+            passed,
             line: Mutex::new(line),
         })
+    }
+
+    /// The files that it is read from.
+    pub(crate) const fn passed(&self) -> &Passed {
+        &self.passed
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {

@@ -93,14 +93,16 @@ fn begin(
     verb: Verb,
     output: Option<&mut Output>,
 ) -> Result<Begun, Failure> {
-    let passed = Passed::default();
     // Only who copies a volume reads in them; a descriptor for each would be too many for others.
-    let copies = matches!(verb, Verb::Volume(_));
+    let passed = match verb {
+        Verb::Volume(_) => Passed::readable(),
+        _ => Passed::default(),
+    };
     let Started {
         reading,
         mut lanes,
         notices,
-    } = reading::start(request, lanes, copies.then_some(&passed))?;
+    } = reading::start(request, lanes, &passed)?;
     let name = name_of(&request.image);
     let job = Job {
         name: name.clone(),

@@ -83,6 +83,11 @@ impl Volume {
         })
     }
 
+    /// The files that it is read from.
+    pub(crate) const fn passed(&self) -> &Passed {
+        &self.passed
+    }
+
     /// Why nothing more can be read, where that is so.
     pub(crate) fn over(&self) -> Option<Failure> {
         lock(&self.over).take()

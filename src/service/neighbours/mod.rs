@@ -9,6 +9,7 @@ mod strict;
 #[cfg(test)]
 mod tests;
 
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ pub(super) fn source(
 }
 
 /// Which file of this host `file` is.
-pub(super) fn identity(file: &std::fs::File) -> Option<Identity> {
+pub(super) fn identity(file: impl AsFd) -> Option<Identity> {
     let stat = rustix::fs::fstat(file).ok()?;
     Some(Identity {
         device: stat.st_dev,

@@ -255,7 +255,7 @@ fn q12_one_file_under_two_names_is_one_file() {
     std::fs::hard_link(tree.at("vm/image"), tree.at("vm/hard")).unwrap();
     let policy = nothing_allowed();
     let beside = Beside::new(&tree.at("vm/image"), policy, Arc::default());
-    let image = identity(&std::fs::File::open(tree.at("vm/image")).unwrap());
+    let image = identity(std::fs::File::open(tree.at("vm/image")).unwrap());
     assert_eq!(beside.open(b"hard").unwrap().identity, image);
     assert_ne!(beside.open(b"base").unwrap().identity, image);
 }
