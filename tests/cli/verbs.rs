@@ -71,6 +71,68 @@ fn convert_gives_the_same_bytes_with_holes() {
     assert!(String::from_utf8_lossy(&onto.stderr).contains("is the image itself"));
 }
 
+/// What an image stands on is read while the copy is written, and so is an image that was added.
+#[test]
+fn neither_convert_nor_cp_writes_over_a_file_that_the_image_is_read_from() {
+    need!(tool "mke2fs", tool "qemu-img");
+    let scratch = Scratch::new();
+    let base = image(&scratch);
+    let before = std::fs::read(&base).unwrap();
+    let over = scratch.join("over.qcow2");
+    Run::new("qemu-img")
+        .words("create -q -f qcow2 -F raw -b")
+        .arg(&base)
+        .arg(&over)
+        .run();
+    let added = scratch.file("other.raw", 1 << 20);
+    let over = over.to_str().unwrap();
+    let words = [
+        vec![over],
+        vec![
+            "--with",
+            base.to_str().unwrap(),
+            added.to_str().unwrap(),
+            "disk2",
+        ],
+    ];
+    for words in words {
+        let convert = imgmount().args(["convert", "--force"]).args(words);
+        let said = convert.arg(&base).output();
+        assert_eq!(said.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(said.contains("a file that it is read from"), "{said}");
+    }
+    assert!(std::fs::read(&base).unwrap() == before);
+
+    // An image with a file that is called like itself.
+    let name = base.file_name().unwrap();
+    let folder = scratch.folder("inside");
+    std::fs::write(folder.join(name), "small").unwrap();
+    std::fs::write(folder.join("other"), "small").unwrap();
+    let own = scratch.folder("own").join(name);
+    Run::new("mke2fs")
+        .words("-q -F -t ext4 -d")
+        .arg(&folder)
+        .arg(&own)
+        .arg("4M")
+        .run();
+    let before = std::fs::read(&own).unwrap();
+    let copied = imgmount()
+        .arg("cp")
+        .arg(&own)
+        .arg("/")
+        .arg(own.parent().unwrap());
+    let copied = copied.output();
+    assert_eq!(copied.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&copied.stderr).into_owned();
+    assert!(said.contains("is the image itself"), "{said}");
+    assert!(std::fs::read(&own).unwrap() == before);
+    assert_eq!(
+        std::fs::read(own.with_file_name("other")).unwrap(),
+        b"small"
+    );
+}
+
 #[test]
 fn convert_of_a_volume_gives_the_bytes_of_its_partition() {
     need!(tool "mke2fs", tool "sfdisk");

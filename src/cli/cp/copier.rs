@@ -1,23 +1,34 @@
 //! The walk over what is copied.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
-use super::super::entries::{self, Files, Named, request, shown};
+use rustix::io::Errno;
+
+use super::super::entries::{self, Named, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::links::Links;
+use super::super::open::OF_THE_IMAGE;
 use super::super::progress::Progress;
 use super::destination::Directory;
-use super::metadata::Metadata;
-use super::{Fault, LeftOut, content};
-use crate::error::Error;
+use super::metadata::{Metadata, host_type};
+use super::{Fault, LeftOut, Origin, content};
+use crate::error::{Error, Kind};
 use crate::filesystem::{FileType, Inode, Trail};
+
+/// How the host says that it makes no hard link, or no more of them, to a file.
+const NO_LINKS: [Errno; 5] = [
+    Errno::PERM,
+    Errno::ACCESS,
+    Errno::XDEV,
+    Errno::MLINK,
+    Errno::OPNOTSUPP,
+];
 
 /// Copies files and directories below one directory.
 pub(super) struct Copier<'a> {
-    filesystem: &'a dyn Files,
-    /// The image's name, for messages.
-    image: &'a str,
+    from: Origin<'a>,
     base: Directory,
     preserve_all: bool,
     /// Files with several names that were copied: where, below the base.
@@ -55,15 +66,9 @@ struct Item<'a> {
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(
-        filesystem: &'a dyn Files,
-        image: &'a str,
-        base: Directory,
-        preserve_all: bool,
-    ) -> Self {
+    pub(super) fn new(from: Origin<'a>, base: Directory, preserve_all: bool) -> Self {
         Self {
-            filesystem,
-            image,
+            from,
             base,
             preserve_all,
             links: Links::default(),
@@ -164,69 +169,96 @@ impl<'a> Copier<'a> {
                 Some(metadata),
             )));
         }
-        if attributes.nlink > 1 {
-            if let Some(first) = self.links.get(item.inode) {
-                let linked = item.parent.make_hard_link(item.name, &self.base, first);
-                return linked.map(|()| None).map_err(host("link"));
-            }
-            self.links.insert(item.inode, item.way.place.path());
+        let has_more_names = attributes.nlink > 1;
+        if has_more_names && self.linked(item)? {
+            return Ok(None);
         }
-        match attributes.kind {
+        let is_made = match attributes.kind {
             FileType::Regular | FileType::Directory => self.regular(item, &metadata)?,
             FileType::Symlink => {
-                let target = self.filesystem.read_link(&request(), item.inode)?;
-                item.parent
-                    .make_link(item.name, &target)
-                    .map_err(host("make the link"))?;
-                by_name(item, &metadata)?;
+                let target = self.from.files.read_link(&request(), item.inode)?;
+                let make = || item.parent.make_link(item.name, &target);
+                self.put(item, "make the link", make)?;
+                by_handle(item, &metadata)?
             }
             kind => self.special(item, kind, &metadata)?,
+        };
+        if has_more_names && is_made {
+            self.links.insert(item.inode, item.way.place.path());
         }
         Ok(None)
     }
 
-    fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
-        let out = item.parent.make_file(item.name).map_err(host("create"))?;
-        let size = metadata.attributes.size;
-        let progress = &self.progress;
-        let copied = content::copy(self.filesystem, item.inode, size, &out, |bytes| {
-            progress.advance(bytes)
-        });
-        copied.and(
-            metadata
-                .apply(out.as_fd())
-                .map_err(host("set the attributes")),
-        )
+    /// Makes `item` one more name of a file that was copied already; false where none was, or where
+    /// the host takes no such link: it is copied once more then.
+    fn linked(&self, item: &Item<'_>) -> Result<bool, Fault> {
+        let Some(first) = self.links.get(item.inode) else {
+            return Ok(false);
+        };
+        let is_refused = Cell::new(false);
+        let make = || match item.parent.make_hard_link(item.name, &self.base, first) {
+            Err(error) if NO_LINKS.contains(&error) => {
+                is_refused.set(true);
+                Ok(())
+            }
+            other => other,
+        };
+        self.put(item, "link", make)?;
+        Ok(!is_refused.get())
     }
 
+    /// Makes something called as `item`; where the name is taken, by removing what has it, unless
+    /// that is a directory or of the image, and making it once more.
+    fn put<T>(
+        &self,
+        item: &Item<'_>,
+        doing: &'static str,
+        make: impl Fn() -> rustix::io::Result<T>,
+    ) -> Result<T, Fault> {
+        match make() {
+            Err(Errno::EXIST) => {}
+            other => return other.map_err(host(doing)),
+        }
+        let taken = item.parent.identity(item.name).map_err(host(doing))?;
+        if self.from.passed.has(taken) {
+            return Err(Error::new(Kind::Denied, OF_THE_IMAGE).into());
+        }
+        let removed = item.parent.remove(item.name);
+        removed.and_then(|()| make()).map_err(host(doing))
+    }
+
+    fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<bool, Fault> {
+        let out = self.put(item, "create", || item.parent.make_file(item.name))?;
+        let size = metadata.attributes.size;
+        let progress = &self.progress;
+        let copied = content::copy(self.from.files, item.inode, size, &out, |bytes| {
+            progress.advance(bytes)
+        });
+        let applied = metadata.apply(out.as_fd());
+        copied.and(applied.map_err(host("set the attributes")))?;
+        Ok(true)
+    }
+
+    /// False for what is left out.
     fn special(
         &mut self,
         item: &Item<'_>,
         kind: FileType,
         metadata: &Metadata,
-    ) -> Result<(), Fault> {
-        use rustix::fs::FileType as Host;
-        let kind = match kind {
-            FileType::BlockDevice => Host::BlockDevice,
-            FileType::CharacterDevice => Host::CharacterDevice,
-            FileType::Fifo => Host::Fifo,
-            _ => Host::Socket,
-        };
-        let is_device = matches!(kind, Host::BlockDevice | Host::CharacterDevice);
+    ) -> Result<bool, Fault> {
+        let is_device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
         if is_device && !self.preserve_all {
             self.left_out.devices = self.left_out.devices.saturating_add(1);
-            self.links.remove(item.inode);
-            return Ok(());
+            return Ok(false);
         }
         let device = if is_device {
             metadata.attributes.rdev
         } else {
             (0, 0)
         };
-        item.parent
-            .make_node(item.name, kind, device)
-            .map_err(host("make the node"))?;
-        by_name(item, metadata)
+        let make = || item.parent.make_node(item.name, host_type(kind), device);
+        self.put(item, "make the node", make)?;
+        by_handle(item, metadata)
     }
 
     fn frame(
@@ -236,7 +268,7 @@ impl<'a> Copier<'a> {
         inode: Inode,
         metadata: Option<Metadata>,
     ) -> Frame {
-        let (mut entries, error) = entries::sorted(self.filesystem, inode);
+        let (mut entries, error) = entries::sorted(self.from.files, inode);
         if let Some(error) = error {
             self.complain(way.path.path(), error);
         }
@@ -261,8 +293,8 @@ impl<'a> Copier<'a> {
     }
 
     fn metadata(&self, item: &Item<'_>) -> Result<Metadata, Fault> {
-        let attributes = self.filesystem.attributes(&request(), item.inode)?;
-        let xattrs = entries::xattrs(self.filesystem, item.inode)?;
+        let attributes = self.from.files.attributes(&request(), item.inode)?;
+        let xattrs = entries::xattrs(self.from.files, item.inode)?;
         Ok(Metadata { attributes, xattrs })
     }
 
@@ -272,7 +304,7 @@ impl<'a> Copier<'a> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(fault) if fault.is_final() => Err(Failure::Host(
-                fault.error().context(shown(path)).context(self.image),
+                fault.error().context(shown(path)).context(self.from.name),
             )),
             Err(fault) => {
                 self.complain(path, fault.error());
@@ -283,7 +315,7 @@ impl<'a> Copier<'a> {
 
     fn complain(&mut self, path: &[u8], error: Error) {
         self.outcome = self.outcome.with(&error);
-        let error = error.context(shown(path)).context(self.image);
+        let error = error.context(shown(path)).context(self.from.name);
         self.progress.say(&format!("imgmount: {error}"));
     }
 }
@@ -304,10 +336,12 @@ impl Way {
     }
 }
 
-fn by_name(item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
+/// Sets what is to be set on something just made that cannot be opened. True.
+fn by_handle(item: &Item<'_>, metadata: &Metadata) -> Result<bool, Fault> {
     let handle = item.parent.handle(item.name).map_err(host("open"))?;
-    let applied = metadata.apply_by_name(item.parent.as_fd(), item.name, &handle);
-    applied.map_err(host("set the attributes"))
+    let applied = metadata.apply_by_handle(&handle);
+    applied.map_err(host("set the attributes"))?;
+    Ok(true)
 }
 
 fn host(doing: &'static str) -> impl Fn(rustix::io::Errno) -> Fault {

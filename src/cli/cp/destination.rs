@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, Result};
 
 use super::super::entries::is_possible;
+use crate::format::Identity;
 
 /// A directory at or below DEST.
 pub(super) struct Directory(OwnedFd);
@@ -51,30 +52,29 @@ impl Directory {
         self.open_inside(path, flags, Mode::empty()).map(Self)
     }
 
-    /// A new, empty file `name`, in place of what is there, unless that is a directory.
+    /// A new, empty file `name`.
     pub(super) fn make_file(&self, name: &[u8]) -> Result<File> {
         check(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let make = || self.open_inside(name, flags, Mode::RUSR | Mode::WUSR);
-        self.in_place(name, make).map(File::from)
+        let file = self.open_inside(name, flags, Mode::RUSR | Mode::WUSR);
+        file.map(File::from)
     }
 
-    /// A symbolic link `name`, in place of what is there.
+    /// A symbolic link `name`.
     pub(super) fn make_link(&self, name: &[u8], target: &[u8]) -> Result<()> {
         check(name)?;
-        self.in_place(name, || rustix::fs::symlinkat(target, &self.0, name))
+        rustix::fs::symlinkat(target, &self.0, name)
     }
 
-    /// A device node, pipe or socket `name`, in place of what is there. Nobody else may use it yet.
+    /// A device node, pipe or socket `name`. Nobody else may use it yet.
     pub(super) fn make_node(&self, name: &[u8], kind: FileType, device: (u32, u32)) -> Result<()> {
         check(name)?;
         let device = rustix::fs::makedev(device.0, device.1);
-        self.in_place(name, || {
-            rustix::fs::mknodat(&self.0, name, kind, Mode::RUSR | Mode::WUSR, device)
-        })
+        rustix::fs::mknodat(&self.0, name, kind, Mode::RUSR | Mode::WUSR, device)
     }
 
-    /// A hard link `name` to the file at `path` below `base`, in place of what is there.
+    /// A hard link `name` to the file at `path` below `base`; nothing is done where it is one
+    /// already.
     pub(super) fn make_hard_link(&self, name: &[u8], base: &Self, path: &[u8]) -> Result<()> {
         check(name)?;
         let (parent, last) = match path.iter().rposition(|byte| *byte == b'/') {
@@ -84,27 +84,31 @@ impl Directory {
             }
             None => (base.again()?, path),
         };
-        self.in_place(name, || {
-            rustix::fs::linkat(&parent.0, last, &self.0, name, AtFlags::empty())
+        match rustix::fs::linkat(&parent.0, last, &self.0, name, AtFlags::empty()) {
+            Err(Errno::EXIST) if parent.identity(last)? == self.identity(name)? => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Which file `name` is; links are not followed.
+    pub(super) fn identity(&self, name: &[u8]) -> Result<Identity> {
+        let found = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Identity {
+            device: found.st_dev,
+            inode: found.st_ino,
         })
+    }
+
+    /// Removes `name`: a link itself, not what it points at. Fails for a directory.
+    pub(super) fn remove(&self, name: &[u8]) -> Result<()> {
+        check(name)?;
+        rustix::fs::unlinkat(&self.0, name, AtFlags::empty())
     }
 
     /// A descriptor of `name` that can be used to change its metadata; links are not followed.
     pub(super) fn handle(&self, name: &[u8]) -> Result<OwnedFd> {
         check(name)?;
         self.open_inside(name, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())
-    }
-
-    /// Makes it; where the name is taken, by removing what has it and making it once more. That
-    /// removes a link itself, not what it points at, and fails for a directory.
-    fn in_place<T>(&self, name: &[u8], make: impl Fn() -> Result<T>) -> Result<T> {
-        match make() {
-            Err(Errno::EXIST) => {
-                rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?;
-                make()
-            }
-            other => other,
-        }
     }
 
     fn open_inside(&self, path: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
@@ -152,7 +156,9 @@ mod tests {
         assert_eq!(top.make_directory(b"dir").err(), Some(Errno::NOTDIR));
         assert_eq!(top.directory(b"dir/x").err(), Some(Errno::LOOP));
         // A file takes the link's place; what the link pointed at stays.
-        drop(top.make_file(b"file").expect("it is replaced"));
+        assert_eq!(top.make_file(b"file").err(), Some(Errno::EXIST));
+        top.remove(b"file").expect("it is a link");
+        drop(top.make_file(b"file").expect("nothing is there"));
         assert!(
             inside
                 .path()
@@ -187,6 +193,7 @@ mod tests {
                 Err(Errno::INVAL)
             );
             assert_eq!(top.make_hard_link(name, &top, b"x"), Err(Errno::INVAL));
+            assert_eq!(top.remove(name), Err(Errno::INVAL));
             assert_eq!(top.handle(name).err(), Some(Errno::INVAL));
         }
         assert_eq!(top.directory(b"../x").err(), Some(Errno::XDEV));
@@ -194,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_never_replaced() {
+    fn a_directory_is_never_removed() {
         let inside = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(inside.path().join("d")).expect("made");
         let top = Directory::open(inside.path()).expect("it is there");
-        assert!(top.make_file(b"d").is_err());
+        assert!(top.remove(b"d").is_err());
         assert!(inside.path().join("d").is_dir());
     }
 }

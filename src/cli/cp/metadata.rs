@@ -60,32 +60,30 @@ impl Metadata {
         attributes.and(mode).and(times)
     }
 
-    /// The same for what cannot be opened: `name` in `dir`, of which `handle` is a path descriptor.
-    pub(super) fn apply_by_name(
-        &self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        handle: &impl AsFd,
-    ) -> Result<()> {
-        let flags = AtFlags::SYMLINK_NOFOLLOW;
+    /// The same for what has just been made and cannot be opened, of which `handle` is a path
+    /// descriptor. Whoever may write to DEST's directory may have put something else in its place,
+    /// which is not to get this owner and mode: `EXIST` then.
+    pub(super) fn apply_by_handle(&self, handle: &impl AsFd) -> Result<()> {
         let Attributes { uid, gid, kind, .. } = self.attributes;
-        let chown = |uid, gid| rustix::fs::chownat(dir, name, uid, gid, flags);
+        let found = rustix::fs::fstat(handle)?;
+        let there = rustix::fs::FileType::from_raw_mode(found.st_mode);
+        if (there, found.st_nlink) != (host_type(kind), 1) {
+            return Err(Errno::EXIST);
+        }
+        // Leads to what the handle is of, also where that is a link.
+        let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+        let chown = |uid, gid| rustix::fs::chown(path.as_str(), uid, gid);
         let owned = owner(chown, uid, gid)?;
-        // The directory is held open, and the last component is not followed.
-        let mut path = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
-        path.extend_from_slice(name);
         let set = |name: &[u8], value: &[u8]| {
-            rustix::fs::lsetxattr(path.as_slice(), name, value, XattrFlags::empty())
+            rustix::fs::setxattr(path.as_str(), name, value, XattrFlags::empty())
         };
         let attributes = self.set_xattrs(set);
         let mode = match kind {
             FileType::Symlink => Ok(()),
-            _ => {
-                let through = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
-                rustix::fs::chmod(through, self.mode(owned))
-            }
+            _ => rustix::fs::chmod(path.as_str(), self.mode(owned)),
         };
-        let times = rustix::fs::utimensat(dir, name, &self.times(), flags);
+        let (times, flags) = (self.times(), AtFlags::empty());
+        let times = rustix::fs::utimensat(rustix::fs::CWD, path.as_str(), &times, flags);
         attributes.and(mode).and(times)
     }
 
@@ -116,6 +114,20 @@ impl Metadata {
             last_access: timespec(self.attributes.atime),
             last_modification: timespec(self.attributes.mtime),
         }
+    }
+}
+
+/// What the host calls this kind of file.
+pub(super) const fn host_type(kind: FileType) -> rustix::fs::FileType {
+    use rustix::fs::FileType as Host;
+    match kind {
+        FileType::Regular => Host::RegularFile,
+        FileType::Directory => Host::Directory,
+        FileType::Symlink => Host::Symlink,
+        FileType::BlockDevice => Host::BlockDevice,
+        FileType::CharacterDevice => Host::CharacterDevice,
+        FileType::Fifo => Host::Fifo,
+        FileType::Socket => Host::Socket,
     }
 }
 

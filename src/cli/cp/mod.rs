@@ -18,6 +18,7 @@ use super::open;
 use super::remote::protocol::Ahead;
 use crate::error::Error;
 use crate::filesystem::{FileType, Inode};
+use crate::service::passed::Passed;
 use copier::Copier;
 use destination::Directory;
 
@@ -58,6 +59,16 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Self::Image(error)
     }
+}
+
+/// What is copied from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    files: &'a dyn Files,
+    /// The image's name, for messages.
+    name: &'a str,
+    /// The files that it is read from: nothing takes their place.
+    passed: &'a Passed,
 }
 
 /// What was not copied since it gives rights on this machine: how many files each.
@@ -102,13 +113,17 @@ pub(crate) fn run(arguments: &Cp) -> Result<Outcome, Failure> {
     };
     raise_descriptor_limit();
     let all = arguments.preserve == Some(Preserve::All);
-    copy(&opened.tree, &opened.name, sources, Path::new(dest), all)
+    let from = Origin {
+        files: &opened.tree,
+        name: &opened.name,
+        passed: opened.tree.passed(),
+    };
+    copy(from, sources, Path::new(dest), all)
 }
 
 /// Copies `sources` to `dest` with the rules of cp -r.
 fn copy(
-    filesystem: &dyn Files,
-    image: &str,
+    from: Origin<'_>,
     sources: &[OsString],
     dest: &Path,
     preserve_all: bool,
@@ -125,20 +140,20 @@ fn copy(
     };
     let opened = Directory::open(base);
     let base = opened.map_err(|error| Failure::host(open::name_of(base), &error.into()))?;
-    let mut copier = Copier::new(filesystem, image, base, preserve_all);
+    let mut copier = Copier::new(from, base, preserve_all);
     let mut missing = None;
     for source in sources {
         let source = source.as_bytes();
-        let inode = match open::find(filesystem, source, false) {
+        let inode = match open::find(from.files, source, false) {
             Ok(inode) => inode,
             Err(error) => {
-                let error = error.context(image);
+                let error = error.context(from.name);
                 super::messages::complain(&error);
                 missing.get_or_insert(error);
                 continue;
             }
         };
-        if !is_directory && is_named_as_directory(dest) && !is_a_directory(filesystem, inode) {
+        if !is_directory && is_named_as_directory(dest) && !is_a_directory(from.files, inode) {
             let error = Error::invalid("is not a directory");
             return Err(Failure::Usage(error.context(open::name_of(dest))));
         }

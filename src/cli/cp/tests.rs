@@ -16,7 +16,16 @@ fn scratch() -> tempfile::TempDir {
 
 fn copied(memory: &Memory, sources: &[&str], dest: &Path, all: bool) -> Outcome {
     let sources: Vec<OsString> = sources.iter().map(OsString::from).collect();
-    copy(memory, "disk.raw", &sources, dest, all).expect("DEST can be written")
+    let passed = Passed::default();
+    copy(origin(memory, &passed), &sources, dest, all).expect("DEST can be written")
+}
+
+fn origin<'a>(memory: &'a Memory, passed: &'a Passed) -> Origin<'a> {
+    Origin {
+        files: memory,
+        name: "disk.raw",
+        passed,
+    }
 }
 
 fn is_root() -> bool {
@@ -57,10 +66,11 @@ fn dest_is_a_name_or_a_directory_as_for_cp() {
     copied(&memory, &["d/f", "d"], &at("all"), false);
     assert!(at("all/f").is_file());
     let several = [OsString::from("d/f"), OsString::from("d")];
-    let result = copy(&memory, "disk.raw", &several, &at("missing"), false);
+    let passed = Passed::default();
+    let result = copy(origin(&memory, &passed), &several, &at("missing"), false);
     assert!(matches!(result, Err(Failure::Usage(_))));
     let one = [OsString::from("d/f")];
-    let result = copy(&memory, "disk.raw", &one, &at("missing/"), false);
+    let result = copy(origin(&memory, &passed), &one, &at("missing/"), false);
     assert!(matches!(result, Err(Failure::Usage(_))));
     assert!(!at("missing").exists());
     copied(&memory, &["d"], &at("missing/"), false);
@@ -273,4 +283,98 @@ fn what_the_host_does_not_take_is_reported_and_the_rest_is_set() {
     assert_eq!(metadata.mtime(), 1_000_000_000);
     let mut value = [0; 8];
     assert_eq!(rustix::fs::getxattr(&copy, "user.a", &mut value), Ok(1));
+}
+
+/// Two names of one file, in two directories with equal names inside.
+fn linked() -> Memory {
+    let mut memory = Memory::default();
+    let [one, two] = [b"day1", b"day2"].map(|day| memory.add(day, directory()));
+    let [first, second] = [one, two].map(|day| memory.add_to(day, b"etc", directory()));
+    let inode = memory.add_to(first, b"passwd", file(b"root:"));
+    memory.node(inode).attributes.nlink = 2;
+    memory.add_entry(second, b"passwd", inode);
+    memory
+}
+
+#[test]
+fn a_second_name_that_is_there_already_stays() {
+    let memory = linked();
+    let dir = scratch();
+    let sources = ["day1/etc", "day2/etc", "day1/etc/passwd", "day2/etc/passwd"];
+    assert_eq!(copied(&memory, &sources, dir.path(), false), Outcome::Done);
+    for name in ["etc/passwd", "passwd"] {
+        let copy = std::fs::read(dir.path().join(name)).expect("there");
+        assert_eq!(copy, b"root:");
+    }
+    // Again, over what the last time left.
+    assert_eq!(copied(&memory, &sources, dir.path(), false), Outcome::Done);
+    let copy = std::fs::read(dir.path().join("etc/passwd")).expect("there");
+    assert_eq!(copy, b"root:");
+}
+
+#[test]
+fn a_second_name_never_leads_to_what_was_not_copied() {
+    let mut memory = Memory::default();
+    let inode = memory.add(b"a", file(b"of the image"));
+    memory.node(inode).attributes.nlink = 2;
+    memory.add_entry(Inode(2), b"b", inode);
+    let dir = scratch();
+    // In the way of the first name, and not to be removed.
+    std::fs::create_dir(dir.path().join("a")).expect("made");
+    let outcome = copied(&memory, &["/"], dir.path(), false);
+    assert_eq!(outcome, Outcome::PartlyDamaged);
+    assert!(dir.path().join("a").is_dir());
+    let copy = std::fs::read(dir.path().join("b")).expect("there");
+    assert_eq!(copy, b"of the image");
+}
+
+#[test]
+fn the_files_that_an_image_is_read_from_are_not_replaced() {
+    let mut memory = Memory::default();
+    for name in [b"base.raw".as_slice(), b"link", b"other"] {
+        memory.add(name, file(b"from inside"));
+    }
+    let dir = scratch();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["base.raw", "other"] {
+        std::fs::write(at(name), "before").expect("written");
+    }
+    std::fs::hard_link(at("base.raw"), at("link")).expect("linked");
+    let passed = Passed::default();
+    let base = std::fs::File::open(at("base.raw")).expect("there");
+    passed.keep(std::os::fd::AsFd::as_fd(&base));
+    let sources = ["/".into()];
+    let outcome = copy(origin(&memory, &passed), &sources, dir.path(), false);
+    assert_eq!(outcome.ok(), Some(Outcome::PartlyDamaged));
+    let found = ["base.raw", "link", "other"].map(|name| std::fs::read(at(name)).expect("there"));
+    assert_eq!(found, [&b"before"[..], b"before", b"from inside"]);
+}
+
+#[test]
+fn what_has_taken_the_place_of_a_pipe_gets_nothing() {
+    let mut memory = Memory::default();
+    let inode = memory.add(b"pipe", node(FileType::Fifo, b""));
+    memory.node(inode).attributes.mode = 0o666;
+    let node = memory.node(inode);
+    let metadata = metadata::Metadata {
+        attributes: node.attributes.clone(),
+        xattrs: Vec::new(),
+    };
+    let dir = scratch();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("file"), "private").expect("written");
+    let fifo = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, at("two"), fifo, mode, 0).expect("made");
+    std::fs::hard_link(at("two"), at("names")).expect("linked");
+    let top = Directory::open(dir.path()).expect("there");
+    for name in [&b"file"[..], b"two"] {
+        let handle = top.handle(name).expect("there");
+        let applied = metadata.apply_by_handle(&handle);
+        assert_eq!(applied, Err(rustix::io::Errno::EXIST));
+    }
+    for name in ["file", "two"] {
+        let there = at(name).metadata().expect("there");
+        assert_ne!(there.mode() & 0o7777, 0o666, "{name}");
+    }
 }
