@@ -54,6 +54,8 @@ pub fn main_with(registries: Registries) -> ExitCode {
         Err(error) => return output::refuse(&error),
     };
     messages::start_log(arguments.verbosity());
+    // A file may be as large as the user lets it (`ulimit -f`): one that cannot is an error of its own.
+    let _ = crate::sys::ignore_signal(libc::SIGXFSZ);
     match remote::until_gone(|| run(&arguments)) {
         Ok(outcome) => outcome.code(),
         Err(failure) => failure.report(),

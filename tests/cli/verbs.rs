@@ -133,6 +133,42 @@ fn neither_convert_nor_cp_writes_over_a_file_that_the_image_is_read_from() {
     );
 }
 
+/// The user's own bound on the size of files ends no verb: the file that it concerns is named.
+#[test]
+fn u05_a_file_that_may_not_become_as_large_costs_itself_alone() {
+    need!(tool "mke2fs");
+    let scratch = Scratch::new();
+    let folder = scratch.folder("inside");
+    std::fs::write(folder.join("large"), vec![7; 3 << 20]).unwrap();
+    std::fs::write(folder.join("small"), "small").unwrap();
+    let image = scratch.join("disk.raw");
+    Run::new("mke2fs")
+        .words("-q -F -t ext4 -d")
+        .arg(&folder)
+        .arg(&image)
+        .arg("8M")
+        .run();
+    let run = |words: &str, code: i32| {
+        let limited = format!("ulimit -f 2048; exec \"$0\" {words}");
+        let sh = Run::new("sh").args(["-c", &limited, env!("CARGO_BIN_EXE_imgmount")]);
+        let said = sh.within(scratch.path()).output();
+        assert_eq!(said.status.code(), Some(code), "{words}: {said:?}");
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    };
+    let said = run("cp disk.raw /large /small .", 4);
+    assert!(
+        said.contains("/large: ") || said.contains("large: "),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(scratch.join("small")).unwrap(), b"small");
+    let said = run("convert disk.raw out.raw", 5);
+    assert!(said.contains("out.raw"), "{said}");
+    assert!(!scratch.join("out.raw").exists());
+    for verb in ["cat disk.raw /large > out", "tar disk.raw > out"] {
+        run(verb, 5);
+    }
+}
+
 #[test]
 fn convert_of_a_volume_gives_the_bytes_of_its_partition() {
     need!(tool "mke2fs", tool "sfdisk");
