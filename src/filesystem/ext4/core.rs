@@ -44,7 +44,7 @@ impl Core {
         let superblock = backup::find(&*source, context)?;
         Ok(Self {
             source,
-            tables: Tables::new(&superblock)?,
+            tables: Tables::new(superblock.groups)?,
             ahead: Ahead::new(),
             recent: Recent::new(),
             superblock,

@@ -1,36 +1,54 @@
 //! Where each group's inode table is, kept once somebody has asked: every inode is found by it.
 //!
 //! What is kept is 8 bytes for each group of a part of the disk that was used, whatever the size of
-//! the file system: 16 TiB of 128 MiB groups are 1 MiB, where all of them are used.
+//! the file system: 16 TiB of 128 MiB groups are 1 MiB, where all of them are used. A hostile one can
+//! have 2^32 groups of a block and inodes in all of them: those in parts past [`MOST_PIECES`] are
+//! looked up each time.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::core::Core;
 use super::group::Group;
-use super::superblock::Superblock;
 use crate::error::{Error, Kind, Result};
 use crate::number::to_usize;
 
 /// Groups whose places are kept in one piece.
 const PIECE: u32 = 512;
 
+/// Pieces that are listed together.
+const PIECES: u32 = 512;
+
+/// No more pieces than this are kept, 16 MiB: 256 TiB of the usual groups.
+const MOST_PIECES: u32 = 1 << 12;
+
+/// The places of [`PIECE`] groups, 0 where nobody has asked.
+type Piece = Box<[AtomicU64]>;
+
 /// The places of the inode tables, as far as they are known. No lock: whoever comes to a group at
 /// the same time as another reads the same descriptor.
-pub(super) struct Tables(Vec<OnceLock<Box<[AtomicU64]>>>);
+pub(super) struct Tables {
+    lists: Vec<OnceLock<Box<[OnceLock<Piece>]>>>,
+    /// How many pieces there are.
+    pieces: AtomicU32,
+}
 
 impl Tables {
-    /// None is known.
+    /// None is known of a file system of `groups` groups.
     ///
     /// # Errors
     /// `Io` where memory is short.
-    pub(super) fn new(superblock: &Superblock) -> Result<Self> {
-        let pieces = to_usize(superblock.groups.div_ceil(PIECE).into());
-        let mut list = Vec::new();
-        list.try_reserve_exact(pieces)
+    pub(super) fn new(groups: u32) -> Result<Self> {
+        let count = to_usize(groups.div_ceil(PIECE).div_ceil(PIECES).into());
+        let mut lists = Vec::new();
+        lists
+            .try_reserve_exact(count)
             .map_err(|_| Error::new(Kind::Io, "no memory for the places of inode tables"))?;
-        list.resize_with(pieces, OnceLock::new);
-        Ok(Self(list))
+        lists.resize_with(count, OnceLock::new);
+        Ok(Self {
+            lists,
+            pieces: AtomicU32::new(0),
+        })
     }
 
     /// The first block of the inode table of `group`.
@@ -53,9 +71,59 @@ impl Tables {
         }
     }
 
+    /// `None` where there is no room for it.
     fn place(&self, group: u32) -> Option<&AtomicU64> {
-        let piece = self.0.get(to_usize((group / PIECE).into()))?;
-        let piece = piece.get_or_init(|| (0..PIECE).map(|_| AtomicU64::new(0)).collect());
-        piece.get(to_usize((group % PIECE).into()))
+        let (number, within) = (group / PIECE, group % PIECE);
+        let list = self.lists.get(to_usize((number / PIECES).into()))?;
+        let list = match list.get() {
+            Some(list) => list,
+            None => {
+                self.is_room().then_some(())?;
+                list.get_or_init(|| (0..PIECES).map(|_| OnceLock::new()).collect())
+            }
+        };
+        let piece = list.get(to_usize((number % PIECES).into()))?;
+        let piece = match piece.get() {
+            Some(piece) => piece,
+            None => {
+                self.is_room().then_some(())?;
+                piece.get_or_init(|| {
+                    self.pieces.fetch_add(1, Ordering::Relaxed);
+                    (0..PIECE).map(|_| AtomicU64::new(0)).collect()
+                })
+            }
+        };
+        piece.get(to_usize(within.into()))
+    }
+
+    fn is_room(&self) -> bool {
+        self.pieces.load(Ordering::Relaxed) < MOST_PIECES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e02_any_number_of_groups_takes_little_memory() {
+        let tables = Tables::new(u32::MAX).expect("memory");
+        assert!(tables.lists.capacity() <= 1 << 14);
+        // One group in each piece, and again.
+        for group in (0..=u32::MAX).step_by(to_usize(PIECE.into())) {
+            if let Some(place) = tables.place(group) {
+                place.store(7, Ordering::Relaxed);
+            }
+        }
+        assert_eq!(tables.pieces.load(Ordering::Relaxed), MOST_PIECES);
+        let known = |group| {
+            tables
+                .place(group)
+                .map(|place| place.load(Ordering::Relaxed))
+        };
+        assert_eq!(known(0), Some(7));
+        assert_eq!(known(1), Some(0));
+        assert_eq!(known((MOST_PIECES - 1) * PIECE), Some(7));
+        assert_eq!(known(MOST_PIECES * PIECE), None);
     }
 }

@@ -43,6 +43,10 @@ impl Recovery {
     }
 }
 
+/// Copies of more blocks than this are not looked up in the log: four times as many as the largest
+/// log that mke2fs makes by itself can hold.
+pub(super) const MOST_BLOCKS: usize = 1 << 20;
+
 /// Where one block's newest copy lies.
 #[derive(Clone, Copy)]
 struct Newest {
@@ -145,8 +149,20 @@ impl Replay<'_> {
                 place: self.log.physical(number)?,
                 escaped: tag.escaped,
             };
-            self.newest.insert(tag.block, newest);
+            self.remember(tag.block, newest)?;
         }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Corrupt` past [`MOST_BLOCKS`].
+    fn remember(&mut self, block: u64, newest: Newest) -> Result<()> {
+        if self.newest.len() >= MOST_BLOCKS && !self.newest.contains_key(&block) {
+            return Err(Error::corrupt(format!(
+                "the log holds copies of over {MOST_BLOCKS} blocks"
+            )));
+        }
+        self.newest.insert(block, newest);
         Ok(())
     }
 

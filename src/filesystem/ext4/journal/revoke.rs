@@ -10,7 +10,7 @@ use super::superblock::Superblock;
 use crate::error::{Error, Result};
 
 /// More revoked blocks than this are not kept in memory.
-const MOST: usize = 1 << 22;
+const MOST: usize = 1 << 20;
 
 /// For each revoked block the last transaction that revoked it.
 #[derive(Default)]

@@ -4,9 +4,9 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log::{Log, LogRun};
-use super::recover::{Copy, recover};
+use super::recover::{Copy, MOST_BLOCKS, Recovery, recover};
 use super::superblock::{Checksums, Superblock};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::source::{Extent, ExtentKind, Source};
 
 const BLOCK: u32 = 4096;
@@ -16,8 +16,10 @@ const LOG: u32 = 1 << 18;
 const COPIES: u32 = 500;
 const TRANSACTION: u32 = COPIES + 2;
 
-/// A volume whose blocks from 0 on are a log of 1 GiB, full of transactions of [`COPIES`] blocks.
+/// A volume whose blocks from 0 on are a log, full of transactions of [`COPIES`] blocks.
 struct Rule {
+    /// Blocks of the log.
+    log: u32,
     /// Blocks of one transaction that lie side by side on the volume too.
     piece: u32,
     reads: AtomicU64,
@@ -46,7 +48,7 @@ fn header(kind: u32, sequence: u32) -> Vec<u8> {
 
 impl Source for Rule {
     fn size(&self) -> u64 {
-        u64::from(LOG) * u64::from(BLOCK) * 64
+        u64::from(self.log) * u64::from(BLOCK) * 64
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
@@ -54,7 +56,7 @@ impl Source for Rule {
         let number = u32::try_from(offset / u64::from(BLOCK)).unwrap() - 1;
         let (sequence, index) = (number / TRANSACTION, number % TRANSACTION);
         let content = match index {
-            _ if sequence == (LOG - 1) / TRANSACTION => Vec::new(),
+            _ if sequence == (self.log - 1) / TRANSACTION => Vec::new(),
             0 => self.descriptor(sequence),
             last if last + 1 == TRANSACTION => header(2, sequence),
             _ => panic!("a copy is read, which nobody needs to know"),
@@ -73,10 +75,10 @@ impl Source for Rule {
     }
 }
 
-fn superblock() -> Superblock {
+fn superblock(log: u32) -> Superblock {
     Superblock {
         first: 1,
-        last: LOG,
+        last: log,
         start: 1,
         sequence: 0,
         fast_commit: None,
@@ -87,21 +89,20 @@ fn superblock() -> Superblock {
     }
 }
 
-fn recovered(piece: u32) -> (Vec<Copy>, u32, u64) {
+fn recovered(log: u32, piece: u32) -> (Recovery, u64) {
     let volume = Rule {
+        log,
         piece,
         reads: AtomicU64::new(0),
     };
     let runs = [LogRun {
         logical: 0,
         physical: 0,
-        blocks: LOG,
+        blocks: log,
     }];
-    let log = Log::new(&volume, &runs, 4096);
-    let recovery = recover(&log, &superblock(), u64::from(LOG) * 64);
-    assert!(recovery.problems.is_empty(), "{:?}", recovery.problems);
-    let reads = volume.reads.load(Ordering::Relaxed);
-    (recovery.copies, recovery.transactions, reads)
+    let readable = Log::new(&volume, &runs, 4096);
+    let recovery = recover(&readable, &superblock(log), u64::from(log) * 64);
+    (recovery, volume.reads.load(Ordering::Relaxed))
 }
 
 /// Without checksums, no copy is read, and each run of blocks costs one entry: 40 bytes for 2 MiB
@@ -109,14 +110,38 @@ fn recovered(piece: u32) -> (Vec<Copy>, u32, u64) {
 #[test]
 fn a_log_of_1_gib_is_a_small_map() {
     let transactions = (LOG - 1) / TRANSACTION;
-    let (copies, replayed, reads) = recovered(COPIES);
-    assert_eq!(replayed, transactions);
-    assert_eq!(copies.len(), usize::try_from(transactions).unwrap());
+    let (recovery, reads) = recovered(LOG, COPIES);
+    assert!(recovery.problems.is_empty(), "{:?}", recovery.problems);
+    assert_eq!(recovery.transactions, transactions);
+    assert_eq!(
+        recovery.copies.len(),
+        usize::try_from(transactions).unwrap()
+    );
     assert_eq!(size_of::<Copy>(), 32);
     // Descriptor and commit in each of three passes, and in the first what is behind the last.
     assert_eq!(reads, u64::from(transactions * 6 + 1));
-    let (copies, _, _) = recovered(COPIES / 4);
-    assert_eq!(copies.len(), usize::try_from(transactions * 4).unwrap());
-    let blocks: u64 = copies.iter().map(|copy| copy.blocks).sum();
-    assert_eq!(blocks, u64::from(transactions * COPIES));
+    let (recovery, _) = recovered(LOG, COPIES / 4);
+    assert!(recovery.problems.is_empty(), "{:?}", recovery.problems);
+    assert_eq!(
+        recovery.copies.len(),
+        usize::try_from(transactions * 4).unwrap()
+    );
+    assert_eq!(recovery.blocks(), u64::from(transactions * COPIES));
+}
+
+/// A sparse file can say that it holds a log of any size: what is kept of it has a bound.
+#[test]
+fn e21_a_log_of_more_blocks_than_there_is_room_for_ends_there() {
+    let (recovery, _) = recovered(9 * LOG / 2, COPIES);
+    let [problem] = recovery.problems.as_slice() else {
+        panic!("{:?}", recovery.problems);
+    };
+    assert_eq!(problem.kind(), Kind::Corrupt);
+    // The descriptor of the transaction that is too much.
+    let full = u64::from(u32::try_from(MOST_BLOCKS).unwrap() / COPIES);
+    let descriptor = full * u64::from(TRANSACTION) + 1;
+    assert_eq!(problem.offset(), Some(descriptor * u64::from(BLOCK)));
+    let text = problem.to_string();
+    assert!(text.contains("copies of over 1048576 blocks"), "{text}");
+    assert_eq!(recovery.blocks(), 1 << 20);
 }

@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 /// No more of the fast-commit blocks are looked at: mke2fs makes 1/64 of the log.
 const MOST_BYTES: usize = 32 << 20;
 
+/// No more records than this are kept in memory: ten times what the blocks that mke2fs makes can hold.
+const MOST_RECORDS: usize = 1 << 19;
+
 /// The records behind `log` that belong to transaction `expected`.
 ///
 /// # Errors
@@ -94,6 +97,9 @@ impl Scan {
                 }
                 _ => {
                     self.crc = crc32c(self.crc, record);
+                    if self.tags.len().saturating_add(self.pending.len()) >= MOST_RECORDS {
+                        return Err(Error::corrupt(format!("over {MOST_RECORDS} records")));
+                    }
                     self.pending.extend(parse(kind, value));
                 }
             }
@@ -108,5 +114,37 @@ impl Scan {
             return Ok(false);
         }
         Err(Error::corrupt(why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn e21_records_without_number_are_refused() {
+        let mut scan = Scan {
+            expected: 1,
+            inode_size: 256,
+            crc: 0,
+            tags: Vec::new(),
+            pending: Vec::new(),
+            whole: 0,
+        };
+        // Sixteen bytes each: nothing is mapped at block 0 of inode 12 any more.
+        let mut record = [0; 16];
+        for (at, value) in [(0, tag::DEL_RANGE), (2, 12), (4, 12)] {
+            record[at..at + 2].copy_from_slice(&value.to_le_bytes());
+        }
+        let block = record.repeat(1 << 16);
+        let all = MOST_RECORDS >> 16;
+        for _ in 0..all {
+            assert_eq!(scan.block(&block), Ok(true));
+        }
+        let error = scan.block(&block).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert!(error.to_string().contains("over 524288 records"), "{error}");
+        assert_eq!(scan.pending.len(), MOST_RECORDS);
     }
 }
