@@ -250,15 +250,20 @@ fn e09_unwritten_extent() {
 fn e09_extent_outside_the_device() {
     let seed = seeds::modern();
     let inode = Object::Inode(seed.image.ino("plain.bin"));
-    for (field, value) in [
-        ("ee_start_lo", 6143),
-        ("ee_start_lo", 6144),
-        ("ee_start_lo", 0xffff_ffff),
-        ("ee_start_lo", 0),
-        ("ee_start_hi", 0xffff),
+    let (low, high) = ("ee_start_lo", "ee_start_hi");
+    // The last would end past 2^48.
+    for fields in [
+        &[(low, 6143)][..],
+        &[(low, 6144)],
+        &[(low, 0xffff_ffff)],
+        &[(low, 0)],
+        &[(high, 0xffff)],
+        &[(low, 0xffff_ffff), (high, 0xffff)],
     ] {
         let mut mutant = seed.mutant();
-        mutant.set(inode, field, value);
+        for (field, value) in fields {
+            mutant.set(inode, field, *value);
+        }
         let start = mutant.get(inode, "ee_start_lo") | mutant.get(inode, "ee_start_hi") << 32;
         let named = format!("ee_start {start}");
         fails_in(seed, "plain.bin", &mutant, &[&named], mutant.start(inode));

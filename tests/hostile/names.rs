@@ -179,6 +179,17 @@ fn e20_block_header() {
     );
 }
 
+/// How many inodes share the block is nothing that a reader, or the kernel's, goes by.
+#[test]
+fn e20_refcount() {
+    let seed = seeds::modern();
+    for count in [0, 0xffff_ffff] {
+        let mut mutant = seed.mutant();
+        mutant.set(xattr_block(), "h_refcount", count);
+        seed.broken(&mutant).rest_as_before(&[]);
+    }
+}
+
 #[test]
 fn e20_block_checksum() {
     let seed = seeds::modern();
