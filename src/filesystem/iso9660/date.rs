@@ -1,5 +1,6 @@
 //! Times, in the short form of directory records (ECMA-119, 9.1.5) and the long one of volume
-//! descriptors (8.4.26.1); Rock Ridge has both. What is before 1970 is 1970, as in the kernel.
+//! descriptors (8.4.26.1); Rock Ridge has both. What is before 1900, which the short form cannot say,
+//! is 1970, as in the kernel.
 
 use crate::filesystem::Timestamp;
 
@@ -62,7 +63,7 @@ impl Local {
     /// The moment, where `zone` is quarters of an hour east of Greenwich. More than 13 hours is
     /// junk, which some discs have there.
     fn at(&self, zone: u8, nanoseconds: u32) -> Timestamp {
-        if self.year < 1970 {
+        if self.year < 1900 {
             return Timestamp::default();
         }
         let east = i64::from(i8::from_ne_bytes([zone]));
@@ -109,8 +110,11 @@ mod tests {
         assert_eq!(seconds([100, 3, 1, 0, 0, 0, 0xe2]), 951_895_800);
         // A zone of 14 hours is junk; date -ud '2155-12-31 23:59:59' +%s
         assert_eq!(seconds([255, 12, 31, 23, 59, 59, 56]), 5_869_583_999);
-        assert_eq!(seconds([69, 12, 31, 23, 59, 59, 0]), 0);
-        assert_eq!(seconds([0; 7]), 0);
+        assert_eq!(seconds([69, 12, 31, 23, 59, 59, 0]), -1);
+        // date -ud '1968-11-27 12:00:00' +%s
+        assert_eq!(seconds([68, 11, 27, 12, 0, 0, 0]), -34_516_800);
+        // A time that is not set: month and day 0 of 1900 are 30 November 1899.
+        assert_eq!(seconds([0; 7]), -2_211_753_600);
     }
 
     #[test]
@@ -122,6 +126,8 @@ mod tests {
             (1_366_406_688, 120_000_000)
         );
         assert_eq!(long(b"0000000000000000\0"), Timestamp::default());
+        assert_eq!(long(b"1899123123595999\0"), Timestamp::default());
+        assert_eq!(long(b"1900010100000000\0").seconds, -2_208_988_800);
         assert_eq!(long(&[0xff; 17]), Timestamp::default());
     }
 
