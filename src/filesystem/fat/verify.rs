@@ -5,8 +5,8 @@ use super::boot_sector::Root;
 use super::core::Core;
 use super::directory::{Directory, Found, ROOT};
 use crate::error::{Error, Result, printable};
-use crate::filesystem::Request;
 use crate::filesystem::chain::{FIRST, Run, Window};
+use crate::filesystem::{Request, Trail};
 use crate::number::to_usize;
 use crate::source::zeroed;
 
@@ -73,9 +73,13 @@ struct Walk<'a> {
     /// A bit for each cluster that a file has.
     taken: Vec<u8>,
     findings: u32,
-    /// Directories to look into: place and path.
-    waiting: Vec<(Root, Vec<u8>)>,
+    /// The path of what is looked at: one for all, since those of all directories of a deep tree
+    /// would take memory by the square of its depth.
+    trail: Trail,
 }
+
+/// Directories to look into: name and first cluster.
+type Below = Vec<(Vec<u8>, u32)>;
 
 impl<'a> Walk<'a> {
     fn new(core: &'a Core, request: &'a Request, each: &'a mut dyn FnMut(Error)) -> Result<Self> {
@@ -86,55 +90,76 @@ impl<'a> Walk<'a> {
             each,
             taken: zeroed(to_usize(clusters.div_ceil(8)))?,
             findings: 0,
-            waiting: vec![(core.geometry.root, Vec::new())],
+            trail: Trail::at(b"/"),
         })
     }
 
-    /// Looks at every file. What cannot be read of a directory the walk over the files has told.
+    /// Looks at every file.
     fn files(&mut self) -> Result<()> {
-        if let Root::Cluster(cluster) = self.core.geometry.root {
-            self.chain(cluster, None, b"")?;
+        let root = self.core.geometry.root;
+        if let Root::Cluster(cluster) = root {
+            self.chain(cluster, None)?;
         }
-        while let Some((place, path)) = self.waiting.pop() {
-            let mut files = Vec::new();
-            let directory = Directory {
-                core: self.core,
-                request: self.request,
-                inode: ROOT,
-                place,
+        let mut frames = vec![self.directory(root)?];
+        while let Some((mark, below)) = frames.last_mut() {
+            self.trail.back(*mark);
+            let Some((name, cluster)) = below.pop() else {
+                frames.pop();
+                continue;
             };
-            let _ = directory.files(0, &mut |file| {
-                files.push(file);
-                true
-            });
-            for file in files {
-                self.file(&file, &path)?;
-            }
+            self.trail.push(&name);
+            frames.push(self.directory(Root::Cluster(cluster))?);
         }
         Ok(())
     }
 
-    fn file(&mut self, file: &Found, folder: &[u8]) -> Result<()> {
-        let path = [folder, b"/", &file.name(self.core)].concat();
+    /// Looks at the files of the directory at `place`, which the trail leads to; gives its mark, and
+    /// the directories in it. What cannot be read of it the walk over the files has told.
+    fn directory(&mut self, place: Root) -> Result<(usize, Below)> {
+        let directory = Directory {
+            core: self.core,
+            request: self.request,
+            inode: ROOT,
+            place,
+        };
+        let mut files = Vec::new();
+        let _ = directory.files(0, &mut |file| {
+            files.push(file);
+            true
+        });
+        let (mark, mut below) = (self.trail.mark(), Below::new());
+        for file in files {
+            let name = file.name(self.core);
+            self.trail.back(mark);
+            self.trail.push(&name);
+            if let Some(cluster) = self.file(&file)? {
+                below.push((name, cluster));
+            }
+        }
+        Ok((mark, below))
+    }
+
+    /// Looks at the file at the trail's end; gives the first cluster of a directory that is to be
+    /// looked into.
+    fn file(&mut self, file: &Found) -> Result<Option<u32>> {
         let first = file.entry.first_cluster(&self.core.geometry);
         if !file.entry.is_directory() {
-            return match first {
-                0 => Ok(()),
-                _ => self.chain(first, Some(file.entry.size()), &path),
-            };
+            if first != 0 {
+                self.chain(first, Some(file.entry.size()))?;
+            }
+            return Ok(None);
         }
         let Ok(cluster) = file.entry.directory_cluster(&self.core.geometry) else {
-            return Ok(());
+            return Ok(None);
         };
         // One that is known already is looked into once.
-        if !self.is_taken(cluster) {
-            self.waiting.push((Root::Cluster(cluster), path.clone()));
-        }
-        self.chain(cluster, None, &path)
+        let is_new = !self.is_taken(cluster);
+        self.chain(cluster, None)?;
+        Ok(is_new.then_some(cluster))
     }
 
     /// Takes the clusters of the chain from `first` on, of a file of `size` bytes.
-    fn chain(&mut self, first: u32, size: Option<u64>, path: &[u8]) -> Result<()> {
+    fn chain(&mut self, first: u32, size: Option<u64>) -> Result<()> {
         let core = self.core;
         let mut clusters = 0_u32;
         loop {
@@ -147,13 +172,13 @@ impl<'a> Walk<'a> {
                 // Where the file ends before, nobody else has seen it.
                 Err(error) => {
                     self.request.spend(1)?;
-                    return self.find(path, error);
+                    return self.find(error);
                 }
             };
             if let Some(cluster) = self.take(run) {
                 let text = format!("cluster {cluster} is another file's too");
                 let place = crate::filesystem::chain::Table::place(&core.table(), cluster);
-                return self.find(path, Error::corrupt(text).at(place));
+                return self.find(Error::corrupt(text).at(place));
             }
             clusters = clusters.saturating_add(run.count);
         }
@@ -162,7 +187,7 @@ impl<'a> Walk<'a> {
             None => Ok(()),
             Some(needed) => {
                 let text = format!("{clusters} clusters are in its chain, and {needed} in use");
-                self.find(path, Error::corrupt(text))
+                self.find(Error::corrupt(text))
             }
         }
     }
@@ -210,15 +235,14 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Reports what is wrong with the file at `path`, unless too much is.
-    fn find(&mut self, path: &[u8], error: Error) -> Result<()> {
+    /// Reports what is wrong with the file at the trail's end, unless too much is.
+    fn find(&mut self, error: Error) -> Result<()> {
         self.findings = self.findings.saturating_add(1);
         if self.findings > MOST_FINDINGS {
             let text = format!("more than {MOST_FINDINGS} files are damaged: the rest is left out");
             return Err(Error::corrupt(text));
         }
-        let path = if path.is_empty() { b"/" } else { path };
-        (self.each)(error.context(printable(path)));
+        (self.each)(error.context(printable(self.trail.path())));
         Ok(())
     }
 }
