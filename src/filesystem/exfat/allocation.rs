@@ -4,6 +4,7 @@
 //! memory is gone through several times, for a part of the clusters each.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use zerocopy::FromBytes;
 
@@ -24,6 +25,9 @@ use crate::source::zeroed;
 
 /// Clusters that are compared in one pass: 32 MiB of memory.
 const MOST: u32 = 1 << 28;
+
+/// Clusters that are marked for a step of the request's budget.
+const CLUSTERS_PER_STEP: u64 = 1024;
 
 /// `GeneralSecondaryFlags` (6.4.2): clusters may be allocated.
 const ALLOCATION_POSSIBLE: u8 = 1;
@@ -70,18 +74,34 @@ impl Marks {
         Ok(Self { start, bits })
     }
 
-    /// Sets the bit of `cluster`; gives whether it was set already. False for other clusters.
-    fn mark(&mut self, cluster: u32) -> bool {
-        let Some(index) = cluster.checked_sub(self.start) else {
-            return false;
-        };
-        let bit = 1_u8.wrapping_shl(index % 8);
-        let Some(byte) = self.bits.get_mut(to_usize((index / 8).into())) else {
-            return false;
-        };
-        let was = *byte & bit != 0;
-        *byte |= bit;
-        was
+    /// The places of the bits of `clusters`, as far as there are any.
+    fn bits_of(&self, clusters: &Range<u32>) -> Range<usize> {
+        let place = |cluster: u32| to_usize(cluster.saturating_sub(self.start).into());
+        let all = self.bits.len().saturating_mul(8);
+        place(clusters.start).min(all)..place(clusters.end).min(all)
+    }
+
+    /// Sets the bits of `clusters`, eight at a time; gives the first that was set already.
+    fn mark(&mut self, clusters: &Range<u32>) -> Option<u32> {
+        let Range { start, end } = self.bits_of(clusters);
+        let bytes = self.bits.get_mut(start / 8..end.div_ceil(8))?;
+        let mut met = None;
+        for (byte, index) in bytes.iter_mut().zip(start / 8..) {
+            let first = index.saturating_mul(8);
+            let left_out = [
+                start.saturating_sub(first),
+                first.saturating_add(8).saturating_sub(end),
+            ];
+            let [low, high] = left_out.map(|count| u32::try_from(count).unwrap_or(8));
+            let mask = 0xff_u8.unbounded_shl(low) & 0xff_u8.unbounded_shr(high);
+            if *byte & mask != 0 && met.is_none() {
+                met = Some((first, (*byte & mask).trailing_zeros()));
+            }
+            *byte |= mask;
+        }
+        let (first, bit) = met?;
+        let place = u32::try_from(first).ok()?.checked_add(bit)?;
+        self.start.checked_add(place)
     }
 }
 
@@ -223,7 +243,7 @@ impl Walk<'_> {
             let Ok(Some(run)) = stream.run_at(self.core, self.request, index) else {
                 break;
             };
-            met = met.or(self.run(run));
+            met = met.or(self.run(run)?);
             index = index.saturating_add(run.count.into());
         }
         if let Some(cluster) = met {
@@ -237,16 +257,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Marks a run; gives the first of its clusters that was met before.
-    fn run(&mut self, run: Run) -> Option<u32> {
+    /// Marks a run; gives the first of its clusters that was met before. Sets of a few bytes can
+    /// each claim all of the volume, so that it costs by the number of clusters.
+    fn run(&mut self, run: Run) -> Result<Option<u32>> {
         let clusters = run.cluster..run.cluster.saturating_add(run.count);
-        let mut met = None;
-        for cluster in clusters {
-            if self.marks.mark(cluster) {
-                met = met.or(Some(cluster));
-            }
-        }
-        met
+        let marked = to_u64(self.marks.bits_of(&clusters).len());
+        self.request.spend(marked / CLUSTERS_PER_STEP)?;
+        Ok(self.marks.mark(&clusters))
     }
 
     fn against_bitmap(&mut self) -> Result<()> {
@@ -315,4 +332,29 @@ impl Found {
 fn is_bad(core: &Core<'_>, request: &Request, window: &mut Window, cluster: u32) -> bool {
     let exists = (FIRST..core.geometry.end()).contains(&cluster);
     exists && matches!(core.fat.link(request, window, cluster), Ok(Link::Bad))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_marked_bit_for_bit() {
+        const ALL: Range<u32> = 100..160;
+        for first in 90..170 {
+            for end in first..175 {
+                for known in [0, 104, 107, 108, 131, 159] {
+                    let mut marks = Marks::new(ALL.start, 60).unwrap();
+                    assert_eq!(marks.mark(&(known..known + 1)), None);
+                    let is_met = (first..end).contains(&known) && ALL.contains(&known);
+                    assert_eq!(marks.mark(&(first..end)), is_met.then_some(known));
+                    for cluster in ALL {
+                        let is_marked = (first..end).contains(&cluster) || cluster == known;
+                        let again = marks.mark(&(cluster..cluster + 1));
+                        assert_eq!(again.is_some(), is_marked, "{cluster} of {first}..{end}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,10 @@
 //! F03 to F05, F07: chains, the directories in them, and lengths.
 
+use imgmount::filesystem::{Budget, Request};
+use imgmount::service::open as service;
+
 use super::*;
+use crate::support::library;
 
 /// A chain of `len` bytes whose last link is `last`, which counts from its first cluster.
 fn chained(volume: &mut Volume, len: usize, last: impl Fn(u32) -> u32) -> u32 {
@@ -154,4 +158,51 @@ fn f07_a_tebibyte_of_which_nothing_is_valid() {
         panic!("no file");
     };
     assert_eq!(extents, &[(0, ExtentKind::Zeros, 1 << 40)]);
+}
+
+/// Each of many small sets claims all of a large volume: the check of the bitmap ends by its budget.
+#[test]
+fn f10_sets_that_each_claim_all_clusters() {
+    const MANY: u32 = 1 << 20;
+    let small = volume(|volume| {
+        for number in 0..300 {
+            let set = Set::new(&format!("hit{number}"), ARCHIVE);
+            volume.add(&set.stream(CONTIGUOUS, 2, u64::from(MANY) << 12));
+        }
+    });
+    let heap = 25 * SECTOR;
+    assert_eq!(place(&small, 2), heap, "the FAT is one sector");
+    let table = (MANY as usize + 2) * 4;
+    let table = table.next_multiple_of(SECTOR);
+    let mut bytes = small[..heap - SECTOR].to_vec();
+    bytes.extend(&small[heap - SECTOR..heap]);
+    bytes.resize(heap - SECTOR + table, 0);
+    let sectors = bytes.len() / SECTOR;
+    bytes.extend(&small[heap..]);
+    let length = sectors as u64 + u64::from(MANY) * 8;
+    bytes[72..80].copy_from_slice(&length.to_le_bytes());
+    for (at, value) in [(84, table / SECTOR), (88, sectors), (92, MANY as usize)] {
+        bytes[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes());
+    }
+    generate::seal(&mut bytes);
+    let scratch = Scratch::new();
+    let image = scratch.join("large.exfat");
+    std::fs::write(&image, &bytes).unwrap();
+    let opened = library::open_with(&image, &service::Options::default());
+    let request = Request {
+        budget: Budget::new(100_000),
+        ..Request::new(0)
+    };
+    let mut found = Vec::new();
+    let filesystem = library::file_system(&opened);
+    filesystem.verify(&request, &mut |error| found.push(error));
+    // The first file of all has the first cluster.
+    let twice = "cluster 2 belongs to something else too";
+    let twice = found
+        .iter()
+        .filter(|error| error.message() == twice)
+        .count();
+    assert!((90..98).contains(&twice), "a thousand a step: {twice}");
+    let last = found.last().expect("the end");
+    super::super::expect::names(last, Kind::Corrupt, &["allocation bitmap", "work limit"]);
 }
