@@ -79,7 +79,7 @@ pub(super) fn run_at(
 /// [`run_at`], whose errors may lack the byte of the disk.
 fn find_run(volume: &Volume, request: &Request, file: &FileEntry, offset: u64) -> Result<Run> {
     let list = file.descriptors();
-    let found = search(file, list, 0, offset)?;
+    let found = search(volume, file, list, 0, offset)?;
     let continued = match found {
         Search::Found(run) => return resolve(volume, request, file, run, offset),
         Search::End => return Ok(hole(file, offset)),
@@ -88,7 +88,7 @@ fn find_run(volume: &Volume, request: &Request, file: &FileEntry, offset: u64) -
     let (start, at) = segment(volume, request, &continued, offset)?;
     let (bytes, list) = allocation_extent(volume, request, at)?;
     let list = bytes.get(list).unwrap_or_default();
-    match search(file, list, start, offset)? {
+    match search(volume, file, list, start, offset)? {
         Search::Found(run) => resolve(volume, request, file, run, offset),
         Search::End => Ok(hole(file, offset)),
         Search::Continued { .. } => {
@@ -109,7 +109,7 @@ pub(super) fn total(volume: &Volume, request: &Request, file: &FileEntry) -> Res
         extents.fold(start, |sum: u64, extent| sum.saturating_add(extent.length))
     };
     let list = file.descriptors();
-    let Search::Continued { .. } = search(file, list, 0, u64::MAX)? else {
+    let Search::Continued { .. } = search(volume, file, list, 0, u64::MAX)? else {
         return Ok(sum(list, 0));
     };
     let records = chain(volume, request, file)?;
@@ -129,9 +129,23 @@ enum Search {
 }
 
 /// Looks for byte `offset` in `list`, which begins with byte `start`.
-fn search(file: &FileEntry, list: &[u8], mut start: u64, offset: u64) -> Result<Search> {
+///
+/// Extents other than the last fill their blocks (ECMA-167, 4/12). Of one that does not readers
+/// make different things, the kernel's driver bytes that are not in it; and of a file in extents of
+/// single bytes each byte would cost a walk through the list.
+fn search(
+    volume: &Volume,
+    file: &FileEntry,
+    list: &[u8],
+    mut start: u64,
+    offset: u64,
+) -> Result<Search> {
     for descriptor in descriptors(file, list) {
         let descriptor = descriptor?;
+        if start < file.size && volume.disk().within(start) != 0 {
+            let text = format!("byte {start} of the file begins an extent, and no block");
+            return Err(Error::corrupt(text).context(file.icb.text()));
+        }
         if descriptor.state == State::Continued {
             let at = descriptor.at;
             return Ok(Search::Continued { start, at });
@@ -255,7 +269,7 @@ fn chain(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> 
 fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
     let mut records = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut next = search(file, file.descriptors(), 0, u64::MAX)?;
+    let mut next = search(volume, file, file.descriptors(), 0, u64::MAX)?;
     while let Search::Continued { start, at } = next {
         if start >= file.size && start > 0 {
             break;
@@ -273,7 +287,7 @@ fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
             break;
         }
         let list = bytes.get(list).unwrap_or_default();
-        let Ok(found) = search(file, list, start, u64::MAX) else {
+        let Ok(found) = search(volume, file, list, start, u64::MAX) else {
             break;
         };
         next = found;

@@ -134,6 +134,53 @@ fn i10_extents_past_the_end() {
     rest_as_before(&walk, "chain");
 }
 
+/// Extents of single bytes would cost a walk through the list for each; and no two readers agree on
+/// what is in them.
+#[test]
+fn i10_extents_that_end_within_a_block() {
+    let block = BLOCK as u32;
+    let words = |start: u32| format!("byte {start} of the file begins an extent, and no block");
+    for (first, second) in [(1, block), (block - 1, block), (block + 1, 1)] {
+        let change = |builder: &mut Builder, places: &Places| {
+            let data = builder.data(&[7; 2 * BLOCK]);
+            let own = [long(first, data), long(second, data)].concat();
+            builder.entry(
+                places.chain,
+                &Entry::with(1, (first + second) as usize, own),
+            );
+        };
+        fails(change, "chain", &[&words(first)]);
+        // The same in an allocation extent.
+        let change = |builder: &mut Builder, places: &Places| {
+            let data = builder.data(&[7; 2 * BLOCK]);
+            let list = [long(first, data), long(second, data)].concat();
+            builder.put_allocation_extent(places.extents[0], &list);
+            let more = long(CONTINUED | block, places.extents[0]);
+            let own = [long(block, data), more].concat();
+            let size = (block + first + second) as usize;
+            builder.entry(places.chain, &Entry::with(1, size, own));
+        };
+        fails(change, "chain", &[&words(block + first)]);
+    }
+    // The last may end anywhere, and room may be set aside behind it.
+    let bytes = changed(Layout::Physical, |builder, places| {
+        let data = builder.data(&[7; 2 * BLOCK]);
+        let own = [
+            long(block, data),
+            long(5, data),
+            long(1 << 30 | block, data),
+        ]
+        .concat();
+        builder.entry(places.chain, &Entry::with(1, BLOCK + 5, own));
+    });
+    let walk = walk(&bytes);
+    let Seen::File(_, content, None) = &walk.nodes["chain"].content else {
+        panic!("{:?}", walk.nodes["chain"].error());
+    };
+    assert_eq!(content, &[7; BLOCK + 5]);
+    rest_as_before(&walk, "chain");
+}
+
 #[test]
 fn i10_lengths_that_leave_an_entry() {
     for (at, named) in [
