@@ -74,6 +74,7 @@ fn counted(volume: &Volume, reference: u16) -> u64 {
 /// # Errors
 /// `Corrupt` where there is no bitmap.
 pub(super) fn bitmap(volume: &Volume, request: &Request, at: Address) -> Result<u64> {
+    let partition = at.partition;
     let place = volume.place(request, at)?;
     let held = place.blocks.saturating_mul(volume.disk().block_size());
     // The CRC may cover nothing, the descriptor, or as much of the bitmap as it can.
@@ -85,11 +86,13 @@ pub(super) fn bitmap(volume: &Volume, request: &Request, at: Address) -> Result<
     }
     let raw: RawSpaceBitmap = tag::view(&head, "space bitmap")?;
     let mut at = to_u64(size_of::<RawSpaceBitmap>());
-    let end = at
-        .saturating_add(raw.number_of_bytes.get().into())
-        .min(held);
+    // A bit for each block of the partition, whatever number of bytes is stated.
+    let needed = volume.partition(partition)?.length.div_ceil(8);
+    let bytes = needed.min(raw.number_of_bytes.get().into());
+    let end = at.saturating_add(bytes).min(held);
     let mut free: u64 = 0;
     while at < end {
+        request.spend(1)?;
         let length = CHUNK.min(end.saturating_sub(at));
         let bytes = volume
             .disk()

@@ -1,5 +1,7 @@
 //! What leads to the volume, and how it says it is.
 
+use imgmount::filesystem::Budget;
+
 use super::*;
 
 #[test]
@@ -158,6 +160,38 @@ fn i10_integrity_descriptors() {
         patch(bytes, INTEGRITY, |block| set(block, 88 + 40, &[0, 9]));
     });
     refused(&bytes, Unsupported, &["minimum_udf_read_revision 0x0900"]);
+}
+
+/// One that is said to have more bytes than there are blocks: what lies behind it is none of it.
+#[test]
+fn i10_space_bitmaps() {
+    const AT: u32 = 2000;
+    // A bit for each block of the partition.
+    let length = 4096_usize - 300 - 1;
+    let bytes = finished(Layout::Physical, |bytes| {
+        let mut body = [u32::MAX; 2].map(u32::to_le_bytes).concat();
+        body.extend(vec![1; length.div_ceil(8)]);
+        body.resize(BLOCK - 16, 0xff);
+        set(bytes, (300 + AT as usize) * BLOCK, &tagged(264, AT, &body));
+        patch_both(bytes, 1, |sector| set(sector, 64, &short(BLOCK as u32, AT)));
+        // So that free blocks are counted.
+        patch(bytes, INTEGRITY, |block| set(block, 80, &[0; 4]));
+    });
+    let scratch = Scratch::new();
+    let image = scratch.join("bitmap.udf");
+    std::fs::write(&image, &bytes).unwrap();
+    let opened = library::open_with(&image, &service::Options::default());
+    let filesystem = library::file_system(&opened);
+    assert_eq!(filesystem.usage().free, length.div_ceil(8) as u64);
+    // What is read of it counts.
+    let request = Request {
+        budget: Budget::new(0),
+        ..Request::new(0)
+    };
+    let mut found = Vec::new();
+    filesystem.verify(&request, &mut |error| found.push(error));
+    let words = ["unallocated space bitmap", "work limit"];
+    names(found.last().expect("no budget"), Corrupt, &words);
 }
 
 #[test]
