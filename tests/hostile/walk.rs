@@ -211,7 +211,8 @@ fn below(path: &str, name: &[u8]) -> String {
 fn see(filesystem: &dyn FileSystem, inode: Inode, lookup: Result<Option<Inode>>) -> Node {
     let attributes = filesystem.attributes(&Request::new(0), inode);
     if let Ok(attributes) = &attributes {
-        for time in [attributes.atime, attributes.mtime, attributes.ctime] {
+        let times = [attributes.atime, attributes.mtime, attributes.ctime];
+        for time in times.into_iter().chain(attributes.crtime) {
             assert!(time.nanoseconds < 1_000_000_000, "{time:?}");
         }
     }
