@@ -20,6 +20,10 @@ const PIECE: u64 = 64 << 10;
 /// Bytes in which the records of one file have to be: more than it may have.
 const LONGEST: u64 = 16 << 20;
 
+/// Bytes that cost a step of the request's budget, whatever is in them: few records are shorter. So
+/// a directory of zeros as long as its size field can say ends by the budget.
+const STEP: u64 = 128;
+
 /// A directory.
 pub(super) struct Directory<'a> {
     core: &'a Core,
@@ -154,6 +158,9 @@ impl<'a> Directory<'a> {
     fn scan(&self, from: u64, each: &mut dyn FnMut(u64, Result<Found>) -> bool) -> Result<()> {
         let mut at = from;
         while at < self.size {
+            let len = self.size.saturating_sub(at).min(PIECE);
+            let spent = self.request.spend(len / STEP);
+            spent.map_err(|error| error.at(self.start))?;
             let Some(next) = self.scan_piece(at, PIECE, each)? else {
                 return Ok(());
             };

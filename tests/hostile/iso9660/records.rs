@@ -1,6 +1,10 @@
 //! I02, I03, I07, I09: directory records and what they lead to.
 
+use imgmount::filesystem::{Cancel, Entry, Request};
+use imgmount::service::open::Options as OpenOptions;
+
 use super::*;
+use crate::support::library;
 
 #[test]
 fn i02_record_lengths() {
@@ -21,6 +25,59 @@ fn i02_record_lengths() {
     let bytes = seed.changed(|bytes| bytes[two] = 0);
     let walked = walk(&bytes);
     assert!(walked.nodes.contains_key("dir/one") && !walked.nodes.contains_key("dir/two"));
+}
+
+/// The directory says of itself that it has 4 GiB, and all but its first sector are zeros.
+#[test]
+fn i02_a_directory_of_4_gib_of_zeros_ends() {
+    need!(tool "xorriso");
+    const SIZE: u32 = 0xffff_f800;
+    let seed = rock_ridge();
+    let dir = seed.at("DIR");
+    let start = word(&seed.bytes, dir + 2) * SECTOR;
+    let moved = seed.bytes.len();
+    let bytes = seed.changed(|bytes| {
+        bytes.extend(&seed.bytes[start..start + SECTOR]);
+        for at in [dir, moved] {
+            put(bytes, at + 2, &both((moved / SECTOR) as u32));
+            put(bytes, at + 10, &both(SIZE));
+        }
+    });
+    let scratch = Scratch::new();
+    let image = scratch.join("disc.iso");
+    std::fs::write(&image, &bytes).unwrap();
+    let file = std::fs::File::options().write(true).open(&image).unwrap();
+    file.set_len(moved as u64 + u64::from(SIZE)).unwrap();
+    let opened = library::open_with(&image, &OpenOptions::default());
+    let filesystem = library::file_system(&opened);
+    let folder = library::find(&*filesystem, b"dir");
+    let mut names = Vec::new();
+    let each = &mut |entry: Entry<'_>| {
+        names.push(entry.name.to_vec());
+        true
+    };
+    let read = filesystem.read_dir(&Request::new(0), folder, 0, each);
+    blames(
+        &read.unwrap_err(),
+        Kind::Corrupt,
+        &["work limit"],
+        moved as u64,
+    );
+    assert_eq!(names, [&b"."[..], b"..", b"one", b"two", b"zzz"]);
+    // Nobody waits for the rest of it.
+    let request = Request {
+        cancel: Cancel::new(),
+        ..Request::new(0)
+    };
+    let mut left = 5;
+    let read = filesystem.read_dir(&request, folder, 0, &mut |_| {
+        left -= 1;
+        if left == 0 {
+            request.cancel.set();
+        }
+        true
+    });
+    super::super::expect::names(&read.unwrap_err(), Kind::Io, &["interrupted"]);
 }
 
 #[test]
