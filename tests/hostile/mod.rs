@@ -3,6 +3,7 @@
 mod bitlocker;
 mod caches;
 mod collected;
+mod cursors;
 mod deep;
 mod directories;
 mod erofs;

@@ -94,13 +94,15 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// Gives `each` the files from entry number `slot` on, which no long name leads across, until it
-    /// returns false.
+    /// Gives `each` the files whose short entries are number `slot` or behind it, until it returns
+    /// false.
     ///
     /// # Errors
     /// What makes the rest unreadable, after what lies before it was given.
     pub(super) fn files(&self, slot: u64, each: &mut dyn FnMut(Found) -> bool) -> Result<()> {
-        self.files_in(slot..u64::MAX, each)
+        self.files_in(before(slot)..u64::MAX, &mut |found| {
+            found.slot < slot || each(found)
+        })
     }
 
     fn files_in(&self, slots: Range<u64>, each: &mut dyn FnMut(Found) -> bool) -> Result<()> {
@@ -176,8 +178,7 @@ impl<'a> Directory<'a> {
     /// # Errors
     /// `NotFound` where it is none; what makes the directory unreadable.
     pub(super) fn file(&self, slot: u64) -> Result<Found> {
-        // The parts of a long name before it, and no more: another file's may come before them.
-        let mut start = slot.saturating_sub(MOST_PARTS.into());
+        let mut start = before(slot);
         loop {
             let mut file = None;
             let result = self.files_in(start..slot.saturating_add(1), &mut |found| {
@@ -285,6 +286,12 @@ impl Listing for Aliases<'_> {
     fn fold<'a>(&self, name: &'a [u8]) -> Cow<'a, [u8]> {
         fold(name)
     }
+}
+
+/// Where the parts of a long name that leads to entry number `slot` begin at the earliest: another
+/// file's may come before them.
+fn before(slot: u64) -> u64 {
+    slot.saturating_sub(MOST_PARTS.into())
 }
 
 /// What names that mean the same file have in common: letters of either case, and dots at the end,

@@ -154,9 +154,11 @@ impl<'a> Directory<'a> {
         at
     }
 
-    /// Gives `each` what is in the directory from byte `from` on, and where that ends.
+    /// Gives `each` what is in the directory from byte `from` on, and where that ends. Whether a
+    /// record begins at `from` only those before it in its sector tell.
     fn scan(&self, from: u64, each: &mut dyn FnMut(u64, Result<Found>) -> bool) -> Result<()> {
-        let mut at = from;
+        let mut at = from.saturating_sub(from % SECTOR);
+        let each = &mut |next, found| next <= from || each(next, found);
         while at < self.size {
             let len = self.size.saturating_sub(at).min(PIECE);
             let spent = self.request.spend(len / STEP);
