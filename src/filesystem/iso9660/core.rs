@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::descriptors::{self, Descriptors, Volume};
-use super::record::{Record, SECTOR};
+use super::record::{Record, Records, SECTOR};
 use super::{rock_ridge, session, susp, zisofs};
 use crate::error::{Error, Result};
 use crate::filesystem::Inode;
@@ -158,12 +158,7 @@ impl Core {
         let count = |block: u64| {
             let place = self.block_offset(block).unwrap_or(u64::MAX);
             let bytes = read_vec(&*self.source, place, to_usize(SECTOR)).unwrap_or_default();
-            let records = super::record::Records {
-                sectors: &bytes,
-                position: place,
-                from: 0,
-                high_sierra: false,
-            };
+            let records = Records::new(&bytes, place, 0, false);
             records.take(3).filter(|(_, record)| record.is_ok()).count()
         };
         count(self.root) < 3 && count(joliet.geometry.root) > 0
@@ -311,12 +306,7 @@ impl Sector {
     }
 
     /// The records from here on.
-    pub(super) fn records(&self, core: &Core) -> super::record::Records<'_> {
-        super::record::Records {
-            sectors: &self.bytes,
-            position: self.start,
-            from: self.skip,
-            high_sierra: core.view.high_sierra,
-        }
+    pub(super) fn records(&self, core: &Core) -> Records<'_> {
+        Records::new(&self.bytes, self.start, self.skip, core.view.high_sierra)
     }
 }

@@ -191,15 +191,12 @@ impl<'a> Directory<'a> {
         )?;
         let position = self.start.saturating_add(first);
         let mut at = from;
-        let records = Records {
-            sectors: &bytes,
-            position,
-            from: to_usize(from.saturating_sub(first)),
-            high_sierra: self.core.view.high_sierra,
-        };
+        let skip = to_usize(from.saturating_sub(first));
+        let high_sierra = self.core.view.high_sierra;
+        let mut records = Records::new(&bytes, position, skip, high_sierra);
         // A file of several sections is given at the last of them, with the first one's place.
         let mut begun = None;
-        for (next, record) in records {
+        for (next, record) in &mut records {
             self.request.spend(1)?;
             at = first.saturating_add(to_u64(next));
             let goes_on = record.as_ref().is_ok_and(Record::goes_on);
@@ -219,6 +216,9 @@ impl<'a> Directory<'a> {
                     }
                 }
             }
+        }
+        if let Some(place) = records.leftover {
+            self.notice_leftover(place);
         }
         match begun {
             // It goes on in the next piece: that is read from this file on, unless it is longer.
@@ -291,6 +291,14 @@ impl<'a> Directory<'a> {
             return Err(self.context(error.at(place)));
         }
         read_vec(&*self.core.source, place, to_usize(len.min(left)))
+    }
+
+    /// Says that there is more in a sector behind its records, which are over for the kernel too: what
+    /// some program left there, or records behind one whose length was lost.
+    fn notice_leftover(&self, place: u64) {
+        let text = "behind the last record of a sector there are bytes that are not zero";
+        let error = self.context(Error::corrupt(text).at(place));
+        self.core.notices.add(format!("iso9660: {error}"));
     }
 
     fn context(&self, error: Error) -> Error {

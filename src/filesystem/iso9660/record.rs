@@ -11,6 +11,9 @@ use crate::number::{to_u64, to_usize};
 /// Bytes of a sector. Records do not cross its end, whatever the logical block size is.
 pub(super) const SECTOR: u64 = 2048;
 
+/// What a sector without records is.
+const ZEROS: [u8; 2048] = [0; 2048];
+
 /// Bytes of a record before its name.
 const FIXED: usize = size_of::<RawRecord>();
 
@@ -153,10 +156,34 @@ impl Section {
 /// The records of `sectors`, which begin at `position` on the disc and at a sector of their
 /// directory, from byte `from` on. What is wrong is given once, and the next sector goes on.
 pub(super) struct Records<'a> {
-    pub(super) sectors: &'a [u8],
-    pub(super) position: u64,
-    pub(super) from: usize,
-    pub(super) high_sierra: bool,
+    sectors: &'a [u8],
+    position: u64,
+    from: usize,
+    high_sierra: bool,
+    /// The first byte on the disc that is not zero behind the end of a sector's records.
+    pub(super) leftover: Option<u64>,
+}
+
+impl<'a> Records<'a> {
+    /// Those of `sectors`, which begin at `position`, from byte `from` on.
+    pub(super) fn new(sectors: &'a [u8], position: u64, from: usize, high_sierra: bool) -> Self {
+        Self {
+            sectors,
+            position,
+            from,
+            high_sierra,
+            leftover: None,
+        }
+    }
+
+    /// Looks at `rest`, which begins at `position` on the disc, behind the records of a sector.
+    fn leave(&mut self, rest: &[u8], position: u64) {
+        let zeros = ZEROS.get(..rest.len()).unwrap_or_default();
+        if self.leftover.is_none() && rest != zeros {
+            let first = rest.iter().position(|byte| *byte != 0);
+            self.leftover = first.map(|first| position.saturating_add(to_u64(first)));
+        }
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -174,7 +201,10 @@ impl<'a> Iterator for Records<'a> {
             let sector = self.sectors.get(self.from..end).unwrap_or_default();
             let position = self.position.saturating_add(to_u64(self.from));
             match Record::parse(sector, position, self.high_sierra) {
-                Ok(None) => self.from = next_sector,
+                Ok(None) => {
+                    self.leave(sector, position);
+                    self.from = next_sector;
+                }
                 Ok(Some(record)) => {
                     self.from = self.from.saturating_add(record.length);
                     return Some((self.from, Ok(record)));
@@ -248,12 +278,7 @@ mod tests {
         sectors.extend([9; 10]);
         sectors.resize(2048, 0);
         sectors.extend(record(40, b"B"));
-        let mut records = Records {
-            sectors: &sectors,
-            position: 0,
-            from: 0,
-            high_sierra: false,
-        };
+        let mut records = Records::new(&sectors, 0, 0, false);
         let mut name = || {
             records
                 .next()
@@ -263,5 +288,6 @@ mod tests {
         assert_eq!(name(), Some((2048, None)));
         assert_eq!(name(), Some((2088, Some(b'B'))));
         assert_eq!(name(), None);
+        assert_eq!(records.leftover, None);
     }
 }

@@ -21,10 +21,28 @@ fn i02_record_lengths() {
         );
         assert!(!walked.nodes.contains_key("dir/two"), "{length}");
     }
-    // A zero ends the sector's records: what is behind it is not there, as for the kernel.
+    // A zero ends the sector's records: what is behind it is not there, as for the kernel, of which a
+    // notice tells.
+    let words = "behind the last record of a sector there are bytes that are not zero";
+    let leftover = |walk: &Walk| walk.notices.iter().any(|notice| notice.contains(words));
+    assert!(!leftover(&walk(&seed.bytes)));
     let bytes = seed.changed(|bytes| bytes[two] = 0);
     let walked = walk(&bytes);
-    assert!(walked.nodes.contains_key("dir/one") && !walked.nodes.contains_key("dir/two"));
+    for (path, is_there) in [("dir/one", true), ("dir/two", false), ("dir/zzz", false)] {
+        assert_eq!(walked.nodes.contains_key(path), is_there, "{path}");
+    }
+    let first = (two..).find(|at| bytes[*at] != 0).unwrap();
+    notices(&walked, &format!("{words} at byte"), first);
+    assert!(
+        walked
+            .notices
+            .iter()
+            .any(|notice| notice.contains(": inode "))
+    );
+    assert_eq!(
+        walked.nodes["other/kept"].content,
+        walk(&seed.bytes).nodes["other/kept"].content
+    );
 }
 
 /// The directory says of itself that it has 4 GiB, and all but its first sector are zeros.
