@@ -77,18 +77,22 @@ pub(super) fn run_at(
 }
 
 /// [`run_at`], whose errors may lack the byte of the disk.
+///
+/// A block belongs to the extent that its first byte is in, as for the kernel: Linux writes what is
+/// appended to a file behind the end of its last extent and leaves that as it is.
 fn find_run(volume: &Volume, request: &Request, file: &FileEntry, offset: u64) -> Result<Run> {
     let list = file.descriptors();
-    let found = search(volume, file, list, 0, offset)?;
+    let first = offset.saturating_sub(volume.disk().within(offset));
+    let found = search(volume, file, list, 0, first)?;
     let continued = match found {
         Search::Found(run) => return resolve(volume, request, file, run, offset),
         Search::End => return Ok(hole(file, offset)),
         Search::Continued { .. } => chain(volume, request, file)?,
     };
-    let (start, at) = segment(volume, request, &continued, offset)?;
+    let (start, at) = segment(volume, request, &continued, first)?;
     let (bytes, list) = allocation_extent(volume, request, at)?;
     let list = bytes.get(list).unwrap_or_default();
-    match search(volume, file, list, start, offset)? {
+    match search(volume, file, list, start, first)? {
         Search::Found(run) => resolve(volume, request, file, run, offset),
         Search::End => Ok(hole(file, offset)),
         Search::Continued { .. } => {
@@ -226,7 +230,10 @@ fn resolve(
     offset: u64,
 ) -> Result<Run> {
     let into = offset.saturating_sub(start);
-    let length = descriptor.length.saturating_sub(into);
+    let blocks = descriptor
+        .length
+        .checked_next_multiple_of(volume.disk().block_size());
+    let length = blocks.unwrap_or(descriptor.length).saturating_sub(into);
     match descriptor.state {
         State::Allocated => return Ok(Run::Allocated { length }),
         State::Absent => return Ok(Run::Absent { length }),

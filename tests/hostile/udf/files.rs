@@ -1,5 +1,7 @@
 //! File entries, allocation, links, streams.
 
+use imgmount::source::ExtentKind;
+
 use super::*;
 
 #[test]
@@ -140,7 +142,7 @@ fn i10_extents_past_the_end() {
 fn i10_extents_that_end_within_a_block() {
     let block = BLOCK as u32;
     let words = |start: u32| format!("byte {start} of the file begins an extent, and no block");
-    for (first, second) in [(1, block), (block - 1, block), (block + 1, 1)] {
+    for (first, second) in [(1, block), (block - 1, block), (block + 1, block)] {
         let change = |builder: &mut Builder, places: &Places| {
             let data = builder.data(&[7; 2 * BLOCK]);
             let own = [long(first, data), long(second, data)].concat();
@@ -179,6 +181,30 @@ fn i10_extents_that_end_within_a_block() {
     };
     assert_eq!(content, &[7; BLOCK + 5]);
     rest_as_before(&walk, "chain");
+}
+
+/// Linux appends to a file behind the end of its last extent, up to the end of that block, and
+/// leaves the length of the extent as it is. Blocks behind it are a hole.
+#[test]
+fn i10_the_last_extent_has_its_whole_block() {
+    for size in [BLOCK + 6, 2 * BLOCK, 3 * BLOCK] {
+        let bytes = changed(Layout::Physical, |builder, places| {
+            let data = builder.data(&[7; 3 * BLOCK]);
+            let own = long(BLOCK as u32 + 5, data);
+            builder.entry(places.chain, &Entry::with(1, size, own));
+        });
+        let walk = walk(&bytes);
+        let Seen::File(map, content, None) = &walk.nodes["chain"].content else {
+            panic!("{:?}", walk.nodes["chain"].error());
+        };
+        let recorded = size.min(2 * BLOCK);
+        assert!(content[..recorded].iter().all(|byte| *byte == 7), "{size}");
+        assert!(content[recorded..].iter().all(|byte| *byte == 0), "{size}");
+        assert_eq!(content.len(), size);
+        let data = (0, ExtentKind::Data, recorded as u64);
+        assert_eq!(map.first(), Some(&data));
+        rest_as_before(&walk, "chain");
+    }
 }
 
 #[test]
