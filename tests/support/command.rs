@@ -25,6 +25,15 @@ fn folders() -> impl Iterator<Item = PathBuf> {
     path.into_iter().chain(SBIN.iter().map(PathBuf::from))
 }
 
+/// The interpreter that the script `name` asks for: a Python module comes with the Python of the
+/// distribution, which need not be the one that the user's `PATH` leads to.
+pub fn interpreter(name: &str) -> Run {
+    let script = std::fs::read(find(name).expect("the tool")).expect("a script");
+    let line = script.split(|byte| *byte == b'\n').next();
+    let line = String::from_utf8_lossy(line.unwrap_or_default());
+    Run::new(line.trim_start_matches("#!").trim())
+}
+
 /// The imgmount that cargo built for this test.
 pub fn imgmount() -> Run {
     Run::new(env!("CARGO_BIN_EXE_imgmount"))

@@ -12,7 +12,7 @@ use imgmount::service::open::Options;
 
 use super::mkudffs;
 use super::tree::pattern;
-use crate::support::command::Run;
+use crate::support::command::{Run, interpreter};
 use crate::support::images::{Scratch, sha256_of};
 use crate::support::library::{self, read_path};
 
@@ -94,7 +94,7 @@ fn by_genisoimage() {
 /// What pycdlib writes, which is 2.60, and what it reads of it again.
 #[test]
 fn by_pycdlib() {
-    need!(tool "python3", tool "pycdlib-explorer");
+    need!(tool "pycdlib-explorer");
     let scratch = Scratch::new();
     let image = scratch.join("disc.iso");
     let script = r#"
@@ -127,7 +127,8 @@ for folder, folders, files in iso.walk(udf_path='/'):
         iso.get_file_from_iso_fp(out, udf_path=path)
         print(path, hashlib.sha256(out.getvalue()).hexdigest(), sep='\t')
 "#;
-    let python = Run::new("python3").arg("-c").arg(script).arg(&image);
+    let python = interpreter("pycdlib-explorer").arg("-c");
+    let python = python.arg(script).arg(&image);
     let mut python = python.command();
     let said = python.env("PYTHONIOENCODING", "utf-8").output().unwrap();
     assert!(
