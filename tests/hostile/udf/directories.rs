@@ -157,7 +157,7 @@ fn i10_a_directory_that_is_no_list() {
         Corrupt,
         &["tag_identifier 0 is no file identifier's"],
     );
-    let place = changed(Layout::Physical, |_, _| {}).len() as u64;
+    let place = whole(Layout::Physical).len() as u64;
     assert!(damage.offset().is_some_and(|at| at < place), "{damage}");
     rest_as_before(&zeros, "folder");
     // 2^62 bytes of which only some are recorded.

@@ -31,20 +31,56 @@ const CONTINUED: u32 = 3 << 30;
 fn changed(layout: Layout, change: impl FnOnce(&mut Builder, &Places)) -> Vec<u8> {
     let (mut builder, places) = tree::build(layout);
     change(&mut builder, &places);
-    builder.finish(places.root)
+    let bytes = builder.finish(places.root);
+    assert!(bytes != whole(layout), "it is its seed");
+    bytes
+}
+
+/// The tree of each layout, as it should be.
+fn whole(layout: Layout) -> &'static [u8] {
+    &seeds().iter().find(|seed| seed.0 == layout).unwrap().1
+}
+
+fn seeds() -> &'static [(Layout, Vec<u8>)] {
+    static SEEDS: OnceLock<Vec<(Layout, Vec<u8>)>> = OnceLock::new();
+    SEEDS.get_or_init(|| {
+        let layouts = [
+            Layout::Physical,
+            Layout::Metadata,
+            Layout::Sparable,
+            Layout::Virtual15,
+            Layout::Virtual20,
+        ];
+        let build = |layout| {
+            let (builder, places) = tree::build(layout);
+            (layout, builder.finish(places.root))
+        };
+        layouts.map(build).to_vec()
+    })
 }
 
 /// The tree as it should be.
 fn reference() -> &'static Walk {
     static WALK: OnceLock<Walk> = OnceLock::new();
-    WALK.get_or_init(|| walk(&changed(Layout::Physical, |_, _| {})))
+    WALK.get_or_init(|| walk(whole(Layout::Physical)))
 }
 
 /// The finished volume of `layout` after `change` to its bytes.
 fn finished(layout: Layout, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut bytes = changed(layout, |_, _| {});
+    let mut bytes = whole(layout).to_vec();
     change(&mut bytes);
+    assert!(bytes != whole(layout), "it is its seed");
     bytes
+}
+
+/// Everything in `bytes`, which are not their seed, is as it should be.
+fn is_whole(bytes: &[u8]) -> Walk {
+    let walk = walk(bytes);
+    assert!(walk.refused.is_none(), "{:?}", walk.refused);
+    assert_eq!(walk.nodes.len(), reference().nodes.len());
+    assert_eq!(walk.nodes[""].error(), None);
+    rest_as_before(&walk, "nothing is hit");
+    walk
 }
 
 /// Changes the descriptor in sector `number`, and puts its sums right.
@@ -81,10 +117,7 @@ fn refusal(bytes: &[u8], kind: Kind, words: &[&str]) -> Error {
 
 /// What `error` tells of is in a block in which `bytes` differ from their seed.
 fn is_of_the_change(bytes: &[u8], error: &Error) {
-    static SEEDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
-    let all = [Layout::Physical, Layout::Metadata, Layout::Sparable];
-    let seeds = SEEDS.get_or_init(|| all.map(|layout| changed(layout, |_, _| {})).to_vec());
-    let differing = |seed: &Vec<u8>| {
+    let differing = |(_, seed): &(Layout, Vec<u8>)| {
         let blocks = bytes.chunks(BLOCK).enumerate();
         let differ = |(number, block): &(usize, &[u8])| {
             seed.get(number * BLOCK..)
@@ -95,7 +128,7 @@ fn is_of_the_change(bytes: &[u8], error: &Error) {
             .map(|(number, _)| number)
             .collect::<Vec<_>>()
     };
-    let blocks = seeds.iter().map(differing).min_by_key(Vec::len).unwrap();
+    let blocks = seeds().iter().map(differing).min_by_key(Vec::len).unwrap();
     assert!(!blocks.is_empty(), "it is its seed: {error}");
     let offset = error
         .offset()
