@@ -5,7 +5,7 @@ use super::content;
 use super::icb::{FileEntry, file_type};
 use super::layout::{RawVat15, RawVat20};
 use super::tag;
-use super::volume::{Address, Volume};
+use super::volume::{Address, Place, Volume};
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::Request;
 use crate::number::to_u64;
@@ -131,8 +131,9 @@ impl Vat {
     /// Where virtual block `block` is.
     ///
     /// # Errors
-    /// `Corrupt` for a block that the table does not have.
-    pub(super) fn lookup(&self, volume: &Volume, request: &Request, block: u32) -> Result<Address> {
+    /// `Corrupt` for a block that the table does not have; at the table's entry where that leads
+    /// nowhere.
+    pub(super) fn place(&self, volume: &Volume, request: &Request, block: u32) -> Result<Place> {
         if u64::from(block) >= self.entries {
             let text = format!(
                 "virtual block {block} of a table of {} entries",
@@ -146,15 +147,18 @@ impl Vat {
         let mut entry = [0; 4];
         content::read(volume, request, &self.file, &mut entry, at)
             .context(|| "virtual allocation table")?;
-        match u32::from_le_bytes(entry) {
+        let found = match u32::from_le_bytes(entry) {
             UNUSED => Err(Error::corrupt(format!(
                 "virtual block {block} is not in use"
             ))),
-            block => Ok(Address {
-                partition: self.below,
-                block,
-            }),
-        }
+            block => {
+                let partition = self.below;
+                volume.place(request, Address { partition, block })
+            }
+        };
+        let blamed = || content::place(volume, request, &self.file, at);
+        let place = found.map_err(|error| error.at(blamed().unwrap_or(self.file.place)))?;
+        Ok(Place { blocks: 1, ..place })
     }
 }
 

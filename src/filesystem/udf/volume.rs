@@ -124,11 +124,7 @@ impl Volume {
                     Ok(Place { blocks, ..place })
                 }
             },
-            Kind::Virtual(table) => {
-                let at = table.lookup(self, request, at.block)?;
-                let place = self.place(request, at)?;
-                Ok(Place { blocks: 1, ..place })
-            }
+            Kind::Virtual(table) => table.place(self, request, at.block),
             Kind::Metadata(files) => files.place(self, request, at.block, copy),
             Kind::Unread => Err(Error::corrupt(format!(
                 "{} is needed to find the partition itself",

@@ -182,10 +182,12 @@ fn i10_virtual_allocation_tables() {
     let damage = walk(&unused);
     let damage = error(&damage.nodes["plain"]);
     names(damage, Corrupt, &["is not in use"]);
+    is_of_the_change(&unused, damage);
     let far = changed(Layout::Virtual20, |builder, places| {
         builder.table[places.plain.block as usize] = 1 << 30;
     });
     let damage = walk(&far);
     let damage = error(&damage.nodes["plain"]);
     names(damage, Corrupt, &["past the end"]);
+    is_of_the_change(&far, damage);
 }
