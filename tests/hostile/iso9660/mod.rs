@@ -14,7 +14,7 @@ use imgmount::format::Options;
 
 use super::expect::blames;
 use super::one_name;
-use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source};
+use super::walk::{BadSector, Node, Seen, Walk, walk, walk_source, walk_with};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -135,6 +135,16 @@ fn is_whole(seed: &Seed, bytes: &[u8]) -> Walk {
         assert_eq!(content(&walked.nodes[path]), content(node), "{path}");
     }
     walked
+}
+
+/// Every file but those of `hit` is as in `seed`.
+fn others_are_whole(seed: &Seed, walked: &Walk, hit: &[&str]) {
+    assert!(walked.refused.is_none(), "{:?}", walked.refused);
+    for (path, node) in &walk(&seed.bytes).nodes {
+        if !hit.contains(&path.as_str()) {
+            assert_eq!(content(&walked.nodes[path]), content(node), "{path}");
+        }
+    }
 }
 
 /// A notice has `words`, and ends with the byte `at`.

@@ -1,5 +1,6 @@
 //! I02, I03, I07, I09: directory records and what they lead to.
 
+use imgmount::check;
 use imgmount::filesystem::{Cancel, Entry, Request};
 use imgmount::service::open::Options as OpenOptions;
 
@@ -185,7 +186,12 @@ fn i03_directories_in_themselves_and_in_their_parents_end() {
         };
         if block != root {
             corrupt(&walked, "dir", words, block as usize * SECTOR);
+            continue;
         }
+        // The same directory once more, which is where a walk ends.
+        let (again, above) = (&walked.nodes["dir"], &walked.nodes[""]);
+        assert_eq!(again.attributes, above.attributes);
+        assert_eq!(again.error(), None);
     }
     // One that says that its entries are the other's.
     let other: [u8; 8] = seed.bytes[own + 2..][..8].try_into().unwrap();
@@ -342,5 +348,80 @@ fn i09_compressed_blocks() {
     }
     let bytes = seed.changed(|bytes| put(bytes, entry + 8, &both(0xffff_ffff)));
     let walked = walk(&bytes);
-    assert_eq!(walked.nodes["plain"].error(), None);
+    let words = format!("is past the {} that are stored", word(&seed.bytes, at + 10));
+    corrupt(&walked, "packed", &words, at);
+    others_are_whole(&seed, &walked, &["packed"]);
+}
+
+/// The directory's own size ends within a record.
+#[test]
+fn i02_a_record_past_the_end_of_its_directory() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let (dir, two) = (seed.at("DIR"), seed.at("TWO.;1"));
+    let start = word(&seed.bytes, dir + 2) * SECTOR;
+    let length = seed.bytes[two];
+    for left in [1, 33, usize::from(length) - 1] {
+        let size = both((two - start + left) as u32);
+        let bytes = seed.changed(|bytes| {
+            for at in [dir, start] {
+                put(bytes, at + 10, &size);
+            }
+        });
+        let words = format!("a directory record of {length} bytes, {left} before the sector ends");
+        let walked = fails(seed, &bytes, "dir", &words, two);
+        assert!(walked.nodes.contains_key("dir/one"));
+        assert!(!walked.nodes.contains_key("dir/two"));
+    }
+}
+
+/// Ten thousand directories in each other, on a disc of names that are one letter.
+#[test]
+fn i03_a_path_of_ten_thousand_directories() {
+    need!(tool "xorriso");
+    const DEPTH: u32 = 10_000;
+    let seed = Seed::make("-iso-level 3", fill);
+    let (dot, record) = (seed.at("\0"), seed.at("DIR"));
+    let record = &seed.bytes[record..record + usize::from(seed.bytes[record])];
+    let first = (seed.bytes.len() / SECTOR) as u32;
+    let mut bytes = seed.bytes.clone();
+    for level in 0..DEPTH {
+        let block = first + level;
+        let mut sector = Vec::new();
+        for (name, block) in [(0, block), (1, block.max(first + 1) - 1), (2, block + 1)] {
+            if name == 2 && level + 1 == DEPTH {
+                continue;
+            }
+            let own = match name {
+                2 => record,
+                _ => &seed.bytes[dot..dot + usize::from(seed.bytes[dot])],
+            };
+            let at = sector.len();
+            sector.extend(own);
+            put(&mut sector, at + 2, &both(block));
+            put(&mut sector, at + 10, &both(SECTOR as u32));
+            if name == 1 {
+                sector[at + 33] = 1;
+            }
+        }
+        sector.resize(SECTOR, 0);
+        bytes.extend(sector);
+    }
+    put(&mut bytes, 16 * SECTOR + 158, &both(first));
+    let scratch = Scratch::new();
+    let image = scratch.join("deep.iso");
+    std::fs::write(&image, &bytes).unwrap();
+    let opened = library::open_with(&image, &OpenOptions::default());
+    let filesystem = library::file_system(&opened);
+    let path = ["dir"; DEPTH as usize - 1].join("/");
+    let last = library::find(&*filesystem, path.as_bytes());
+    let attributes = filesystem.attributes(&Request::new(0), last).unwrap();
+    assert_eq!(attributes.kind, FileType::Directory);
+    let found = filesystem.lookup(&Request::new(0), last, b"dir");
+    assert_eq!(found, Ok(None));
+    let mut findings = Vec::new();
+    let each = &mut |finding: check::Finding| findings.push(finding.error.to_string());
+    let summaries = check::check(&opened.stack, each, &mut |_| ());
+    assert_eq!(findings, [""; 0]);
+    assert_eq!(summaries[0].files, u64::from(DEPTH));
 }
