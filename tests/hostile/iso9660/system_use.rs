@@ -45,6 +45,9 @@ fn i04_system_use_entries() {
         assert_eq!(*found, Seen::Link(Ok(expected.to_vec())), "{field}");
         others_are_whole(seed, &walked, &["link"]);
     }
+    // The first component takes in the bytes before the second one's name.
+    let bytes = seed.changed(|bytes| bytes[target + 6] = 0xff);
+    fails(seed, &bytes, "link", "a NUL in a link's target", link);
     let bytes = seed.changed(|bytes| bytes[target + 2] = 0xff);
     let words = "a symbolic link without a target (SL)";
     let walked = fails(seed, &bytes, "link", words, link);

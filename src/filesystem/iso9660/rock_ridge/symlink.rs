@@ -62,12 +62,15 @@ impl Target {
     /// The target; `None` where no component was there.
     ///
     /// # Errors
-    /// `Corrupt` for one that is too long.
+    /// `Corrupt` for one that is too long, or has a NUL.
     pub(super) fn bytes(&self) -> Result<Option<&[u8]>> {
         if self.is_too_long {
             return Err(Error::corrupt(format!(
                 "a link's target of over {LONGEST} bytes"
             )));
+        }
+        if self.bytes.contains(&0) {
+            return Err(Error::corrupt("a NUL in a link's target"));
         }
         Ok((!self.bytes.is_empty()).then_some(&*self.bytes))
     }
