@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::filesystem::Request;
 use crate::filesystem::chain::Chains;
 use crate::filesystem::index::Index;
-use crate::format::{Context, Owner};
+use crate::format::{Context, Notices, Owner};
 use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) owner: Owner,
     /// Minutes that the times on disk are ahead of UTC.
     pub(super) time_offset: i32,
+    /// Where to say what is odd but no error.
+    pub(super) notices: Arc<Notices>,
     /// The one cache.
     pub(super) cache: Arc<Cache>,
     /// The chains that were followed.
@@ -54,6 +56,7 @@ impl Core {
             code_page: CodePage::named(context.options.codepage.as_deref())?,
             owner: context.options.owner,
             time_offset: context.options.time_offset.unwrap_or(0),
+            notices: context.notices.clone(),
             chains: Chains::new(cache.clone()),
             families: Families::new(&cache),
             names: Index::new(cache.clone()),

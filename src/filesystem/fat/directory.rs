@@ -114,7 +114,11 @@ impl<'a> Directory<'a> {
             match entry.purpose() {
                 Use::Last => return false,
                 Use::LongName => long.add(bytes),
-                Use::Free | Use::Label | Use::Dot => long.clear(),
+                Use::Free | Use::Label => long.clear(),
+                Use::Dot => {
+                    self.check_dot(slot, inode);
+                    long.clear();
+                }
                 Use::File => {
                     let found = Found {
                         slot,
@@ -128,6 +132,17 @@ impl<'a> Directory<'a> {
             }
             true
         })
+    }
+
+    /// Tells of an entry called `.` or `..` that is none of the first two of a directory: nobody is
+    /// shown what it leads to.
+    fn check_dot(&self, slot: u64, inode: Inode) {
+        if slot > 1 || self.place == self.core.geometry.root {
+            let error = Error::corrupt(format!("entry {slot} of a directory is called . or .."));
+            let error = error.at(inode.0.saturating_mul(SLOT));
+            let notices = &self.core.notices;
+            notices.add(format!("vfat: {error}: left out"));
+        }
     }
 
     /// Gives `each` the entries of those numbers: number, place, bytes.

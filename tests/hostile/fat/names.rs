@@ -44,6 +44,49 @@ fn f06_long_names_that_are_none() {
     }
 }
 
+/// The names of the directory itself and of what holds it are no file's.
+#[test]
+fn f06_dots_that_are_names() {
+    need!(tool "mkfs.fat", tool "mcopy");
+    for seed in seeds() {
+        for dots in [".", ".."] {
+            // As a long name, which is then none.
+            let walk = seed.broken(|bytes, table| {
+                let at = table.entry(bytes, b"ALONGE~1TEX") - 64;
+                bytes[at] = 0xe5;
+                let part = &mut bytes[at + 32..at + 64];
+                part[0] = 0x41;
+                let mut units = [0xffff_u16; 13];
+                units[..dots.len()].fill(u16::from(b'.'));
+                units[dots.len()] = 0;
+                let bytes = units.map(u16::to_le_bytes).concat();
+                part[1..11].copy_from_slice(&bytes[..10]);
+                part[14..26].copy_from_slice(&bytes[10..22]);
+                part[28..].copy_from_slice(&bytes[22..]);
+            });
+            let (long, short) = ("A longer name.text", "ALONGE~1.TEX");
+            seed.rest_as_before(&walk, &["", long, short]);
+            assert_eq!(node(&walk, short).content, node(&seed.walk, long).content);
+            // As a short name, of one more entry.
+            let mut at = 0;
+            let walk = seed.broken(|bytes, table| {
+                at = table.entry(bytes, b"ONE     BIN");
+                let name = format!("{dots:11}");
+                bytes[at..at + 11].copy_from_slice(name.as_bytes());
+            });
+            seed.rest_as_before(&walk, &["", "ONE.BIN"]);
+            assert!(!walk.nodes.contains_key("ONE.BIN"));
+            let notice = format!("of a directory is called . or .. at byte {at:#x}: left out");
+            let notices = &walk.notices;
+            assert!(
+                notices.iter().any(|text| text.contains(&notice)),
+                "{notices:?}"
+            );
+            assert_eq!(seed.walk.notices, [""; 0]);
+        }
+    }
+}
+
 #[test]
 fn f06_names_that_no_kernel_takes_are_escaped() {
     need!(tool "mkfs.fat", tool "mcopy");
