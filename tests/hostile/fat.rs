@@ -171,7 +171,8 @@ fn f02_root_cluster() {
     let last = Table::of(&seed.bytes).clusters + 1;
     for cluster in [0, 1, last + 1, u32::MAX] {
         let walk = seed.broken(|bytes, _| bytes[44..48].copy_from_slice(&cluster.to_le_bytes()));
-        let (error, _) = walk.refused.expect("refused");
+        let (error, raw) = walk.refused.expect("refused");
+        assert!(raw, "the raw bytes are there");
         let words = format!("BPB_RootClus {cluster} is not one of 2 to {last}");
         blames(&error, Corrupt, &[&words], 44);
     }
@@ -246,6 +247,26 @@ fn f03_what_lies_before_the_break_is_read() {
         let words = format!("FAT entry {} leads back to cluster {}", chain[9], chain[5]);
         let at = table.entry_place(chain[9]) as u64;
         blames(&error.unwrap_err(), Corrupt, &["inode", &words], at);
+    }
+}
+
+/// What lies in the chain behind the size is no part of the file.
+#[test]
+fn f03_a_chain_that_is_longer_than_its_file() {
+    need!(tool "mkfs.fat", tool "mcopy");
+    for seed in seeds() {
+        for size in [1_u32, 512, 5000] {
+            let walk = seed.broken(|bytes, table| {
+                let at = table.entry(bytes, b"ONE     BIN");
+                bytes[at + 28..at + 32].copy_from_slice(&size.to_le_bytes());
+            });
+            seed.rest_as_before(&walk, &["ONE.BIN"]);
+            let content = |walk: &Walk| match &node(walk, "ONE.BIN").content {
+                Seen::File(_, bytes, None) => bytes.clone(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(content(&walk), content(&seed.walk)[..size as usize]);
+        }
     }
 }
 

@@ -157,15 +157,25 @@ fn f09_the_type_is_by_the_count_of_clusters() {
         ("-F 12 -s 1 -R 1 -r 16", 4084, "FAT12"),
         ("-F 16 -s 1 -R 1 -r 16", 4085, "FAT16"),
         ("-F 16 -s 1 -R 1 -r 16", 65_524, "FAT16"),
+        ("-F 32 -s 1", 65_525, "FAT32"),
     ] {
-        let volume = Volume::made(line, if kind == "FAT12" { 2040 } else { 33_010 });
+        let kib = match kind {
+            "FAT12" => 2040,
+            "FAT16" => 33_010,
+            _ => 34_000,
+        };
+        let volume = Volume::made(line, kib);
         volume.edit(|bytes| {
             let table = super::table::Table::of(bytes);
             let start = table.start / 512;
             let sectors = (start + clusters) as u32;
             bytes[19..21].fill(0);
             bytes[32..36].copy_from_slice(&sectors.to_le_bytes());
-            bytes[54..62].copy_from_slice(b"FAT32   ");
+            let (label, other) = match kind {
+                "FAT32" => (82, b"FAT12   "),
+                _ => (54, b"FAT32   "),
+            };
+            bytes[label..label + 8].copy_from_slice(other);
             bytes.resize((start + clusters) * 512, 0);
         });
         let opened = volume.open();
