@@ -29,6 +29,7 @@ mod odd;
 mod one_name;
 mod outcomes;
 mod squashfs;
+mod opened;
 mod superblock;
 mod tables;
 mod thin;

@@ -19,6 +19,10 @@ use crate::filesystem::Request;
 use crate::number::{to_u64, to_usize};
 use crate::source::decoded::Decoded;
 
+/// Steps of going on into the next block: to decode it takes as long as many entries, even where it
+/// has a single byte. That costs whoever wants the bytes, whether he or another thread decodes it.
+pub(super) const NEXT: u64 = 64;
+
 /// All metadata of one file system.
 pub(super) struct Metadata {
     packed: Packed,
@@ -179,6 +183,7 @@ impl Reader<'_> {
         let mut block = self.fetched()?;
         let len = len_of(&block);
         if self.place.offset == len && len > 0 {
+            self.request.spend(NEXT)?;
             let behind = self.place.block.saturating_add(taken(&block));
             self.place = Place {
                 block: behind,

@@ -2,6 +2,8 @@
 //! checksum; what depends on other parts (places, sizes, counts) is worked out when it is put
 //! together. That it is a good one where nothing is broken, the kernel says.
 
+/// Bytes of metadata in a block.
+const METADATA: usize = 8192;
 /// Bytes of data in a block.
 pub const BLOCK: usize = 4096;
 /// The superblock's size: where the data begin.
@@ -45,6 +47,8 @@ pub struct Made {
     pub fragments: Vec<(u64, u32)>,
     /// Names and values, and for each set its place, count and size.
     pub xattrs: (Vec<u8>, Vec<(u64, u32, u32)>),
+    /// Bytes of the names and values in each block.
+    pub xattr_block: usize,
 }
 
 /// An image, and where its parts came to lie.
@@ -81,6 +85,7 @@ impl Made {
             listing: None,
             fragments: Vec::new(),
             xattrs: Default::default(),
+            xattr_block: METADATA,
         };
         let start = made.store(&[b'g'; BLOCK]);
         let fragment = made.store(&[[b'g'; 100], [b'o'; 100]].concat());
@@ -161,12 +166,10 @@ impl Made {
     pub fn image(&self) -> Image {
         let list = self.list();
         let mut inodes = self.inodes.clone();
-        let root = inodes.len() as u64;
-        inodes.extend(base(1, self.entries.len() as u32 + 1));
-        let size = list.len() as u16 + 3;
-        inodes.extend(words(&[0, 2]));
-        inodes.extend([size, 0].iter().flat_map(|v| v.to_le_bytes()));
-        inodes.extend(words(&[self.entries.len() as u32 + 2]));
+        // In front of each full block stands its size.
+        let block = inodes.len() / METADATA * (METADATA + 2);
+        let root = ((block << 16) + inodes.len() % METADATA) as u64;
+        inodes.extend(self.root(list.len() + 3));
 
         let mut bytes = vec![0; DATA];
         bytes.extend(&self.data);
@@ -213,12 +216,27 @@ impl Made {
         }
     }
 
+    /// The root's inode, whose list counts as `size` bytes.
+    fn root(&self, size: usize) -> Vec<u8> {
+        let (number, parent) = (self.entries.len() as u32 + 1, self.entries.len() as u32 + 2);
+        match u16::try_from(size) {
+            Ok(size) => {
+                let place = [size, 0].iter().flat_map(|v| v.to_le_bytes()).collect();
+                [base(1, number), words(&[0, 2]), place, words(&[parent])].concat()
+            }
+            Err(_) => {
+                let fields = words(&[2, size as u32, 0, parent, 0, NONE]);
+                [base(8, number), fields].concat()
+            }
+        }
+    }
+
     fn put_xattrs(&self, bytes: &mut Vec<u8>) -> u64 {
         let (pairs, sets) = &self.xattrs;
         if sets.is_empty() {
             return u64::MAX;
         }
-        let start = put(bytes, pairs);
+        let start = put_in(bytes, pairs, self.xattr_block);
         let sets = sets.iter().flat_map(|(place, count, size)| {
             [&place.to_le_bytes()[..], &words(&[*count, *size])].concat()
         });
@@ -262,8 +280,13 @@ fn base(kind: u16, number: u32) -> Vec<u8> {
 
 /// Appends `content` as metadata blocks that are not compressed; gives the first byte.
 fn put(bytes: &mut Vec<u8>, content: &[u8]) -> u64 {
+    put_in(bytes, content, METADATA)
+}
+
+/// The same with `size` bytes in each block.
+fn put_in(bytes: &mut Vec<u8>, content: &[u8], size: usize) -> u64 {
     let at = bytes.len() as u64;
-    for block in content.chunks(8192) {
+    for block in content.chunks(size) {
         bytes.extend((block.len() as u16 | 0x8000).to_le_bytes());
         bytes.extend(block);
     }

@@ -1,6 +1,7 @@
 //! HOSTILE S01 to S09: squashfs images of our own making, each broken in one place.
 
 mod blocks;
+mod budget;
 mod files;
 mod made;
 mod refused;

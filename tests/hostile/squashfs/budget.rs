@@ -1,0 +1,41 @@
+//! What requests may cost: blocks of metadata of a byte each, lists that are cut by the end of a
+//! request, and cursors that nobody was given.
+
+use super::made::{Made, NONE, PLAIN};
+use super::others_are_good;
+use crate::hostile::opened::{is_spent, opened, request};
+use crate::hostile::walk::walk;
+
+#[test]
+fn s06_blocks_of_a_byte_each_cost_more_than_a_step() {
+    const VALUE: usize = 3000;
+    let pair = |name: u8, value: usize| {
+        let size = (value as u32).to_le_bytes();
+        [&[0, 0, 1, 0, name][..], &size, &vec![b'v'; value]].concat()
+    };
+    let image = |block: usize| {
+        let mut made = Made::new();
+        let start = made.store(b"data");
+        made.long_file(b"z", (start, 4), (NONE, 0, 0), &[4 | PLAIN]);
+        let pairs = [pair(b'a', VALUE), pair(b'b', 1)].concat();
+        made.xattrs = (pairs, vec![(0, 2, 12)]);
+        made.xattr_block = block;
+        made.image()
+    };
+    let listed = |block: usize| {
+        let filesystem = opened("squashfs", &image(block).bytes);
+        let found = filesystem.lookup(&request(1000), filesystem.root(), b"z");
+        let inode = found.unwrap().expect("it is in the root");
+        let (mut names, few) = (0, request(2 * VALUE as u64));
+        let result = filesystem.xattr_names(&few, inode, &mut |_| names += 1);
+        (names, result)
+    };
+    assert_eq!(listed(8192), (2, Ok(())));
+    let (names, result) = listed(1);
+    assert_eq!(names, 0);
+    is_spent(&result.unwrap_err());
+    // It is a good image all the same, for a request with the usual steps.
+    let walk = walk(&image(1).bytes);
+    others_are_good(&walk);
+    assert_eq!(walk.nodes["z"].xattrs.as_ref().unwrap().len(), 2);
+}
