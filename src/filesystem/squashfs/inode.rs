@@ -5,6 +5,7 @@ use super::layout::{
     NONE_32, RawDevice, RawDirectory, RawFile, RawInode, RawLongDirectory, RawLongFile, RawSymlink,
     RawXattrs, inode_type,
 };
+use super::link;
 use super::metadata::{Place, Reader};
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::{FileType, Inode, Request};
@@ -133,6 +134,10 @@ impl InodeRecord {
                 let raw: RawSymlink = reader.value()?;
                 self.nlink = raw.nlink.get();
                 self.size = raw.symlink_size.get().into();
+                if self.size > link::MOST {
+                    let text = format!("symlink_size {} is over {}", self.size, link::MOST);
+                    return Err(reader.began().blame(Error::corrupt(text)));
+                }
                 self.form = Form::Symlink(reader.place());
                 if kind == inode_type::LSYMLINK {
                     reader.skip(self.size)?;

@@ -2,9 +2,23 @@
 //! request, and cursors that nobody was given.
 
 use super::made::{Made, NONE, PLAIN};
-use super::others_are_good;
+use super::{fails, inside, others_are_good};
 use crate::hostile::opened::{is_spent, opened, request};
 use crate::hostile::walk::walk;
+
+/// Bytes of what all inodes begin with.
+const BASE: u16 = 16;
+
+#[test]
+fn s03_a_target_that_is_too_long_is_not_gone_over() {
+    for (kind, size) in [(3_u16, 4097_u32), (10, 4097), (10, u32::MAX)] {
+        let mut made = Made::new();
+        made.inode(b"z", kind, &super::made::words(&[1, size, 0, 0]));
+        let (image, text) = (made.image(), format!("symlink_size {size} is over 4096"));
+        let words = [&inside(made.last() + BASE), &text[..]];
+        fails(&image, "z", &words, image.inodes as u64);
+    }
+}
 
 #[test]
 fn s06_blocks_of_a_byte_each_cost_more_than_a_step() {
