@@ -7,7 +7,7 @@
 
 use super::core::Core;
 use super::inode::{File, InodeRecord};
-use super::metadata::{Place, Reader};
+use super::metadata::{NEXT, Place, Reader};
 use crate::cache::Block;
 use crate::error::{Error, Result};
 use crate::filesystem::Request;
@@ -132,8 +132,9 @@ fn trail(core: &Core, request: &Request, (inode, file): (&InodeRecord, &File)) -
         let mut trail = Vec::new();
         for number in 1..=count.min(STEP.saturating_mul(MOST_MARKS)) {
             if list.next().is_err() {
-                // Unless it was the request that ended, which says nothing of the list.
-                request.spend(0)?;
+                // Unless it was the request that ended, which says nothing of the list: then it has
+                // no steps for another block either.
+                request.spend(NEXT)?;
                 break;
             }
             if number % STEP == 0 {

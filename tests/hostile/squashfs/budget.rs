@@ -53,3 +53,20 @@ fn s06_blocks_of_a_byte_each_cost_more_than_a_step() {
     others_are_good(&walk);
     assert_eq!(walk.nodes["z"].xattrs.as_ref().unwrap().len(), 2);
 }
+
+#[test]
+fn s03_where_a_request_ends_a_list_of_blocks_does_not() {
+    // The list of 80 blocks of metadata; all of the file is a hole.
+    const BLOCKS: usize = 80 * 2048;
+    let mut made = Made::new();
+    let size = (BLOCKS * super::BLOCK) as u64;
+    made.long_file(b"z", (0, size), (NONE, 0, NONE), &vec![0; BLOCKS]);
+    let filesystem = opened("squashfs", &made.image().bytes);
+    let found = filesystem.lookup(&request(1000), filesystem.root(), b"z");
+    let inode = found.unwrap().expect("it is in the root");
+    let read = |steps| filesystem.read(&request(steps), inode, &mut [1; 100], size - 100);
+    is_spent(&read(1500).unwrap_err());
+    assert_eq!(read(1_000_000), Ok(100));
+    // What was found then is kept whole, and spares the way through the list.
+    assert_eq!(read(1000), Ok(100));
+}
