@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use imgmount::filesystem::{Entry, FileSystem, Inode, Request};
 use imgmount::service::open::Options;
 
+use super::opened::{names_from, opened};
 use crate::filesystem::exfat::generate;
 use crate::filesystem::fat::volume::Volume;
 use crate::filesystem::udf::tree;
@@ -14,6 +15,9 @@ use crate::support::command::Run;
 use crate::support::images::Scratch;
 use crate::support::library;
 use crate::support::udf::Layout;
+
+/// Files in a directory of many blocks.
+const LARGE: usize = 3000;
 
 /// Files in the directory `many`.
 const FILES: usize = 80;
@@ -129,4 +133,70 @@ fn u08_cursors_into_a_directory_of_exfat() {
     volume.add(&many);
     let scratch = Scratch::new();
     has_no_others(&written(&scratch, &volume.finish()), FILES + 2);
+}
+
+/// From `cursors` on, and from many others, `dir` gives entries that it has.
+pub fn gives_what_it_has(
+    filesystem: &dyn FileSystem,
+    dir: Inode,
+    cursors: impl Iterator<Item = u64>,
+) {
+    let (all, end) = names_from(filesystem, dir, 0, usize::MAX);
+    end.unwrap();
+    let known: BTreeSet<_> = all.iter().collect();
+    let powers = (0..63).map(|bit| 1_u64 << bit);
+    let around = powers.flat_map(|power| [power - 1, power, power + 1]);
+    for cursor in cursors.chain(around) {
+        let (names, _) = names_from(filesystem, dir, cursor, 40);
+        let strange = names.iter().find(|name| !known.contains(name));
+        assert!(strange.is_none(), "{cursor:#x}: {strange:?}");
+    }
+}
+
+#[test]
+fn u08_large_directories_give_what_they_have_wherever_they_are_read_from() {
+    need!(tool "mksquashfs", tool "mkfs.erofs");
+    let scratch = Scratch::new();
+    let source = scratch.folder("source");
+    for number in 0..LARGE {
+        std::fs::write(source.join(format!("file {number}")), "").unwrap();
+    }
+    let image = |name: &str, make: &dyn Fn(Run) -> Run| {
+        let file = scratch.join(name);
+        make(Run::new(name)).run();
+        std::fs::read(file).unwrap()
+    };
+    let squashfs = image("mksquashfs", &|run| {
+        let run = run.arg(&source).arg(scratch.join("mksquashfs"));
+        run.words("-quiet -no-progress")
+    });
+    let erofs = image("mkfs.erofs", &|run| {
+        let run = run.words("--quiet").arg(scratch.join("mkfs.erofs"));
+        run.arg(&source)
+    });
+    for (name, bytes) in [("squashfs", squashfs), ("erofs", erofs)] {
+        let filesystem = opened(name, &bytes);
+        let root = filesystem.root();
+        // Bytes of squashfs' list, of which each has 512 cursors; places of EROFS.
+        let cursors = (0..80_000).step_by(61).flat_map(|at| [at, at << 9 | 7]);
+        gives_what_it_has(&*filesystem, root, cursors);
+        // What comes from one cursor to the next is all there is, once.
+        let (all, _) = names_from(&*filesystem, root, 0, usize::MAX);
+        let (mut paged, mut cursor) = (Vec::new(), 0);
+        loop {
+            let before = paged.len();
+            let request = super::opened::request(10_000);
+            let end = filesystem.read_dir(&request, root, cursor, &mut |entry| {
+                paged.push(entry.name.to_vec());
+                cursor = entry.next;
+                paged.len() - before < 100
+            });
+            end.unwrap_or_else(|error| panic!("{name}: after {before}: {error}"));
+            if paged.len() == before {
+                break;
+            }
+        }
+        assert_eq!(all.len(), LARGE + 2, "{name}");
+        assert!(paged == all, "{name}");
+    }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use imgmount::cache::Cache;
-use imgmount::error::{Error, Kind};
-use imgmount::filesystem::{Budget, FORMATS, FileSystem, Request};
+use imgmount::error::{Error, Kind, Result};
+use imgmount::filesystem::{Budget, FORMATS, FileSystem, Inode, Request};
 use imgmount::format::Context;
 use imgmount::source::Memory;
 
@@ -31,4 +31,19 @@ pub fn request(steps: u64) -> Request {
 pub fn is_spent(error: &Error) {
     assert_eq!(error.kind(), Kind::Corrupt, "{error}");
     assert!(error.to_string().contains("work limit"), "{error}");
+}
+
+/// The names of at most `most` entries of `dir` from `cursor` on, and what ends them before.
+pub fn names_from(
+    filesystem: &dyn FileSystem,
+    dir: Inode,
+    cursor: u64,
+    most: usize,
+) -> (Vec<Vec<u8>>, Result<()>) {
+    let mut names = Vec::new();
+    let end = filesystem.read_dir(&Request::new(0), dir, cursor, &mut |entry| {
+        names.push(entry.name.to_vec());
+        names.len() < most
+    });
+    (names, end)
 }

@@ -1,8 +1,9 @@
 //! What requests may cost: blocks of metadata of a byte each, lists that are cut by the end of a
 //! request, and cursors that nobody was given.
 
-use super::made::{Made, NONE, PLAIN};
+use super::made::{Made, NONE, PLAIN, entry, header};
 use super::{fails, inside, others_are_good};
+use crate::hostile::cursors::gives_what_it_has;
 use crate::hostile::opened::{is_spent, opened, request};
 use crate::hostile::walk::walk;
 
@@ -69,4 +70,19 @@ fn s03_where_a_request_ends_a_list_of_blocks_does_not() {
     assert_eq!(read(1_000_000), Ok(100));
     // What was found then is kept whole, and spares the way through the list.
     assert_eq!(read(1000), Ok(100));
+}
+
+#[test]
+fn u08_a_cursor_into_a_name_gives_no_entry_that_is_hidden_in_it() {
+    let mut made = Made::new();
+    let hidden = [header(1), entry(b"hidden", 0, 2)].concat();
+    let good = [entry(b"good", 0, 2), entry(b"other", made.entries[1].1, 2)].concat();
+    let list = [header(3), entry(&hidden, 0, 2), good].concat();
+    let place = header(3).len() + 8;
+    assert_eq!(list[place..place + hidden.len()], hidden);
+    made.listing = Some(list);
+    let filesystem = opened("squashfs", &made.image().bytes);
+    // A byte of the list has 512 cursors; the two dots come before all of them.
+    let cursors = 2..2 + 512 * 100;
+    gives_what_it_has(&*filesystem, filesystem.root(), cursors.step_by(32));
 }

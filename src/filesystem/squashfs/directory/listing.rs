@@ -60,19 +60,6 @@ pub(super) struct Listed<'a> {
 }
 
 impl<'a> Listing<'a> {
-    /// From the first entry on.
-    ///
-    /// # Errors
-    /// As [`Core::place`].
-    pub(super) fn new(
-        core: &'a Core,
-        request: &'a Request,
-        inode: &InodeRecord,
-        directory: &Directory,
-    ) -> Result<Self> {
-        Self::from(core, request, (inode, directory), directory.start, 0)
-    }
-
     /// From byte `at` of the list on, where a run begins, which lies in the metadata block `block`
     /// of the directory table.
     ///
@@ -110,16 +97,6 @@ impl<'a> Listing<'a> {
             },
             name: [0; MOST_NAME],
         })
-    }
-
-    /// Goes to byte `at` of the list, where a run begins.
-    ///
-    /// # Errors
-    /// As [`Reader::skip`].
-    pub(super) fn skip_to(&mut self, at: u64) -> Result<()> {
-        self.reader.skip(at.saturating_sub(self.at))?;
-        self.at = self.at.max(at);
-        Ok(())
     }
 
     /// No run is read from byte `stop` of the list on.

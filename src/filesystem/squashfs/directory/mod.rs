@@ -1,13 +1,14 @@
 //! Directories: listed in order, and looked up by the index of the large ones.
 //!
 //! A cursor is the byte of the list at which a run begins and the number of an entry in it, so that
-//! it is found again without a table. `.` and `..` are not stored; they come first, as from the
+//! it is found again without a table. What comes before it is walked from the nearest place that the
+//! index has, as by the kernel: from wherever somebody reads, he gets entries that there are. `.` and `..` are not stored; they come first, as from the
 //! kernel.
 
 mod index;
 mod listing;
 
-use self::listing::{Listed, Listing};
+use self::listing::Listed;
 use super::core::Core;
 use super::inode::{Directory, InodeRecord};
 use crate::error::{Error, Result, ResultExt, printable};
@@ -58,11 +59,11 @@ fn read_stored(
     cursor: u64,
     each: &mut dyn FnMut(Entry<'_>) -> bool,
 ) -> Result<()> {
-    let (run, number) = position(cursor);
-    let mut listing = Listing::new(core, request, inode, directory)?;
-    listing.skip_to(run)?;
+    let first = position(cursor);
+    // No byte of the list says that a run begins there, so runs are come to from one that does.
+    let mut listing = index::listing_at(core, request, (inode, directory), first.0)?;
     while let Some(listed) = listing.next()? {
-        let is_before = listed.run == run && listed.number < number;
+        let is_before = (listed.run, listed.number) < first;
         if is_before || !is_name(core, inode, &listed) {
             continue;
         }
