@@ -1,6 +1,8 @@
 //! What requests may cost: blocks of metadata of a byte each, lists that are cut by the end of a
 //! request, and cursors that nobody was given.
 
+use imgmount::filesystem::Request;
+
 use super::made::{Made, NONE, PLAIN, entry, header};
 use super::{fails, inside, others_are_good};
 use crate::hostile::cursors::gives_what_it_has;
@@ -70,6 +72,41 @@ fn s03_where_a_request_ends_a_list_of_blocks_does_not() {
     assert_eq!(read(1_000_000), Ok(100));
     // What was found then is kept whole, and spares the way through the list.
     assert_eq!(read(1000), Ok(100));
+}
+
+#[test]
+fn s07_a_million_files_of_a_tebibyte_are_listed_in_little_memory() {
+    const FILES: usize = 1_000_000;
+    let mut made = Made::new();
+    made.long_file(b"z", (0, 1 << 40), (NONE, 0, NONE), &[0; 4]);
+    let names: Vec<String> = (0..FILES).map(|number| format!("z{number:06}")).collect();
+    let run = |names: &[String]| {
+        let entries = names
+            .iter()
+            .flat_map(|name| entry(name.as_bytes(), made.last(), 2));
+        [header(names.len() as u32), entries.collect()].concat()
+    };
+    made.listing = Some(names.chunks(256).flat_map(run).collect());
+    let filesystem = opened("squashfs", &made.image().bytes);
+    let measured = allocation_counter::measure(|| {
+        let (mut listed, mut sampled) = (0, None);
+        let all = filesystem.read_dir(&Request::new(0), filesystem.root(), 0, &mut |entry| {
+            listed += 1;
+            sampled = Some(entry.inode);
+            true
+        });
+        assert_eq!((all, listed), (Ok(()), FILES + 2));
+        let attributes = filesystem.attributes(&Request::new(0), sampled.unwrap());
+        assert_eq!(attributes.unwrap().size, 1 << 40);
+        let last = filesystem.lookup(&Request::new(0), filesystem.root(), b"z999999");
+        assert_eq!(last, Ok(sampled));
+    });
+    // The cache has 8 MiB.
+    assert!(
+        measured.bytes_max < 16 << 20,
+        "{} bytes",
+        measured.bytes_max
+    );
 }
 
 #[test]
