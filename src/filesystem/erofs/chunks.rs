@@ -8,20 +8,27 @@ use super::core::Core;
 use super::inode::{Chunks, InodeRecord};
 use super::layout::RawChunk;
 use crate::error::{Error, Result};
+use crate::filesystem::Request;
 use crate::number::to_u64;
 
 /// The chunk that holds byte `at` of `inode`, from that byte on.
 ///
 /// # Errors
 /// `Corrupt` for an index that cannot be; what makes it unreadable.
-pub(super) fn piece_at(core: &Core, inode: &InodeRecord, chunks: Chunks, at: u64) -> Result<Piece> {
+pub(super) fn piece_at(
+    core: &Core,
+    request: &Request,
+    inode: &InodeRecord,
+    chunks: Chunks,
+    at: u64,
+) -> Result<Piece> {
     let number = at >> chunks.bits;
     let start = number << chunks.bits; // at, less its low bits
     let skip = at.saturating_sub(start);
     let entry = entry(inode, chunks, number)?;
     let (device, block) = match chunks.indexes {
-        true => index(core, inode, entry)?,
-        false => (0, plain(core, inode, entry)?),
+        true => index(core, request, inode, entry)?,
+        false => (0, plain(core, request, inode, entry)?),
     };
     let block = block & chunks.hole;
     let place = if block == chunks.hole {
@@ -44,9 +51,9 @@ pub(super) fn piece_at(core: &Core, inode: &InodeRecord, chunks: Chunks, at: u64
 }
 
 /// Device and first block of the chunk whose entry is at byte `at`.
-fn index(core: &Core, inode: &InodeRecord, at: u64) -> Result<(u16, u64)> {
+fn index(core: &Core, request: &Request, inode: &InodeRecord, at: u64) -> Result<(u16, u64)> {
     let mut bytes = [0; size_of::<RawChunk>()];
-    core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
+    core.read_metadata(request, inode.in_metabox(), &mut bytes, at)?;
     let raw = RawChunk::read_from_bytes(&bytes);
     let raw = raw.map_err(|_| Error::corrupt("a chunk has no index").at(at))?;
     let high = u64::from(raw.startblk_hi.get()) << 32;
@@ -54,9 +61,9 @@ fn index(core: &Core, inode: &InodeRecord, at: u64) -> Result<(u16, u64)> {
 }
 
 /// First block of the chunk whose entry is at byte `at`.
-fn plain(core: &Core, inode: &InodeRecord, at: u64) -> Result<u64> {
+fn plain(core: &Core, request: &Request, inode: &InodeRecord, at: u64) -> Result<u64> {
     let mut bytes = [0; 4];
-    core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
+    core.read_metadata(request, inode.in_metabox(), &mut bytes, at)?;
     Ok(u32::from_le_bytes(bytes).into())
 }
 

@@ -66,7 +66,7 @@ fn fill(
     let mut at = offset;
     while !rest.is_empty() {
         request.spend(1)?;
-        let piece = piece_at(core, inode, at)?;
+        let piece = piece_at(core, request, inode, at)?;
         let len = to_usize(piece.len).min(rest.len());
         let (now, later) = rest.split_at_mut(len);
         match piece.place {
@@ -75,7 +75,9 @@ fn fill(
                 let read = core.devices.read_chunk(device, now, offset);
                 read.map_err(|error| error.at(inode.offset))?;
             }
-            Place::Metadata(offset) => core.read_metadata(inode.in_metabox(), now, offset)?,
+            Place::Metadata(offset) => {
+                core.read_metadata(request, inode.in_metabox(), now, offset)?
+            }
         }
         rest = later;
         at = at.saturating_add(to_u64(len));
@@ -102,22 +104,22 @@ pub(super) enum Place {
 
 /// Where byte `at` of `inode` lies, if that is in the one space or among the metadata: what errors
 /// about it say.
-pub(super) fn address(core: &Core, inode: &InodeRecord, at: u64) -> Option<u64> {
-    match piece_at(core, inode, at).ok()?.place {
+pub(super) fn address(core: &Core, request: &Request, inode: &InodeRecord, at: u64) -> Option<u64> {
+    match piece_at(core, request, inode, at).ok()?.place {
         Place::Data { device: 0, offset } | Place::Metadata(offset) => Some(offset),
         Place::Data { .. } | Place::Hole => None,
     }
 }
 
 /// What holds byte `at` of `inode`, which is before its end.
-fn piece_at(core: &Core, inode: &InodeRecord, at: u64) -> Result<Piece> {
-    let piece = piece_by_layout(core, inode, at);
+fn piece_at(core: &Core, request: &Request, inode: &InodeRecord, at: u64) -> Result<Piece> {
+    let piece = piece_by_layout(core, request, inode, at);
     piece.map_err(|error| error.at(inode.offset))
 }
 
-fn piece_by_layout(core: &Core, inode: &InodeRecord, at: u64) -> Result<Piece> {
+fn piece_by_layout(core: &Core, request: &Request, inode: &InodeRecord, at: u64) -> Result<Piece> {
     match inode.layout {
-        Layout::Chunks(chunks) => chunks::piece_at(core, inode, chunks, at),
+        Layout::Chunks(chunks) => chunks::piece_at(core, request, inode, chunks, at),
         Layout::Inline(start) => {
             let bits = core.superblock.block_bits;
             // The last block, whole or not, is behind the inode.
@@ -176,7 +178,7 @@ pub(super) fn extent_at(
             return compressed::hole_at(core, request, inode, offset);
         }
         request.spend(1)?;
-        let piece = piece_at(core, inode, offset)?;
+        let piece = piece_at(core, request, inode, offset)?;
         let end = offset.saturating_add(piece.len).min(inode.size);
         match piece.place {
             Place::Hole => extent_to(ExtentKind::Zeros, offset, end),

@@ -69,19 +69,21 @@ impl Core {
         }
     }
 
-    /// Fills `buf` from byte `offset` of the volume or of the metabox.
+    /// Fills `buf` from byte `offset` of the volume or of the metabox, which is read for steps of
+    /// `request`.
     ///
     /// # Errors
     /// What makes the bytes unreadable; `Corrupt` for a metabox that there is not.
     pub(super) fn read_metadata(
         &self,
+        request: &Request,
         in_metabox: bool,
         buf: &mut [u8],
         offset: u64,
     ) -> Result<()> {
         match (in_metabox, &self.metabox) {
             (false, _) => self.devices.read(buf, offset),
-            (true, Some(metabox)) => metabox.read(buf, offset),
+            (true, Some(metabox)) => metabox.read(request, buf, offset),
             (true, None) => Err(Error::corrupt("there is no metabox to hold it").at(offset)),
         }
     }
@@ -90,19 +92,25 @@ impl Core {
     ///
     /// # Errors
     /// As [`Core::read_metadata`].
-    pub(super) fn metadata(&self, in_metabox: bool, offset: u64, len: usize) -> Result<Vec<u8>> {
+    pub(super) fn metadata(
+        &self,
+        request: &Request,
+        in_metabox: bool,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>> {
         let mut bytes = crate::source::zeroed(len)?;
-        self.read_metadata(in_metabox, &mut bytes, offset)?;
+        self.read_metadata(request, in_metabox, &mut bytes, offset)?;
         Ok(bytes)
     }
 
-    /// Inode `nid`, for one step of the request's budget.
+    /// Inode `nid`, for one step of the request's budget, and those of the metabox where it is there.
     ///
     /// # Errors
     /// As [`InodeRecord::read`].
     pub(super) fn inode(&self, request: &Request, nid: u64) -> Result<InodeRecord> {
         request.spend(1)?;
-        InodeRecord::read(self, nid)
+        InodeRecord::read(self, request, nid)
     }
 
     /// The handle of inode `nid`.
@@ -114,8 +122,8 @@ impl Core {
     ///
     /// # Errors
     /// `Corrupt` where there is none, or where it cannot be read.
-    pub(super) fn packed(&self) -> Result<&InodeRecord> {
-        let read = || regular(self, self.superblock.packed).context(|| "packed inode");
+    pub(super) fn packed(&self, request: &Request) -> Result<&InodeRecord> {
+        let read = || regular(self, request, self.superblock.packed).context(|| "packed inode");
         kept(&self.packed, read)
     }
 
@@ -123,22 +131,24 @@ impl Core {
     ///
     /// # Errors
     /// What makes them unreadable.
-    pub(super) fn prefixes(&self) -> Result<&[Prefix]> {
-        let prefixes = kept(&self.prefixes, || super::xattr::read_prefixes(self))?;
+    pub(super) fn prefixes(&self, request: &Request) -> Result<&[Prefix]> {
+        let prefixes = kept(&self.prefixes, || {
+            super::xattr::read_prefixes(self, request)
+        })?;
         Ok(prefixes)
     }
 }
 
 impl Special {
-    /// Fills `buf` from byte `offset`.
+    /// Fills `buf` from byte `offset`, for steps of `request`.
     ///
     /// # Errors
     /// `Corrupt` past the end; what makes the bytes unreadable.
-    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+    pub(super) fn read(&self, request: &Request, buf: &mut [u8], offset: u64) -> Result<()> {
         let mut read = || {
             let nid = self.core.superblock.metabox;
-            let inode = kept(&self.inode, || regular(&self.core, nid))?;
-            content::read_exact(&self.core, &Request::new(0), inode, buf, offset)
+            let inode = kept(&self.inode, || regular(&self.core, request, nid))?;
+            content::read_exact(&self.core, request, inode, buf, offset)
         };
         read().context(|| "metabox")
     }
@@ -156,11 +166,11 @@ fn kept<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T>) -> Result<&T> {
 }
 
 /// Inode `nid`, which has to be a regular file.
-fn regular(core: &Core, nid: u64) -> Result<InodeRecord> {
+fn regular(core: &Core, request: &Request, nid: u64) -> Result<InodeRecord> {
     if nid == 0 {
         return Err(Error::corrupt("the superblock names none").at(PLACE));
     }
-    let inode = InodeRecord::read(core, nid)?;
+    let inode = InodeRecord::read(core, request, nid)?;
     match inode.kind {
         FileType::Regular => Ok(inode),
         _ => {

@@ -22,6 +22,7 @@ pub(super) const NAME_MAX: u32 = 255;
 /// A block of entries.
 struct Block<'a> {
     core: &'a Core,
+    request: &'a Request,
     dir: &'a InodeRecord,
     bytes: Vec<u8>,
     /// Its place in the directory.
@@ -67,7 +68,7 @@ fn search(core: &Core, request: &Request, dir: &InodeRecord, name: &[u8]) -> Res
     while low < high {
         request.spend(1)?;
         let middle = low.midpoint(high);
-        let block = Block::read(core, dir, middle)?;
+        let block = Block::read(core, request, dir, middle)?;
         if block.entry(0)?.name <= name {
             candidate = Some(block);
             low = middle.saturating_add(1);
@@ -102,7 +103,7 @@ pub(super) fn read(
         }
     }
     let start = cursor.saturating_sub(1);
-    let given = walk(core, dir, start, &mut |found, next| {
+    let given = walk(core, request, dir, start, &mut |found, next| {
         request.spend(1)?;
         Ok(each(Entry {
             name: &shown(found.name),
@@ -118,13 +119,14 @@ pub(super) fn read(
 /// it is enough.
 fn walk(
     core: &Core,
+    request: &Request,
     dir: &InodeRecord,
     place: u64,
     each: &mut dyn FnMut(&Found<'_>, u64) -> Result<bool>,
 ) -> Result<()> {
     let mut place = place;
     while place < dir.size {
-        let block = Block::read(core, dir, place >> core.superblock.block_bits)?;
+        let block = Block::read(core, request, dir, place >> core.superblock.block_bits)?;
         let first = to_usize(core.superblock.in_block(place)).div_ceil(SIZE);
         place = block.start.saturating_add(core.superblock.block_size());
         for number in first..block.count {
@@ -154,7 +156,7 @@ fn shown(name: &[u8]) -> Cow<'_, [u8]> {
 /// The entry that is shown as `name` because it cannot be called what it is.
 fn escaped(core: &Core, request: &Request, dir: &InodeRecord, name: &[u8]) -> Result<Option<u64>> {
     let mut nid = None;
-    walk(core, dir, 0, &mut |found, _| {
+    walk(core, request, dir, 0, &mut |found, _| {
         request.spend(1)?;
         if let Cow::Owned(shown) = shown(found.name)
             && shown == name
@@ -168,14 +170,20 @@ fn escaped(core: &Core, request: &Request, dir: &InodeRecord, name: &[u8]) -> Re
 
 impl<'a> Block<'a> {
     /// Block `number` of `dir`, one that it has.
-    fn read(core: &'a Core, dir: &'a InodeRecord, number: u64) -> Result<Self> {
+    fn read(
+        core: &'a Core,
+        request: &'a Request,
+        dir: &'a InodeRecord,
+        number: u64,
+    ) -> Result<Self> {
         let size = core.superblock.block_size();
         let start = number.saturating_mul(size);
         let len = to_usize(size.min(dir.size.saturating_sub(start)));
         let mut bytes = crate::source::zeroed(len)?;
-        content::read_exact(core, &Request::new(0), dir, &mut bytes, start)?;
+        content::read_exact(core, request, dir, &mut bytes, start)?;
         let mut block = Self {
             core,
+            request,
             dir,
             bytes,
             start,
@@ -242,7 +250,8 @@ impl<'a> Block<'a> {
         let start = self.start;
         let text = format!("directory: entry {number} of the block at {start}: {what}");
         let place = start.saturating_add(to_u64(number.saturating_mul(SIZE)));
-        let at = content::address(self.core, self.dir, place).unwrap_or(self.dir.offset);
+        let at =
+            content::address(self.core, self.request, self.dir, place).unwrap_or(self.dir.offset);
         Error::corrupt(text).at(at)
     }
 }

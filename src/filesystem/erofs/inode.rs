@@ -6,7 +6,7 @@ use super::core::Core;
 use super::layout::{RawCompact, RawExtended};
 use super::superblock::IN_METABOX;
 use crate::error::{Error, Result, ResultExt};
-use crate::filesystem::{FileType, Timestamp};
+use crate::filesystem::{FileType, Request, Timestamp};
 
 /// `i_format`: the inode has 64 bytes.
 const EXTENDED: u16 = 1;
@@ -100,10 +100,10 @@ impl InodeRecord {
     ///
     /// # Errors
     /// `Corrupt` or `Unsupported`, naming the inode.
-    pub(super) fn read(core: &Core, nid: u64) -> Result<Self> {
+    pub(super) fn read(core: &Core, request: &Request, nid: u64) -> Result<Self> {
         let read = || {
             let offset = core.superblock.inode_offset(nid)?;
-            let fields = Fields::read(core, nid, offset)?;
+            let fields = Fields::read(core, request, nid, offset)?;
             fields
                 .record(core, nid, offset)
                 .map_err(|error| error.at(offset))
@@ -152,18 +152,18 @@ impl InodeRecord {
 }
 
 impl Fields {
-    fn read(core: &Core, nid: u64, offset: u64) -> Result<Self> {
+    fn read(core: &Core, request: &Request, nid: u64, offset: u64) -> Result<Self> {
         let in_metabox = nid & IN_METABOX != 0;
         let mut bytes = [0; size_of::<RawExtended>()];
         let (short, rest) = bytes.split_at_mut(size_of::<RawCompact>());
-        core.read_metadata(in_metabox, short, offset)?;
+        core.read_metadata(request, in_metabox, short, offset)?;
         let compact = RawCompact::read_from_bytes(short)
             .map_err(|_| Error::corrupt("the inode is cut off"))?;
         if compact.i_format.get() & EXTENDED == 0 {
             return Ok(Self::of_compact(&compact, core));
         }
         let behind = offset.saturating_add(compact_len());
-        core.read_metadata(in_metabox, rest, behind)?;
+        core.read_metadata(request, in_metabox, rest, behind)?;
         let raw = RawExtended::read_from_bytes(&bytes)
             .map_err(|_| Error::corrupt("the inode is cut off"))?;
         Ok(Self::of_extended(&raw))

@@ -25,7 +25,7 @@ pub(super) fn target(core: &Core, request: &Request, link: &InodeRecord) -> Resu
     match target.contains(&0) {
         false => Ok(target),
         true => {
-            let at = content::address(core, link, 0).unwrap_or(link.offset);
+            let at = content::address(core, request, link, 0).unwrap_or(link.offset);
             Err(wrong("a link with a NUL in its target".to_owned(), at))
         }
     }

@@ -3,7 +3,8 @@
 //! A cluster is known by its address. Files that share one may have different parts of it, and a
 //! damaged image may say different things of it; so what is kept says at its end how it was
 //! unpacked, and serves only those who say the same. For others there are a few more places, and
-//! in the end nothing is kept.
+//! in the end nothing is kept. Nor is what lies in the metabox, which holds the few bytes of ends of
+//! files: who asks for them pays for finding them there.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::super::superblock::Superblock;
 use super::unpack;
 use crate::cache::{Block, Cache};
 use crate::error::{Error, Result};
+use crate::filesystem::Request;
 use crate::number::to_usize;
 use crate::source::decoded::{Decoded, Decoder, Read, undecoded};
 use crate::source::zeroed;
@@ -60,15 +62,16 @@ pub(super) struct Unit {
 /// The clusters of a file system.
 pub(in super::super) struct Clusters {
     blocks: Decoded<Unpacker>,
+    devices: Arc<Devices>,
+    metabox: Option<Arc<Special>>,
     /// The algorithms that the superblock lists, a bit for each.
     algorithms: u16,
     block_size: u64,
 }
 
-/// Unpacks clusters.
+/// Unpacks clusters of the devices.
 struct Unpacker {
     devices: Arc<Devices>,
-    metabox: Option<Arc<Special>>,
     /// What is packed stands at the end of its blocks.
     zero_padding: bool,
 }
@@ -81,12 +84,13 @@ impl Clusters {
         cache: &Arc<Cache>,
     ) -> Self {
         let unpacker = Unpacker {
-            devices,
-            metabox,
+            devices: devices.clone(),
             zero_padding: superblock.features.has(ZERO_PADDING),
         };
         Self {
             blocks: Decoded::new(Arc::new(unpacker), cache.clone()),
+            devices,
+            metabox,
             algorithms: match superblock.features.has(COMPR_CFGS) {
                 true => superblock.raw.u1.get(),
                 false => 1,
@@ -119,24 +123,25 @@ impl Clusters {
     }
 
     /// Fills `buf` from byte `skip` of `cluster`, which is packed, and has those of `ahead`
-    /// unpacked next if `stream` goes on.
+    /// unpacked next if `stream` goes on; steps of `request` for what lies in the metabox.
     ///
     /// # Errors
     /// What makes it unreadable.
     pub(super) fn read<I: Iterator<Item = Cluster>>(
         &self,
+        (request, stream): (&Request, Read),
         cluster: Cluster,
         buf: &mut [u8],
         skip: usize,
-        stream: Read,
         ahead: impl FnOnce() -> I,
     ) -> Result<()> {
         if stream.continues {
-            let units = ahead().map(|cluster| Unit { cluster, place: 0 });
+            let outside = ahead().take_while(|cluster| !cluster.in_metabox);
+            let units = outside.map(|cluster| Unit { cluster, place: 0 });
             let size = usize::try_from(cluster.unpacked).unwrap_or(1).max(1);
             self.blocks.ahead(stream, size, units);
         }
-        let block = self.block(cluster, stream)?;
+        let block = self.block(request, cluster, stream)?;
         let from = block.get(skip..).and_then(|rest| rest.get(..buf.len()));
         let short = || {
             let text = "a cluster is shorter than the file says";
@@ -146,24 +151,35 @@ impl Clusters {
         Ok(())
     }
 
-    fn block(&self, cluster: Cluster, stream: Read) -> Result<Block> {
+    fn block(&self, request: &Request, cluster: Cluster, stream: Read) -> Result<Block> {
+        let unpacker = self.blocks.decoder();
+        if cluster.in_metabox {
+            let mut packed = zeroed(usize::try_from(cluster.packed).unwrap_or(0))?;
+            self.read_stored(request, cluster, &mut packed, 0)?;
+            return unpacker.unpack(cluster, &packed);
+        }
         for place in 0..PLACES {
             let block = self.blocks.block(&Unit { cluster, place }, stream.visit)?;
             if cluster.is_in(&block) {
                 return Ok(block);
             }
         }
-        self.blocks.decoder().unpack(cluster)
+        unpacker.decode(&Unit { cluster, place: 0 })
     }
 
     /// Fills `buf` from byte `skip` of `cluster`, which is not packed.
     ///
     /// # Errors
     /// What makes it unreadable.
-    pub(super) fn read_plain(&self, cluster: Cluster, buf: &mut [u8], skip: u64) -> Result<()> {
-        let unpacker = self.blocks.decoder();
+    pub(super) fn read_plain(
+        &self,
+        request: &Request,
+        cluster: Cluster,
+        buf: &mut [u8],
+        skip: u64,
+    ) -> Result<()> {
         let How::Interlaced(skew) = cluster.how else {
-            return unpacker.read(cluster, buf, skip);
+            return self.read_stored(request, cluster, buf, skip);
         };
         // The bytes up to the end of their block are the cluster's last; the others its first.
         let first = self.block_size.saturating_sub(skew.into());
@@ -173,14 +189,18 @@ impl Clusters {
         };
         let len = to_usize(first.saturating_sub(skip)).min(buf.len());
         let (from_tail, from_head) = buf.split_at_mut(len);
-        unpacker.read(cluster, from_tail, tail.saturating_add(skip))?;
-        unpacker.read(cluster, from_head, skip.saturating_sub(first))
+        self.read_stored(request, cluster, from_tail, tail.saturating_add(skip))?;
+        self.read_stored(request, cluster, from_head, skip.saturating_sub(first))
     }
-}
 
-impl Unpacker {
     /// Fills `buf` from byte `skip` of `cluster` as it is stored.
-    fn read(&self, cluster: Cluster, buf: &mut [u8], skip: u64) -> Result<()> {
+    fn read_stored(
+        &self,
+        request: &Request,
+        cluster: Cluster,
+        buf: &mut [u8],
+        skip: u64,
+    ) -> Result<()> {
         if buf.is_empty() {
             return Ok(());
         }
@@ -188,19 +208,19 @@ impl Unpacker {
         let wrong = |text| Error::corrupt(text).at(cluster.address);
         let at = at.ok_or_else(|| wrong("a cluster is on no device"))?;
         match (&self.metabox, cluster.in_metabox) {
-            (Some(metabox), true) => metabox.read(buf, at),
+            (Some(metabox), true) => metabox.read(request, buf, at),
             (None, true) => Err(wrong("there is no metabox to hold it")),
             (_, false) => self.devices.read(buf, at),
         }
     }
+}
 
-    /// The bytes of `cluster`, and its mark.
-    fn unpack(&self, cluster: Cluster) -> Result<Block> {
+impl Unpacker {
+    /// What `packed`, the bytes of `cluster`, unpack to, and its mark.
+    fn unpack(&self, cluster: Cluster, packed: &[u8]) -> Result<Block> {
         let How::Packed(algorithm) = cluster.how else {
             return Err(Error::invalid("the cluster is not packed"));
         };
-        let mut packed = zeroed(usize::try_from(cluster.packed).unwrap_or(0))?;
-        self.read(cluster, &mut packed, 0)?;
         let len = usize::try_from(cluster.unpacked).unwrap_or(0);
         let mut bytes = undecoded(len.saturating_add(MARK))?;
         let (into, mark) = bytes.split_at_mut(len);
@@ -209,7 +229,7 @@ impl Unpacker {
             zero_padding: self.zero_padding,
             partial: cluster.partial,
         };
-        task.run(&packed, into)
+        task.run(packed, into)
             .map_err(|error| error.at(cluster.address))?;
         mark.copy_from_slice(&cluster.mark());
         Ok(Block::from(bytes))
@@ -221,14 +241,16 @@ impl Decoder for Unpacker {
 
     fn number(unit: &Unit) -> u64 {
         let cluster = unit.cluster;
-        // No two clusters of an image whose addresses are below 2^61 have the same number; and
+        // No two clusters of an image whose addresses are below 2^62 have the same number; and
         // where two had, their marks would still tell them apart from what they are not.
-        let high = u64::from(cluster.in_metabox) << 63;
-        high | (cluster.address << 2 & !(1 << 63)) | u64::from(unit.place)
+        cluster.address << 2 | u64::from(unit.place)
     }
 
     fn decode(&self, unit: &Unit) -> Result<Block> {
-        self.unpack(unit.cluster)
+        let cluster = unit.cluster;
+        let mut packed = zeroed(usize::try_from(cluster.packed).unwrap_or(0))?;
+        self.devices.read(&mut packed, cluster.address)?;
+        self.unpack(cluster, &packed)
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn read(map: &Map<'_>, table: &Clusters, number: u64) -> Result<Index
     };
     let bytes = pack.bytes.split_at_mut(pack.size).0;
     map.core
-        .read_metadata(map.inode.in_metabox(), bytes, place.pack)?;
+        .read_metadata(map.request, map.inode.in_metabox(), bytes, place.pack)?;
     pack.index(place.number)
         .map_err(|error| error.at(place.pack))
 }

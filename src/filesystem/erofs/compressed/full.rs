@@ -18,7 +18,7 @@ pub(super) fn read(map: &Map<'_>, table: &Clusters, number: u64) -> Result<Index
     let at = place(table, number);
     let mut bytes = [0; size_of::<RawCluster>()];
     map.core
-        .read_metadata(map.inode.in_metabox(), &mut bytes, at)?;
+        .read_metadata(map.request, map.inode.in_metabox(), &mut bytes, at)?;
     let raw = RawCluster::read_from_bytes(&bytes)
         .map_err(|_| Error::corrupt(format!("logical cluster {number} has no index")))?;
     let advise = raw.di_advise.get();

@@ -7,6 +7,7 @@ use super::super::core::Core;
 use super::super::inode::{InodeRecord, Layout};
 use super::super::layout::RawMapHeader;
 use crate::error::{Error, Result};
+use crate::filesystem::Request;
 
 /// `h_advise` of packed indexes: those of the middle have 2 bytes instead of 4.
 const COMPACTED_2B: u16 = 1;
@@ -87,10 +88,10 @@ impl Header {
     ///
     /// # Errors
     /// `Corrupt`, naming the field.
-    pub(super) fn read(core: &Core, inode: &InodeRecord) -> Result<Self> {
+    pub(super) fn read(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Self> {
         let at = inode.end().next_multiple_of(8);
         let mut bytes = [0; size_of::<RawMapHeader>()];
-        core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
+        core.read_metadata(request, inode.in_metabox(), &mut bytes, at)?;
         let raw = RawMapHeader::read_from_bytes(&bytes)
             .map_err(|_| Error::corrupt("no header before the table"))?;
         let advise = raw.h_advise.get();

@@ -65,7 +65,7 @@ impl<'a> Map<'a> {
             core,
             request,
             inode,
-            header: Header::read(core, inode)?,
+            header: Header::read(core, request, inode)?,
         })
     }
 
@@ -191,7 +191,7 @@ fn read_span(map: &Map<'_>, span: &Span, buf: &mut [u8], at: u64, stream: Read) 
     match span.stored {
         Stored::Hole => buf.fill(0),
         Stored::Fragment(start) => {
-            let packed = core.packed()?;
+            let packed = core.packed(map.request)?;
             let wrong = |text: String| Error::corrupt(text).at(map.header.at);
             if packed.nid == map.inode.nid {
                 let text = "a fragment of the packed inode is in itself";
@@ -208,10 +208,10 @@ fn read_span(map: &Map<'_>, span: &Span, buf: &mut [u8], at: u64, stream: Read) 
         Stored::Cluster(cluster) if cluster.is_packed() => {
             let ahead = || map.clusters_from(span.end);
             core.clusters
-                .read(cluster, buf, to_usize(skip), stream, ahead)?;
+                .read((map.request, stream), cluster, buf, to_usize(skip), ahead)?;
         }
         Stored::Cluster(cluster) => {
-            core.clusters.read_plain(cluster, buf, skip)?;
+            core.clusters.read_plain(map.request, cluster, buf, skip)?;
         }
     }
     Ok(())

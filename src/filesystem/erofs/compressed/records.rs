@@ -141,7 +141,8 @@ impl Map<'_> {
     }
 
     fn read(&self, buf: &mut [u8], at: u64) -> Result<()> {
-        self.core.read_metadata(self.inode.in_metabox(), buf, at)
+        self.core
+            .read_metadata(self.request, self.inode.in_metabox(), buf, at)
     }
 
     /// What `record` says of the file up to byte `end`.

@@ -6,6 +6,7 @@ use super::super::core::Core;
 use super::super::layout::RawXattr;
 use super::PREFIXES;
 use crate::error::{Error, Result};
+use crate::filesystem::Request;
 use crate::number::{to_u64, to_usize};
 
 /// `e_name_index`: the lower bits are the number of a long prefix.
@@ -46,14 +47,19 @@ impl Attribute {
     ///
     /// # Errors
     /// What makes it unreadable.
-    pub(super) fn read(core: &Core, in_metabox: bool, start: u64) -> Result<Self> {
+    pub(super) fn read(
+        core: &Core,
+        request: &Request,
+        in_metabox: bool,
+        start: u64,
+    ) -> Result<Self> {
         let mut head = [0; size_of::<RawXattr>()];
-        core.read_metadata(in_metabox, &mut head, start)?;
+        core.read_metadata(request, in_metabox, &mut head, start)?;
         let raw = RawXattr::read_from_bytes(&head)
             .map_err(|_| Error::corrupt("an attribute is cut off"))?;
         let len = usize::from(raw.e_name_len).saturating_add(raw.e_value_size.get().into());
         let behind = start.saturating_add(to_u64(head.len()));
-        let mut name = core.metadata(in_metabox, behind, len)?;
+        let mut name = core.metadata(request, in_metabox, behind, len)?;
         let value = name.split_off(usize::from(raw.e_name_len).min(len));
         Ok(Self {
             index: raw.e_name_index,
@@ -74,8 +80,8 @@ impl Attribute {
     ///
     /// # Errors
     /// What makes the long prefixes unreadable.
-    pub(super) fn full_name(&self, core: &Core) -> Result<Option<Vec<u8>>> {
-        let Some((index, infix)) = self.prefix(core)? else {
+    pub(super) fn full_name(&self, core: &Core, request: &Request) -> Result<Option<Vec<u8>>> {
+        let Some((index, infix)) = self.prefix(core, request)? else {
             return Ok(None);
         };
         let prefix = PREFIXES.iter().find(|(number, _)| *number == index);
@@ -86,8 +92,14 @@ impl Attribute {
     ///
     /// # Errors
     /// What makes the long prefixes unreadable.
-    pub(super) fn is(&self, core: &Core, index: u8, short: &[u8]) -> Result<bool> {
-        let Some((own, infix)) = self.prefix(core)? else {
+    pub(super) fn is(
+        &self,
+        core: &Core,
+        request: &Request,
+        index: u8,
+        short: &[u8],
+    ) -> Result<bool> {
+        let Some((own, infix)) = self.prefix(core, request)? else {
             return Ok(false);
         };
         let rest = short.strip_prefix(infix);
@@ -95,12 +107,12 @@ impl Attribute {
     }
 
     /// The index of its prefix, and what stands between that and its name.
-    fn prefix<'a>(&self, core: &'a Core) -> Result<Option<(u8, &'a [u8])>> {
+    fn prefix<'a>(&self, core: &'a Core, request: &Request) -> Result<Option<(u8, &'a [u8])>> {
         if self.index & LONG == 0 {
             return Ok(Some((self.index, &[])));
         }
         let number = to_usize((self.index & !LONG).into());
-        let prefix = core.prefixes()?.get(number);
+        let prefix = core.prefixes(request)?.get(number);
         Ok(prefix.map(|prefix| (prefix.index, prefix.infix.as_slice())))
     }
 }

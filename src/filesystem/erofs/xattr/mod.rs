@@ -47,7 +47,7 @@ pub(super) fn names(
 ) -> Result<()> {
     let mut list = || {
         walk(core, request, inode, &mut |attribute| {
-            if let Some(name) = attribute.full_name(core)? {
+            if let Some(name) = attribute.full_name(core, request)? {
                 each(&name);
             }
             Ok(false)
@@ -74,7 +74,7 @@ pub(super) fn value(
     // be there.
     let mut look = || {
         walk(core, request, inode, &mut |attribute| {
-            if attribute.is(core, index, short)? {
+            if attribute.is(core, request, index, short)? {
                 found = Some(attribute.value.clone());
             }
             Ok(found.is_some())
@@ -100,7 +100,7 @@ fn walk(
     inode: &InodeRecord,
     each: &mut dyn FnMut(&Attribute) -> Result<bool>,
 ) -> Result<()> {
-    let Some(body) = Body::read(core, inode)? else {
+    let Some(body) = Body::read(core, request, inode)? else {
         return Ok(());
     };
     let mut at = body.shared.saturating_mul(4);
@@ -117,7 +117,7 @@ fn walk(
     let (places, _) = body.bytes.as_chunks::<4>();
     for place in places.iter().take(body.shared) {
         request.spend(1)?;
-        if each(&shared(core, u32::from_le_bytes(*place))?)? {
+        if each(&shared(core, request, u32::from_le_bytes(*place))?)? {
             return Ok(());
         }
     }
@@ -125,17 +125,17 @@ fn walk(
 }
 
 /// The shared attribute at `place`, which counts 4 bytes.
-fn shared(core: &Core, place: u32) -> Result<Attribute> {
+fn shared(core: &Core, request: &Request, place: u32) -> Result<Attribute> {
     let in_metabox = core.superblock.features.has_compat(SHARED_EA_IN_METABOX);
     let start = u64::from(place).saturating_mul(4);
     let start = start.saturating_add(core.superblock.shared_xattrs);
-    Attribute::read(core, in_metabox, start)
+    Attribute::read(core, request, in_metabox, start)
         .context(|| format!("shared attribute {place}"))
         .map_err(|error| error.at(start))
 }
 
 /// What stands before the attributes of `inode`; nothing where it has none.
-fn header(core: &Core, inode: &InodeRecord) -> Result<Option<RawXattrHeader>> {
+fn header(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<RawXattrHeader>> {
     let len = to_u64(size_of::<RawXattrHeader>());
     if inode.xattr_len < len {
         return Ok(None);
@@ -146,7 +146,7 @@ fn header(core: &Core, inode: &InodeRecord) -> Result<Option<RawXattrHeader>> {
         return Err(Error::unsupported(text).at(at));
     }
     let mut bytes = [0; size_of::<RawXattrHeader>()];
-    core.read_metadata(inode.in_metabox(), &mut bytes, at)?;
+    core.read_metadata(request, inode.in_metabox(), &mut bytes, at)?;
     let header = RawXattrHeader::read_from_bytes(&bytes);
     Ok(Some(header.map_err(|_| {
         Error::corrupt("the header of the attributes is cut off").at(at)
@@ -154,8 +154,8 @@ fn header(core: &Core, inode: &InodeRecord) -> Result<Option<RawXattrHeader>> {
 }
 
 impl Body {
-    fn read(core: &Core, inode: &InodeRecord) -> Result<Option<Self>> {
-        let Some(header) = header(core, inode)? else {
+    fn read(core: &Core, request: &Request, inode: &InodeRecord) -> Result<Option<Self>> {
+        let Some(header) = header(core, request, inode)? else {
             return Ok(None);
         };
         let head = to_u64(size_of::<RawXattrHeader>());
@@ -167,7 +167,7 @@ impl Body {
             return Err(Error::corrupt(text).at(offset));
         }
         Ok(Some(Self {
-            bytes: core.metadata(inode.in_metabox(), offset, to_usize(len))?,
+            bytes: core.metadata(request, inode.in_metabox(), offset, to_usize(len))?,
             shared,
             offset,
         }))

@@ -29,7 +29,7 @@ enum Place {
 ///
 /// # Errors
 /// `Corrupt` for one of no bytes or too many; what makes them unreadable.
-pub(in super::super) fn read_prefixes(core: &Core) -> Result<Vec<Prefix>> {
+pub(in super::super) fn read_prefixes(core: &Core, request: &Request) -> Result<Vec<Prefix>> {
     let superblock = &core.superblock;
     let place = match superblock.features.has_compat(PLAIN_XATTR_PFX) {
         false if superblock.metabox != 0 => Place::Metabox,
@@ -40,7 +40,7 @@ pub(in super::super) fn read_prefixes(core: &Core) -> Result<Vec<Prefix>> {
     let mut prefixes = Vec::new();
     for number in 0..superblock.raw.xattr_prefix_count {
         let prefix = place
-            .prefix(core, &mut at)
+            .prefix(core, request, &mut at)
             .context(|| format!("long attribute prefix {number}"));
         prefixes.push(prefix?);
     }
@@ -49,15 +49,15 @@ pub(in super::super) fn read_prefixes(core: &Core) -> Result<Vec<Prefix>> {
 
 impl Place {
     /// The prefix at `at`, which goes on to the next.
-    fn prefix(&self, core: &Core, at: &mut u64) -> Result<Prefix> {
+    fn prefix(&self, core: &Core, request: &Request, at: &mut u64) -> Result<Prefix> {
         let mut len = [0; 2];
-        self.read(core, &mut len, *at)?;
+        self.read(core, request, &mut len, *at)?;
         let len = u16::from_le_bytes(len);
         if !(1..=LONGEST).contains(&len) {
             return Err(Error::corrupt(format!("it has {len} bytes")).at(*at));
         }
         let mut bytes = vec![0; len.into()];
-        self.read(core, &mut bytes, at.saturating_add(2))?;
+        self.read(core, request, &mut bytes, at.saturating_add(2))?;
         *at = at
             .saturating_add(2)
             .saturating_add(to_u64(bytes.len()))
@@ -67,14 +67,11 @@ impl Place {
         Ok(Prefix { index, infix })
     }
 
-    fn read(&self, core: &Core, buf: &mut [u8], at: u64) -> Result<()> {
+    fn read(&self, core: &Core, request: &Request, buf: &mut [u8], at: u64) -> Result<()> {
         match self {
-            Self::Volume => core.read_metadata(false, buf, at),
-            Self::Metabox => core.read_metadata(true, buf, at),
-            Self::Packed => {
-                let request = Request::new(0);
-                content::read_exact(core, &request, core.packed()?, buf, at)
-            }
+            Self::Volume => core.read_metadata(request, false, buf, at),
+            Self::Metabox => core.read_metadata(request, true, buf, at),
+            Self::Packed => content::read_exact(core, request, core.packed(request)?, buf, at),
         }
     }
 }
