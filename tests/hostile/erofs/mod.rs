@@ -193,6 +193,8 @@ fn s10_chunks() {
 #[test]
 fn s10_names_in_a_directory() {
     need!(tool "mkfs.erofs");
+    let mutant = seed("").mutant();
+    let before_the_third = mutant.get(mutant.entries("folder") + 2 * 12 + 8, 2) - 1;
     // Entry, place of its name: none, inside the entries, before the one ahead, past the block.
     for (entry, place) in [
         (0, 0),
@@ -201,6 +203,8 @@ fn s10_names_in_a_directory() {
         (3, 0),
         (3, 0xffff),
         (11, 0xffff),
+        // One byte before the name ahead.
+        (3, before_the_third),
     ] {
         let mut mutant = seed("").mutant();
         let entries = mutant.entries("folder");
