@@ -15,7 +15,7 @@ use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes of the longest text that is read. LVM2's own areas have one megabyte.
-const MOST_TEXT: u64 = 16 << 20;
+pub(super) const MOST_TEXT: u64 = 16 << 20;
 
 /// The text that is committed in the area at `range` of `source`; `None` where none is, as on a
 /// physical volume in no group, or where LVM2 was told to ignore the area.

@@ -1,48 +1,109 @@
-//! One physical volume as it is found: its label, and the newest text on it.
+//! One physical volume as it is found: its label, and which texts are on it.
 
-use super::area;
+use super::area::{self, MOST_TEXT};
 use super::group::Group;
-use super::label::{self, Label};
+use super::label::{self, Label, Range};
+use super::text::Text;
 use crate::error::{Error, Result};
+use crate::number::to_u64;
 use crate::source::{SharedSource, Source};
+
+/// Bytes of the texts that are parsed of one physical volume: LVM2 makes two areas at most.
+const MOST_OF_ONE: u64 = 2 * MOST_TEXT;
+/// Bytes of the texts that are parsed of all physical volumes of a group, which usually have the same.
+const MOST_OF_ALL: u64 = 8 * MOST_TEXT;
 
 /// A physical volume, and what it knows of its group.
 pub(super) struct Member {
     pub(super) label: Label,
-    /// The newest text of its metadata areas; `None` where it has none.
-    pub(super) group: Option<Group>,
+    /// The number of the newest text of its metadata areas; `None` where it has none.
+    pub(super) seqno: Option<u64>,
     /// What is wrong with its other areas.
     pub(super) damage: Vec<Error>,
 }
 
+/// The texts of some physical volumes. Only what the newest says is kept, and a text that is the same
+/// byte for byte is not parsed again.
+pub(super) struct Texts {
+    newest: Option<(Vec<u8>, Group)>,
+    /// Bytes that may still be parsed.
+    left: u64,
+    ignore_checksums: bool,
+}
+
+impl Texts {
+    /// Of a group with many physical volumes.
+    pub(super) fn of_all(ignore_checksums: bool) -> Self {
+        Self {
+            newest: None,
+            left: MOST_OF_ALL,
+            ignore_checksums,
+        }
+    }
+
+    /// What the newest of them says.
+    pub(super) fn newest(&self) -> Option<&Group> {
+        self.newest.as_ref().map(|(_, group)| group)
+    }
+
+    /// Reads the text in the area at `range` of `source`; gives its number.
+    fn read(&mut self, source: &dyn Source, range: Range) -> Result<Option<u64>> {
+        let text = area::text(source, range, self.ignore_checksums)?;
+        text.map(|text| self.parse(text)).transpose()
+    }
+
+    fn parse(&mut self, text: Text) -> Result<u64> {
+        if let Some((bytes, group)) = &self.newest
+            && *bytes == text.bytes
+        {
+            return Ok(group.seqno);
+        }
+        let left = self.left.checked_sub(to_u64(text.bytes.len()));
+        self.left = left.ok_or_else(|| {
+            let text = "the texts before it are more than physical volumes have";
+            Error::unsupported(text)
+        })?;
+        let group = Group::parse(&text)?;
+        let seqno = group.seqno;
+        if self.newest().is_none_or(|newest| newest.seqno < seqno) {
+            self.newest = Some((text.bytes, group));
+        }
+        Ok(seqno)
+    }
+}
+
 impl Member {
-    /// Reads the label of `source`, and its texts.
+    /// Reads the label of `source`, whatever its checksums are, and what the newest of its texts says.
     ///
     /// # Errors
     /// `Corrupt` for a label that is not whole. What is wrong with the texts is in `damage`.
-    pub(super) fn read(source: &dyn Source, ignore_checksums: bool) -> Result<Self> {
-        let label = label::read(source, ignore_checksums)?;
+    pub(super) fn alone(source: &dyn Source) -> Result<(Self, Option<Group>)> {
+        let mut texts = Texts {
+            left: MOST_OF_ONE,
+            ..Texts::of_all(true)
+        };
+        let member = Self::read(source, &mut texts)?;
+        Ok((member, texts.newest.map(|(_, group)| group)))
+    }
+
+    /// Reads the label of `source`, and its texts into `texts`.
+    ///
+    /// # Errors
+    /// As [`Member::alone`].
+    pub(super) fn read(source: &dyn Source, texts: &mut Texts) -> Result<Self> {
+        let label = label::read(source, texts.ignore_checksums)?;
         let mut member = Self {
             label,
-            group: None,
+            seqno: None,
             damage: Vec::new(),
         };
         for range in member.label.metadata_areas.clone() {
-            let text = area::text(source, range, ignore_checksums);
-            let text = text.and_then(|text| text.map(|text| Group::parse(&text)).transpose());
-            match text {
-                Ok(group) => member.offer(group),
+            match texts.read(source, range) {
+                Ok(seqno) => member.seqno = member.seqno.max(seqno),
                 Err(error) => member.damage.push(error),
             }
         }
         Ok(member)
-    }
-
-    fn offer(&mut self, group: Option<Group>) {
-        let newest = self.group.as_ref().map(|group| group.seqno);
-        if group.as_ref().map(|group| group.seqno) > newest {
-            self.group = group;
-        }
     }
 }
 

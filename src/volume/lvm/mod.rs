@@ -26,7 +26,7 @@ mod uuid;
 use self::assemble::Assembler;
 use self::group::{Group, Logical};
 use self::makeup::Makeups;
-use self::member::{Found, Member};
+use self::member::{Found, Member, Texts};
 use self::uuid::Uuid;
 use super::{Open, Opened};
 use crate::error::{Error, Result};
@@ -46,11 +46,11 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
     if label::sector(source)?.is_none() {
         return Ok(None);
     }
-    let Ok(member) = Member::read(source, true) else {
+    let Ok((member, group)) = Member::alone(source) else {
         return Ok(Some(Set::Alone));
     };
     let id = member.label.uuid;
-    Ok(Some(match &member.group {
+    Ok(Some(match &group {
         None => Set::Stray { id: id.to_string() },
         Some(group) => Set::Member {
             set: group.uuid.to_string(),
@@ -68,9 +68,9 @@ fn claim(source: &dyn Source) -> Result<Option<Set>> {
 }
 
 fn describe(source: &dyn Source) -> Result<Description> {
-    let member = Member::read(source, true)?;
+    let (member, group) = Member::alone(source)?;
     let mut facts = Vec::new();
-    match &member.group {
+    match &group {
         Some(group) => facts.push(("volume group", group.name.clone())),
         None => facts.push(("volume group", "none that it says".to_owned())),
     }
@@ -84,16 +84,15 @@ fn describe(source: &dyn Source) -> Result<Description> {
 }
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
-    let ignore = context.options.ignore_checksums;
+    let mut texts = Texts::of_all(context.options.ignore_checksums);
     let mut found = Vec::new();
     for source in members {
         found.push(Found {
-            member: Member::read(&**source, ignore)?,
+            member: Member::read(&**source, &mut texts)?,
             source: source.clone(),
         });
     }
-    let newest = found.iter().filter_map(|it| it.member.group.as_ref());
-    let Some(group) = newest.max_by_key(|group| group.seqno) else {
+    let Some(group) = texts.newest() else {
         return without_group(&found);
     };
     note(group, &found, context);
@@ -145,8 +144,7 @@ fn note(group: &Group, found: &[Found], context: &Context) {
                 "physical volume {uuid}: {error}; another text is used"
             ));
         }
-        let seqno = member.group.as_ref().map(|own| own.seqno);
-        if let Some(own) = seqno.filter(|own| *own < group.seqno) {
+        if let Some(own) = member.seqno.filter(|own| *own < group.seqno) {
             let newest = group.seqno;
             add(format!(
                 "physical volume {uuid} has the older text {own}; {newest} is used"

@@ -1,0 +1,142 @@
+//! L03, L10: what many areas and many physical volumes with one text cost.
+
+use std::sync::Arc;
+
+use allocation_counter::{AllocationInfo, measure};
+use imgmount::cache::Cache;
+use imgmount::format::{Context, Format, Set};
+use imgmount::source::{Memory, SharedSource};
+use imgmount::volume::{FORMATS, Open};
+
+use crate::volume::lvm::made::{Physical, START, checksum, linear, logical, text};
+
+/// Areas that a label of one sector has room for.
+const AREAS: u64 = 24;
+/// Where the first of them is.
+const FIRST: u64 = 4096;
+
+fn lvm() -> &'static Format<Open> {
+    let mut formats = FORMATS.iter();
+    formats.find(|it| it.name == "LVM2_member").unwrap()
+}
+
+/// A text of `count` volumes on the physical volumes called `letters`.
+fn volumes(letters: &str, count: usize) -> String {
+    let volume = |number| logical(&format!("l{number}"), &[linear(0, 1, "\"pv0\", 0")]);
+    let volumes: String = (0..count).map(volume).collect();
+    text(1, letters, 8, "", &volumes)
+}
+
+/// Writes to the label of `image` that its metadata areas are these.
+fn list(image: &mut [u8], areas: &[(u64, u64)]) {
+    let label = &mut image[512..1024];
+    let ends = [(START, 0), (0, 0)];
+    let words = ends.iter().chain(areas).chain(&[(0, 0)]);
+    let words = words.flat_map(|(offset, size)| [*offset, *size]);
+    for (word, place) in words.zip(label[72..].chunks_exact_mut(8)) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    let crc = checksum(&label[20..]);
+    label[16..20].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Writes the header of an area of `size` bytes from `at` on, with the text of `len` bytes at byte
+/// `text` of the image.
+fn area(image: &mut [u8], (at, size): (u64, u64), text: u64, len: u64) {
+    let bytes = &image[text as usize..(text + len) as usize];
+    // Megabytes are no test's to sum up: whoever reads with --ignore-checksums reads them as well.
+    let sum = if len < 1 << 20 { checksum(bytes) } else { 0 };
+    let header = &mut image[at as usize..at as usize + 512];
+    header[4..20].copy_from_slice(b" LVM2 x[5A%r0N*>");
+    header[20..24].copy_from_slice(&1_u32.to_le_bytes());
+    let words = [at, size, text - at, len];
+    for (word, place) in words.iter().zip(header[24..].chunks_exact_mut(8)) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    header[56..60].copy_from_slice(&sum.to_le_bytes());
+    let crc = checksum(&header[4..]);
+    header[..4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// One physical volume whose label lists `areas`, all with `text`.
+fn sharing(text: &str, areas: &[u64]) -> Vec<u8> {
+    let (start, len) = (FIRST + AREAS * 512, text.len() as u64);
+    let mut image = Physical::new('a', "").head();
+    image.resize((start + len) as usize, 0);
+    image[start as usize..].copy_from_slice(text.as_bytes());
+    let areas: Vec<_> = areas.iter().map(|at| (*at, start + len - at)).collect();
+    for range in &areas {
+        area(&mut image, *range, start, len);
+    }
+    list(&mut image, &areas);
+    image
+}
+
+/// What it costs to claim `image`, which is a member.
+fn claimed(image: Vec<u8>) -> AllocationInfo {
+    let source = Memory(image);
+    measure(|| {
+        let set = (lvm().claim)(&source).unwrap();
+        assert!(matches!(set, Some(Set::Member { expected: 1, .. })));
+    })
+}
+
+#[test]
+fn l03_a_text_that_many_areas_have_is_parsed_once() {
+    let text = volumes("a", 1000);
+    let one = claimed(sharing(&text, &[FIRST])).count_total;
+    assert!(one > 10_000, "{one}");
+    let same = [FIRST; AREAS as usize];
+    let beside: Vec<u64> = (0..AREAS).map(|number| FIRST + number * 512).collect();
+    for areas in [&same[..], &beside] {
+        let many = claimed(sharing(&text, areas)).count_total;
+        assert!(many < one + 1000, "{many} for {one}");
+    }
+}
+
+#[test]
+fn l03_texts_of_more_than_two_areas_are_not_all_parsed() {
+    const LEN: u64 = 11 << 20;
+    let mut image = Physical::new('a', "").head();
+    let mut areas = Vec::new();
+    for (number, letters) in (0..3).zip(["a", "ab", "abc"]) {
+        let at = FIRST + number * (LEN + 512);
+        let text = text(number + 1, letters, 8, "", "");
+        image.resize((at + 512) as usize, 0);
+        image.extend(text.as_bytes());
+        image.resize((at + 512 + LEN) as usize, b'#');
+        area(&mut image, (at, LEN + 512), at + 512, LEN);
+        areas.push((at, LEN + 512));
+    }
+    list(&mut image, &areas);
+    let set = (lvm().claim)(&Memory(image)).unwrap();
+    let Some(Set::Member { expected, .. }) = set else {
+        panic!("{set:?}");
+    };
+    assert_eq!(expected, 2);
+}
+
+#[test]
+fn l10_many_physical_volumes_with_one_text_are_held_as_one() {
+    let letters: String = ('a'..='t').collect();
+    let text = volumes(&letters, 1000);
+    let physical = |letter| {
+        let area = 1 << 20;
+        let physical = Physical {
+            area,
+            ..Physical::new(letter, &text)
+        };
+        Arc::new(Memory(physical.head())) as SharedSource
+    };
+    let members: Vec<SharedSource> = letters.chars().map(physical).collect();
+    let most = |members: &[SharedSource]| {
+        let context = Context::new(Cache::new(1 << 20));
+        let measured = measure(|| {
+            let opened = (lvm().open)(members, &context).unwrap();
+            assert_eq!(opened.volumes.len(), 1000);
+        });
+        measured.bytes_max
+    };
+    let (one, all) = (most(&members[..1]), most(&members));
+    assert!(all < 2 * one, "{all} for {one}");
+}
