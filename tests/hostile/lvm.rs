@@ -251,6 +251,60 @@ fn l04_volumes_that_stand_on_themselves_are_a_segment_loop() {
 }
 
 #[test]
+fn l04_arrays_pools_and_caches_that_stand_on_themselves_are_a_segment_loop() {
+    let array = |name: &str| {
+        let images = (0..2).map(|leg| format!("\"{name}_rmeta_{leg}\", \"{name}_rimage_{leg}\""));
+        let images = images.collect::<Vec<_>>().join(", ");
+        let body = format!("type = \"raid1\"\ndevice_count = 2\nraids = [{images}]");
+        logical(name, &[segment(0, 1, &body)])
+    };
+    let thin = "type = \"thin\"\nthin_pool = \"pool\"\ntransaction_id = 0\ndevice_id = 1";
+    let pool = "type = \"thin-pool\"\nmetadata = \"tmeta\"\npool = \"tdata\"\ntransaction_id = 1";
+    let cache = "type = \"cache\"\ncache_pool = \"fast\"\norigin = \"c_corig\"";
+    let fast = "type = \"cache-pool\"\nmetadata = \"cmeta\"\ndata = \"cdata\"";
+    let on = |name: &str, area: &str| hidden(name, &[linear(0, 1, area)]);
+    let mut more = vec![
+        array("a"),
+        on("a_rmeta_0", "\"a\", 0"),
+        array("b"),
+        on("b_rimage_0", "\"b\", 0"),
+        logical("t", &[segment(0, 1, thin)]),
+        hidden("pool", &[segment(0, 1, pool)]),
+        on("tdata", "\"t\", 0"),
+        logical("c", &[segment(0, 1, cache)]),
+        hidden("fast", &[segment(0, 1, fast)]),
+        on("c_corig", "\"c\", 0"),
+    ];
+    let sound = [
+        "a_rimage_0",
+        "a_rmeta_1",
+        "a_rimage_1",
+        "b_rmeta_0",
+        "b_rmeta_1",
+        "b_rimage_1",
+    ];
+    let pools = ["tmeta", "cmeta", "cdata"];
+    more.extend(
+        sound
+            .iter()
+            .chain(&pools)
+            .map(|name| on(name, "\"pv0\", 5")),
+    );
+    let image = with(&more.concat());
+    let (stack, _) = look(std::slice::from_ref(&image));
+    for (name, through) in [
+        ("a", "a_rmeta_0"),
+        ("b", "b_rimage_0"),
+        ("t", "tdata"),
+        ("c", "c_corig"),
+    ] {
+        let words = format!("segment loop: {name} on {through} on {name}");
+        let at = place(&image, &format!("{through} {{"), &format!("\"{name}\""));
+        refused(&stack, name, Kind::Corrupt, &words, at);
+    }
+}
+
+#[test]
 fn l04_a_tower_of_volumes_has_an_end() {
     let floors = (0..200).map(|floor| {
         let area = match floor {

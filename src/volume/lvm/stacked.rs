@@ -65,23 +65,29 @@ impl<'a> Assembler<'a> {
         self.logical(self.group.number(name)?)
     }
 
+    /// The same, or which physical volume is missing of it. All else that it cannot be had for, as a
+    /// loop, is the fault of what wants it, and not that of something missing.
+    fn there(&mut self, name: &str) -> Result<Result<SharedSource>> {
+        match self.named(name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            found => Ok(found),
+        }
+    }
+
     fn raid(&mut self, raid: &Raid, size: u64) -> Result<SharedSource> {
         let level = super::raid::level(raid)?;
         let mut images = Vec::new();
         let mut states = Vec::new();
         let mut missing = None;
         for (meta, image) in &raid.images {
-            let meta = meta.as_ref().and_then(|meta| self.named(meta).ok());
+            let meta = match meta {
+                Some(meta) => self.there(meta)?.ok(),
+                None => None,
+            };
             states.push(meta.and_then(|meta| super::raid::state(&*meta)));
-            match self.named(image) {
-                Ok(image) => images.push(Some(image)),
-                // A loop is the whole volume's fault, and not an image's that is missing.
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                Err(error) => {
-                    missing = missing.or(Some(error));
-                    images.push(None);
-                }
-            }
+            let image = self.there(image)?;
+            missing = missing.or(image.as_ref().err().cloned());
+            images.push(image.ok());
         }
         let in_step = super::raid::in_step(&states)?;
         for (image, in_step) in images.iter_mut().zip(in_step) {
