@@ -75,7 +75,12 @@ fn label(image: &mut [u8], at: usize, value: u64) {
 fn l01_a_label_whose_checksum_is_wrong_is_refused_at_its_byte() {
     let mut image = with("");
     image[512 + 100] ^= 1;
-    all_refused(image.clone(), Kind::Corrupt, "label: crc_xl is 0x", 512);
+    all_refused(
+        image.clone(),
+        Kind::Corrupt,
+        "label: crc_xl is 0x",
+        512 + 16,
+    );
     let (stack, _) = look(&[image]);
     assert_eq!(
         stack.disks[0].source.as_ref().unwrap().size(),

@@ -1,5 +1,7 @@
 //! The label of a physical volume: who it is, and where its metadata are.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::checksum::checksum;
@@ -80,7 +82,8 @@ fn parse(at: u64, bytes: &[u8], ignore_checksums: bool) -> Result<Label> {
     let (stored, found) = (header.crc_xl.get(), checksum(covered));
     if stored != found && !ignore_checksums {
         let text = format!("crc_xl is {stored:#x}, and its bytes give {found:#x}");
-        let error = Error::corrupt(text).at(at);
+        let field = to_u64(offset_of!(LabelHeader, crc_xl));
+        let error = Error::corrupt(text).at(at.saturating_add(field));
         return Err(error.hint("--ignore-checksums reads it all the same"));
     }
     let offset = header.offset_xl.get();
