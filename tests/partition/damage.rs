@@ -10,8 +10,9 @@ use crate::support::images::Scratch;
 /// Where the primary GPT header lies.
 const PRIMARY: usize = 512;
 
-/// Asserts that the GPT is refused with `message`, found at `offset`, and the disk is still there.
-fn refused(bytes: Vec<u8>, message: &str) {
+/// Asserts that the GPT is refused with `message` about the field that is at byte `field` of the
+/// primary header, and the disk is still there.
+fn refused(bytes: Vec<u8>, field: usize, message: &str) {
     let size = bytes.len() as u64;
     let (stack, _) = open(bytes);
     let disk = &stack.disks[0];
@@ -20,7 +21,7 @@ fn refused(bytes: Vec<u8>, message: &str) {
     };
     assert_eq!((*format, error.kind()), ("gpt", Kind::Corrupt));
     assert!(error.to_string().contains(message), "{error}");
-    assert_eq!(error.offset(), Some(512));
+    assert_eq!(error.offset(), Some((PRIMARY + field) as u64), "{error}");
     assert_eq!(disk.source.as_ref().unwrap().size(), size);
 }
 
@@ -73,7 +74,7 @@ fn p01_both_headers_wrong_leave_the_disk() {
         disk[PRIMARY + 24] ^= 1;
         disk[second + 24] ^= 1;
     });
-    refused(bytes, "gpt: primary: HeaderCRC32 0x");
+    refused(bytes, 16, "gpt: primary: HeaderCRC32 0x");
     let erased = changed(&seed, |disk| {
         let second = backup(disk);
         disk[PRIMARY..PRIMARY + 512].fill(0);
@@ -81,6 +82,7 @@ fn p01_both_headers_wrong_leave_the_disk() {
     });
     refused(
         erased,
+        0,
         "primary: no EFI PART header at byte 0x200 (backup: no EFI PART header at byte 0x7ffe00)",
     );
 }
@@ -108,15 +110,18 @@ fn p02_entry_counts_and_sizes_are_bounded() {
     let seed = disk::gpt(&Scratch::new());
     refused(
         both(&seed, 80, &u32::MAX.to_le_bytes()),
+        80,
         "NumberOfPartitionEntries 4294967295 of 128 bytes are more than 1048576 bytes",
     );
     refused(
         both(&seed, 84, &(1_u32 << 31).to_le_bytes()),
+        80,
         "NumberOfPartitionEntries 128 of 2147483648 bytes are more than 1048576 bytes",
     );
     for size in [0_u32, 1, 8, 127, 129] {
         refused(
             both(&seed, 84, &size.to_le_bytes()),
+            84,
             &format!("SizeOfPartitionEntry {size} is no multiple of 8 from 128 on"),
         );
     }
@@ -126,7 +131,11 @@ fn p02_entry_counts_and_sizes_are_bounded() {
                 disk[header + 12..header + 16].copy_from_slice(&size.to_le_bytes());
             }
         });
-        refused(bytes, &format!("HeaderSize {size} is not {least} to 512"));
+        refused(
+            bytes,
+            12,
+            &format!("HeaderSize {size} is not {least} to 512"),
+        );
     }
 }
 
@@ -213,10 +222,9 @@ fn p03_overlapping_backward_and_far_entries_are_listed_and_the_rest_opens() {
         .err()
         .unwrap()
         .clone();
-    assert_eq!(
-        error.message(),
-        "starts past the end of the disk of 8388608 bytes"
-    );
+    let message = "starts past the end of the disk of 8388608 bytes";
+    let found = (error.message(), error.kind(), error.offset());
+    assert_eq!(found, (message, Kind::Corrupt, Some(512 << 39)));
 }
 
 #[test]
@@ -234,6 +242,19 @@ fn p03_a_wrong_usable_range_is_a_notice() {
     );
 }
 
+/// `seed` with both headers saying that the entries begin at block `lba`, where nothing is written.
+fn with_entries_at(seed: &[u8], lba: u64) -> Vec<u8> {
+    changed(seed, |disk| {
+        for header in [PRIMARY, backup(disk)] {
+            disk[header + 72..header + 80].copy_from_slice(&lba.to_le_bytes());
+            let mut copy = disk[header..header + 92].to_vec();
+            copy[16..20].fill(0);
+            let checksum = crc32fast::hash(&copy).to_le_bytes();
+            disk[header + 16..header + 20].copy_from_slice(&checksum);
+        }
+    })
+}
+
 #[test]
 fn p04_a_header_that_says_it_is_elsewhere_is_refused() {
     need!(tool "sgdisk");
@@ -241,21 +262,25 @@ fn p04_a_header_that_says_it_is_elsewhere_is_refused() {
     for lba in [0_u64, 2, u64::MAX] {
         refused(
             both(&seed, 24, &lba.to_le_bytes()),
+            24,
             &format!("MyLBA {lba} in the header at LBA 1"),
         );
     }
     for lba in [0_u64, 1] {
-        let bytes = changed(&seed, |disk| {
-            for header in [PRIMARY, backup(disk)] {
-                disk[header + 72..header + 80].copy_from_slice(&lba.to_le_bytes());
-                let mut copy = disk[header..header + 92].to_vec();
-                copy[16..20].fill(0);
-                let checksum = crc32fast::hash(&copy).to_le_bytes();
-                disk[header + 16..header + 20].copy_from_slice(&checksum);
-            }
-        });
+        let bytes = with_entries_at(&seed, lba);
         let message = format!("PartitionEntryLBA {lba} is the MBR's or the header's");
-        refused(bytes, &message);
+        refused(bytes, 72, &message);
+    }
+}
+
+#[test]
+fn p04_entries_past_the_disk_are_the_headers_fault() {
+    need!(tool "sgdisk");
+    let seed = disk::gpt(&Scratch::new());
+    let blocks = seed.len() as u64 / 512;
+    for lba in [blocks - 31, blocks, 1 << 40, u64::MAX] {
+        let message = format!("PartitionEntryLBA {lba}: 16384 bytes there are past the end");
+        refused(with_entries_at(&seed, lba), 72, &message);
     }
 }
 
