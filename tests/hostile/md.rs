@@ -26,11 +26,19 @@ fn refusal(array: &Array, field: usize, change: impl Fn(&mut [u8])) -> String {
     assert!(start.elapsed() < Duration::from_secs(2));
     assert!(stack.disks[0].source.is_ok());
     let error = refused(&stack);
-    assert_ne!(error.kind(), Kind::Io, "{error}");
     // What is missing of the whole array is of no byte; why a member is not used is said in full.
     match error.offset() {
-        Some(at) => assert_eq!(at, place, "{error}"),
-        None => assert!(error.to_string().contains("members are missing"), "{error}"),
+        Some(at) => {
+            assert!(
+                matches!(error.kind(), Kind::Corrupt | Kind::Unsupported),
+                "{error}"
+            );
+            assert_eq!(at, place, "{error}");
+        }
+        None => {
+            assert_eq!(error.kind(), Kind::NotFound, "{error}");
+            assert!(error.to_string().contains("members are missing"), "{error}");
+        }
     }
     error.to_string()
 }
@@ -55,6 +63,18 @@ fn m01_fields_that_cannot_be_are_refused_by_name() {
     let far = u64::MAX / 512;
     let with32 = |array: &Array, at, value| refusal(array, at, |sb| put32(sb, at, value));
     let with64 = |array: &Array, at, value| refusal(array, at, |sb| put64(sb, at, value));
+    let bad_blocks = |field, value: u32| {
+        refusal(&stripes, field, |sb| {
+            put32(sb, FEATURE_MAP, 8);
+            let (at, value) = match field {
+                BBLOG_OFFSET => (field, value),
+                // A byte and two of them, in a word with what is before.
+                BBLOG_SHIFT => (BBLOG_SHIFT - 1, value << 8),
+                _ => (BBLOG_SIZE - 2, value),
+            };
+            put32(sb, at, value);
+        })
+    };
     for (error, words) in [
         (with32(&stripes, LEVEL, 99), "level is 99"),
         (with32(&stripes, LEVEL, u32::MAX - 3), "level multipath"),
@@ -83,6 +103,17 @@ fn m01_fields_that_cannot_be_are_refused_by_name() {
         (with64(&stripes, DATA_OFFSET, far), "are past the"),
         (with64(&stripes, DATA_SIZE, 1 << 30), "are past the"),
         (with64(&parity, SIZE, 1 << 20), "more than the 65536 bytes"),
+        (bad_blocks(BBLOG_SIZE, 9 << 16), "bblog_size is 9"),
+        (bad_blocks(BBLOG_SHIFT, 21), "bblog_shift is 21"),
+        (bad_blocks(BBLOG_OFFSET, 0), "bblog_offset is 0, where"),
+        (
+            bad_blocks(BBLOG_OFFSET, 1 << 24),
+            "bblog_offset is 16777216, where",
+        ),
+        (
+            bad_blocks(BBLOG_OFFSET, 1 << 31),
+            "bblog_offset is -2147483648, where",
+        ),
         (with32(&parity, MAX_DEV, 0), "3 of 3 members are missing"),
         (with32(&parity, MAX_DEV, 5000), "max_dev 5000"),
         (
@@ -150,6 +181,7 @@ fn m03_a_raid5_without_two_names_them() {
     let array = Array::new("1.2", 5, 2, CHUNK, 4);
     let images = [1, 3].map(|number| array.member(number, &pattern(4 * CHUNK)));
     let (stack, _) = look(&images);
+    assert_eq!(refused(&stack).kind(), Kind::NotFound);
     let error = problem(&stack);
     assert_eq!(
         error,

@@ -20,6 +20,11 @@ pub(super) enum Field {
     /// Version 0.90 has none of these: its data are what is before the superblock.
     DataOffset,
     DataSize,
+    /// The list of bad blocks, which version 0.90 does not have either: where it begins, its length,
+    /// and the size of a block.
+    BadOffset,
+    BadSize,
+    BadShift,
     /// The place in the array of the member with this number.
     Role(u32),
 }
@@ -42,6 +47,7 @@ impl Field {
             Self::Size => offset_of!(MdpSuper, size),
             Self::Reshape => offset_of!(MdpSuper, minor_version),
             Self::DataOffset | Self::DataSize => 0,
+            Self::BadOffset | Self::BadSize | Self::BadShift => 0,
             Self::Role(number) => {
                 let first = offset_of!(MdpSuper, disks);
                 let first = first.saturating_add(offset_of!(MdpDisk, raid_disk));
@@ -60,6 +66,9 @@ impl Field {
             Self::Reshape => offset_of!(MdpSuperblock1, feature_map),
             Self::DataOffset => offset_of!(MdpSuperblock1, data_offset),
             Self::DataSize => offset_of!(MdpSuperblock1, data_size),
+            Self::BadOffset => offset_of!(MdpSuperblock1, bblog_offset),
+            Self::BadSize => offset_of!(MdpSuperblock1, bblog_size),
+            Self::BadShift => offset_of!(MdpSuperblock1, bblog_shift),
             Self::Role(number) => nth(size_of::<MdpSuperblock1>(), number, size_of::<u16>()),
         }
     }

@@ -75,9 +75,7 @@ pub(super) fn parse(bytes: &[u8], minor: u8, at: u64) -> Option<Superblock> {
         ),
         recovered: recovered.then(|| sb.recovery_offset.get().saturating_mul(SECTOR)),
         is_replacement: has(MD_FEATURE_REPLACEMENT),
-        bad_blocks: has(MD_FEATURE_BAD_BLOCKS)
-            .then(|| bad_blocks(sb, at))
-            .flatten(),
+        bad_blocks: has(MD_FEATURE_BAD_BLOCKS).then(|| bad_blocks(sb, at)),
         damage,
     })
 }
@@ -132,11 +130,13 @@ fn damage(sb: &MdpSuperblock1, bytes: &[u8], at: u64) -> Option<Error> {
     })
 }
 
-fn bad_blocks(sb: &MdpSuperblock1, at: u64) -> Option<BadBlocks> {
-    let offset = i64::from(sb.bblog_offset.get()).checked_mul(512)?;
-    Some(BadBlocks {
-        at: at.checked_add_signed(offset)?,
+fn bad_blocks(sb: &MdpSuperblock1, at: u64) -> BadBlocks {
+    let offset = sb.bblog_offset.get();
+    let bytes = i64::from(offset).saturating_mul(512);
+    BadBlocks {
+        offset,
+        at: at.checked_add_signed(bytes),
         len: sb.bblog_size.get(),
         shift: sb.bblog_shift,
-    })
+    }
 }

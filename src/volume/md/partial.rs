@@ -1,10 +1,11 @@
 //! A member of which some bytes are not to be read: what is not rebuilt yet, and what its list of
 //! bad blocks names.
 
+use super::field::Field;
 use super::layout::SECTOR;
 use super::superblock::{BadBlocks, Superblock};
 use crate::error::{Error, Kind, Result};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 use crate::source::{
     Extent, ExtentKind, HostBytes, SharedSource, Source, check_range, extent_to, read_vec,
 };
@@ -23,14 +24,15 @@ struct Partial {
 /// not to be read.
 ///
 /// # Errors
-/// Where the list of bad blocks cannot be read.
+/// `Corrupt` at the field by which there can be no list of bad blocks; where it cannot be read.
 pub(super) fn readable(
     inner: SharedSource,
     superblock: &Superblock,
     device: &dyn Source,
 ) -> Result<SharedSource> {
     let mut unreadable = match superblock.bad_blocks {
-        Some(list) => bad_blocks(list, superblock.data.0, device)?,
+        Some(list) => bad_blocks(list, superblock.data.0, device)
+            .map_err(|(field, error)| superblock.blame(field, error))?,
         None => Vec::new(),
     };
     unreadable.extend(superblock.recovered.map(|from| (from, u64::MAX)));
@@ -42,14 +44,30 @@ pub(super) fn readable(
 }
 
 /// The bad blocks, in bytes of the data, which begin at byte `data` of `device`. Each entry has the
-/// first block and a count (`super_1_load` of drivers/md/md.c).
-fn bad_blocks(list: BadBlocks, data: u64, device: &dyn Source) -> Result<Vec<(u64, u64)>> {
-    if list.len > MOST_SECTORS || list.shift > 20 {
-        let (len, shift) = (list.len, list.shift);
-        let text = format!("bblog_size is {len} and bblog_shift {shift}");
-        return Err(Error::corrupt(text));
+/// first block and a count (`super_1_load` of drivers/md/md.c). An error comes with the field that is
+/// wrong.
+fn bad_blocks(
+    list: BadBlocks,
+    data: u64,
+    device: &dyn Source,
+) -> std::result::Result<Vec<(u64, u64)>, (Field, Error)> {
+    let BadBlocks {
+        offset, len, shift, ..
+    } = list;
+    let wrong = |field, text| Err((field, Error::corrupt(text)));
+    if len > MOST_SECTORS {
+        return wrong(Field::BadSize, format!("bblog_size is {len}"));
     }
-    let bytes = read_vec(device, list.at, usize::from(list.len).saturating_mul(512))?;
+    if shift > 20 {
+        return wrong(Field::BadShift, format!("bblog_shift is {shift}"));
+    }
+    let size = u64::from(len).saturating_mul(SECTOR);
+    let fits = |at: &u64| at.saturating_add(size) <= device.size();
+    let Some(at) = list.at.filter(|at| offset != 0 && fits(at)) else {
+        let text = format!("bblog_offset is {offset}, where there are no {size} bytes of a list");
+        return wrong(Field::BadOffset, text);
+    };
+    let bytes = read_vec(device, at, to_usize(size)).map_err(|error| (Field::BadOffset, error))?;
     let (entries, _) = bytes.as_chunks::<8>();
     let entries = entries.iter().map(|entry| u64::from_le_bytes(*entry));
     let unit = SECTOR.checked_shl(list.shift.into()).unwrap_or(SECTOR);
@@ -160,13 +178,25 @@ mod tests {
         bytes[520..528].copy_from_slice(&(3_u64 << 10 | 1).to_le_bytes());
         let device = Memory(bytes);
         let list = BadBlocks {
-            at: 512,
+            offset: 1,
+            at: Some(512),
             len: 1,
             shift: 0,
         };
         let found = bad_blocks(list, 1024, &device).unwrap();
         assert_eq!(found, [(50_176, 51_200), (512, 1024)]);
-        assert!(bad_blocks(BadBlocks { len: 9, ..list }, 0, &device).is_err());
-        assert!(bad_blocks(BadBlocks { at: 900, ..list }, 0, &device).is_err());
+        let none = |list| bad_blocks(list, 0, &device).unwrap_err().0;
+        let at = |at| BadBlocks { at, ..list };
+        assert!(matches!(none(BadBlocks { len: 9, ..list }), Field::BadSize));
+        assert!(matches!(
+            none(BadBlocks { shift: 21, ..list }),
+            Field::BadShift
+        ));
+        assert!(matches!(
+            none(BadBlocks { offset: 0, ..list }),
+            Field::BadOffset
+        ));
+        assert!(matches!(none(at(Some(900))), Field::BadOffset));
+        assert!(matches!(none(at(None)), Field::BadOffset));
     }
 }

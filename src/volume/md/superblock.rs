@@ -76,11 +76,13 @@ pub(super) struct Reshape {
     pub(super) more_disks: i32,
 }
 
-/// A list of bad blocks: where it begins, how many bytes it has, and of how many sectors a block is,
-/// as a power of two.
+/// A list of bad blocks: where it begins, in sectors from the superblock and as a byte of the member;
+/// how many sectors it has, and of how many sectors a block is, as a power of two.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BadBlocks {
-    pub(super) at: u64,
+    pub(super) offset: i32,
+    /// None where that is before the member's first byte.
+    pub(super) at: Option<u64>,
     pub(super) len: u16,
     pub(super) shift: u8,
 }

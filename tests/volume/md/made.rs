@@ -20,6 +20,7 @@ pub mod field {
     pub const RECOVERY_OFFSET: usize = 152;
     pub const DEV_NUMBER: usize = 160;
     pub const DEVICE_UUID: usize = 168;
+    pub const BBLOG_SHIFT: usize = 185;
     pub const BBLOG_SIZE: usize = 186;
     pub const BBLOG_OFFSET: usize = 188;
     pub const UTIME: usize = 192;
