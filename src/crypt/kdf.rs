@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::hash::Hash;
 use crate::error::{Error, Kind, Result};
-use crate::format::{KdfLimit, Secret};
+use crate::format::{KdfLimit, Keyring, Secret};
 use crate::number::to_u64;
 
 /// Iterations of PBKDF2 over two blocks that count as one second. A slow processor does as many;
@@ -192,30 +192,45 @@ fn blocks(count: usize) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-/// What may be spent on several derivations in turn: a container may have many keyslots.
-pub struct Budget {
+/// What may be spent on several derivations in turn: a container may have many keyslots, and a disk
+/// many containers.
+pub struct Budget<'a> {
     limit: KdfLimit,
     spent: u64,
+    keys: &'a Keyring,
 }
 
-impl Budget {
-    /// How many times the limit of one derivation all of them may cost.
+impl<'a> Budget<'a> {
+    /// How many times the limit of one derivation all those of a container may cost.
     pub const TIMES: u32 = 4;
+    /// How many times that all those of a run may cost, whatever the container.
+    pub const TIMES_IN_ALL: u32 = 16;
 
-    /// Nothing spent yet.
+    /// Nothing spent yet on a container that `keys` are tried on.
     #[must_use]
-    pub fn new(limit: KdfLimit) -> Self {
-        Self { limit, spent: 0 }
+    pub fn new(limit: KdfLimit, keys: &'a Keyring) -> Self {
+        Self {
+            limit,
+            spent: 0,
+            keys,
+        }
     }
 
     /// Whether `cost` may be spent on top of what was; if so, it is.
-    pub fn spend(&mut self, cost: Cost) -> bool {
-        let most = u64::from(self.limit.seconds.saturating_mul(Self::TIMES)).saturating_mul(1000);
+    ///
+    /// # Errors
+    /// How many times the limit that would be, and of what.
+    pub fn spend(&mut self, cost: Cost) -> std::result::Result<(), (u32, &'static str)> {
+        let most =
+            |times: u32| u64::from(self.limit.seconds.saturating_mul(times)).saturating_mul(1000);
         let spent = self.spent.saturating_add(cost.milliseconds);
-        let is_within = spent <= most;
-        if is_within {
-            self.spent = spent;
+        if spent > most(Self::TIMES) {
+            return Err((Self::TIMES, "all tries"));
         }
-        is_within
+        if !self.keys.spend(cost.milliseconds, most(Self::TIMES_IN_ALL)) {
+            return Err((Self::TIMES_IN_ALL, "all tries on all containers"));
+        }
+        self.spent = spent;
+        Ok(())
     }
 }

@@ -58,6 +58,8 @@ struct State {
     useful: BTreeSet<usize>,
     /// Passphrases that were typed for nothing.
     is_refused: bool,
+    /// What was spent on trying keys, in all containers, in milliseconds.
+    spent: u64,
 }
 
 /// What a container made of a key: what it opens, or nothing.
@@ -91,6 +93,19 @@ impl Keyring {
         let state = lock(&self.state);
         let given = state.given.as_ref().map_or(0, Vec::len);
         state.is_refused || state.useful.len() < given
+    }
+
+    /// Whether trying keys may cost `milliseconds` more, so that it is `most` at most in all containers
+    /// together; if so, it does.
+    #[must_use]
+    pub fn spend(&self, milliseconds: u64, most: u64) -> bool {
+        let mut state = lock(&self.state);
+        let spent = state.spent.saturating_add(milliseconds);
+        let is_within = spent <= most;
+        if is_within {
+            state.spent = spent;
+        }
+        is_within
     }
 
     /// The keys that may open `container`, which the tree calls `subject`, those for it alone first.

@@ -201,6 +201,24 @@ fn k04_cheap_keyslots_under_a_dear_digest_are_not_all_tried_nor_with_all_keys() 
     }
 }
 
+#[test]
+fn k04_tries_on_all_containers_together_have_an_end() {
+    need!(tool "cryptsetup");
+    let image = many_keyslots(&formatted(SMALL), 1_000_000, 1_000);
+    let context = with_limit(1 << 30, 1);
+    // What containers before this one have cost: a second and a half is left.
+    assert!(context.keys.spend(14_500, 16_000));
+    for tried in [
+        "s 0 were tried with this key, not 1, 2,",
+        "s none was tried with this key, not 0,",
+    ] {
+        let why =
+            "KDF cost of all tries on all containers exceeds 16 times --kdf-limit: of the keyslot";
+        let error = refused_in(image.clone(), &context);
+        check(&error, Kind::Locked, &[&format!("{why}{tried}")], None);
+    }
+}
+
 /// `image` with the same keyslot 32 times, of so many iterations, as its digest is.
 fn many_keyslots(image: &[u8], iterations: u32, digest: u32) -> Vec<u8> {
     changed(image, |json| {

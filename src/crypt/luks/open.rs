@@ -33,7 +33,7 @@ impl Header {
             return Ok(Unlocked { header, key: None });
         };
         self.note_null(context);
-        let mut search = Search::new(&self, source, digest, context.options.kdf_limit)?;
+        let mut search = Search::new(&self, source, digest, context)?;
         let container = Container {
             format: self.name(),
             uuid: Some(&self.uuid),

@@ -4,7 +4,7 @@ use super::Header;
 use super::keyslot::{Digest, Keyslot, Priority};
 use crate::crypt::kdf::{Budget, Cost};
 use crate::error::{Error, Result, ResultExt};
-use crate::format::{KdfLimit, Refused, Secret};
+use crate::format::{Context, KdfLimit, Refused, Secret};
 use crate::source::Source;
 
 /// The keyslots of one key of the data, and what may still be spent on them, with all passphrases.
@@ -16,7 +16,7 @@ pub(super) struct Search<'a> {
     /// By their priorities.
     slots: Vec<&'a Keyslot>,
     limit: KdfLimit,
-    budget: Budget,
+    budget: Budget<'a>,
 }
 
 /// The numbers of the keyslots that one passphrase was tried on, and of those it was not.
@@ -24,19 +24,22 @@ pub(super) struct Search<'a> {
 struct Numbers {
     tried: Vec<String>,
     left: Vec<String>,
+    /// How many times the limit the first of these would have cost, and with what together.
+    over: (u32, &'static str),
 }
 
 impl<'a> Search<'a> {
     /// For the key that is `digest`'s, in the keyslots of `header`, which lies in `source`.
     ///
     /// # Errors
-    /// The cost of the digest is over `limit`.
+    /// The cost of the digest is over the limit of `context`.
     pub(super) fn new(
         header: &'a Header,
         source: &'a dyn Source,
         digest: &'a Digest,
-        limit: KdfLimit,
+        context: &'a Context,
     ) -> Result<Self> {
+        let limit = context.options.kdf_limit;
         let cost = digest.kdf.check(digest.value.len(), &limit);
         let cost = cost.map_err(|error| error.at(digest.kdf_at));
         let is_fit = |slot: &&Keyslot| {
@@ -50,7 +53,7 @@ impl<'a> Search<'a> {
             digest_cost: cost.context(|| "digest")?,
             slots,
             limit,
-            budget: Budget::new(limit),
+            budget: Budget::new(limit, &context.keys),
         })
     }
 
@@ -86,7 +89,10 @@ impl<'a> Search<'a> {
             return Err(Error::unsupported(text).at(slot.area.cipher_at));
         }
         let cost = slot.check_cost(&self.limit)?.and(self.digest_cost);
-        if !self.budget.spend(cost) {
+        if let Err(over) = self.budget.spend(cost) {
+            if numbers.left.is_empty() {
+                numbers.over = over;
+            }
             numbers.left.push(slot.number.to_string());
             return Ok(None);
         }
@@ -98,14 +104,14 @@ impl<'a> Search<'a> {
 
 impl Numbers {
     fn over_budget(&self) -> Error {
-        let times = Budget::TIMES;
+        let (times, what) = self.over;
         let tried = match self.tried.as_slice() {
             [] => "none was tried".to_owned(),
             tried => format!("{} were tried", tried.join(", ")),
         };
         let left = self.left.join(", ");
         Error::locked(format!(
-            "KDF cost of all tries exceeds {times} times --kdf-limit: of the keyslots {tried} with \
+            "KDF cost of {what} exceeds {times} times --kdf-limit: of the keyslots {tried} with \
              this key, not {left}"
         ))
         .hint("a larger --kdf-limit tries more")
