@@ -28,11 +28,11 @@ impl Header {
         if let Some(error) = &self.refusal {
             return Err(error.clone());
         }
+        self.note_null(context);
         let Some(digest) = self.digest()? else {
             let header = self;
             return Ok(Unlocked { header, key: None });
         };
-        self.note_null(context);
         let mut search = Search::new(&self, source, digest, context)?;
         let container = Container {
             format: self.name(),
@@ -67,15 +67,19 @@ impl Header {
 
     /// Says loudly what is not encrypted: whoever swapped the header could have wanted that.
     fn note_null(&self, context: &Context) {
-        let is_null = |segment: &Segment| match &segment.kind {
-            Kind::Crypt { cipher, .. } => cipher.is_null(),
-            Kind::Linear => false,
-        };
-        if self.segments.iter().any(is_null) {
+        let mut plain = self.segments.iter().filter_map(|segment| {
+            let what = match &segment.kind {
+                Kind::Crypt { cipher, .. } if cipher.is_null() => "the cipher is cipher_null",
+                Kind::Crypt { .. } => return None,
+                Kind::Linear => "the type is linear",
+            };
+            Some((segment.number, what))
+        });
+        if let Some((number, what)) = plain.next() {
             let subject = crate::error::printable(context.subject.as_bytes());
             context.notices.add(format!(
-                "{subject}: crypto_LUKS: the cipher is cipher_null: NOTHING IS ENCRYPTED, anybody \
-                 could have read and changed it"
+                "{subject}: crypto_LUKS: segment {number}: {what}: NOTHING IS ENCRYPTED there, \
+                 anybody could have read and changed it"
             ));
         }
     }
