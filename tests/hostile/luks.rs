@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::expect::check;
 use super::flips::Numbers;
+use crate::support::cut::cut;
 use crate::support::images::Scratch;
 use crate::volume::luks::headers::{SMALL, edit, formatted, json};
 use crate::volume::luks::made::{CHEAP, KEY, cryptsetup, key_file};
@@ -450,5 +451,18 @@ fn mutants_end_in_a_volume_or_an_error() {
         context.options.ignore_checksums = true;
         let opened = catch_unwind(AssertUnwindSafe(|| look(image, &context)));
         assert!(opened.is_ok(), "mutant {round}: {changes:?}");
+    }
+}
+
+#[test]
+fn g02_containers_that_were_cut() {
+    need!(tool "cryptsetup");
+    for kind in ["--type luks1", SMALL] {
+        let image = formatted(kind);
+        // The disk, and what is decrypted.
+        assert_eq!(
+            cut(&image, |bytes| look(bytes.to_vec(), &context(&[KEY]))),
+            2
+        );
     }
 }

@@ -8,6 +8,7 @@ use imgmount::stack::{Content, Stack};
 
 use super::expect::check;
 use crate::partition::disk;
+use crate::support::cut::cut;
 use crate::support::images::Scratch;
 use crate::volume::lvm::bytes;
 use crate::volume::lvm::groups::{error, look};
@@ -534,4 +535,16 @@ fn l10_as_many_volumes_as_are_shown_end_with_a_notice() {
     );
     assert!(matches!(stack.disks[0].content, Content::Member { .. }));
     assert!(disk::kind(&stack.sets[0].content).starts_with("table"));
+}
+
+#[test]
+fn g02_physical_volumes_that_were_cut() {
+    let area = |extent: u64| format!("\"pv0\", {extent}");
+    let volumes = [
+        logical("one", &[linear(0, 2, &area(1)), linear(2, 2, &area(5))]),
+        logical("two", &[linear(0, 1, &area(0))]),
+    ];
+    let image = image(&text(1, "a", 8, "", &volumes.concat()));
+    // The disk, and what is on it.
+    assert_eq!(cut(&image, |bytes| look(&[bytes.to_vec()]).0), 3);
 }

@@ -7,6 +7,7 @@ use imgmount::error::{Error, Kind};
 use imgmount::stack::Stack;
 
 use super::flips::Numbers;
+use crate::support::cut::cut;
 use crate::volume::md::made::field::*;
 use crate::volume::md::made::{Array, pattern, put32, put64, seal};
 use crate::volume::md::{bytes, look, look_with};
@@ -330,4 +331,15 @@ fn a_superblock_of_a_partition_at_the_end_is_no_superblock_of_the_disk() {
     put64(&mut image[at..], SUPER_OFFSET, at as u64 / 512);
     seal(&mut image[at..at + 4096]);
     assert_eq!(look(&[image]).0.sets.len(), 1);
+}
+
+#[test]
+fn g02_members_that_were_cut() {
+    for version in ["0.90", "1.0", "1.1", "1.2"] {
+        let (array, data) = mirror(version);
+        let image = array.member(0, &data);
+        // The disk, and the mirror that it is a side of.
+        let volumes = cut(&image, |bytes| look(&[bytes.to_vec()]).0);
+        assert_eq!(volumes, 2, "{version}");
+    }
 }

@@ -10,6 +10,7 @@ pub mod skip;
 
 pub mod command;
 pub mod counted;
+pub mod cut;
 pub mod debugfs;
 pub mod expected;
 pub mod images;
