@@ -6,6 +6,7 @@
 //! file does, is opened by [`Context::inside`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Context, Disk, Nobody};
 use crate::error::{Error, Kind, Result, ResultExt, printable};
@@ -17,6 +18,10 @@ const MOST_FILES: usize = 16;
 
 /// How many containers may lie in one another.
 const MOST_NESTED: usize = 8;
+
+/// How many images may be opened in or behind one that the user named. Depth alone is no bound:
+/// each of several may hold several, all of them the same.
+const MOST_OPENED: usize = 256;
 
 /// Which file of this host something is: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +70,8 @@ pub struct Origin {
     files: Vec<Identity>,
     /// How many containers it lies in.
     nested: usize,
+    /// How many images were opened in or behind the one that the user named.
+    opened: Arc<AtomicUsize>,
 }
 
 impl Origin {
@@ -75,6 +82,7 @@ impl Origin {
             name,
             files: identity.into_iter().collect(),
             nested: 0,
+            opened: Arc::default(),
         }
     }
 
@@ -83,6 +91,17 @@ impl Origin {
     pub fn depth(&self) -> usize {
         let files = self.files.len().saturating_sub(1);
         files.saturating_add(self.nested)
+    }
+
+    /// Counts one more image.
+    fn count(&self) -> Result<()> {
+        match self.opened.fetch_add(1, Ordering::Relaxed) {
+            ..MOST_OPENED => Ok(()),
+            _ => {
+                let text = format!("over {MOST_OPENED} images in or behind one");
+                Err(Error::unsupported(text))
+            }
+        }
     }
 }
 
@@ -117,7 +136,8 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::file`], and what the neighbour's own format refuses, naming the neighbour;
-    /// `Unsupported` for more than 16 files in a chain, and for a neighbour of several disks.
+    /// `Unsupported` for more than 16 files in a chain, for a neighbour of several disks, and for
+    /// more than 256 images in or behind the one that the user named.
     pub fn disk(&self, name: &[u8], declared: Option<&str>) -> Result<Disk> {
         let neighbour = self.neighbour(name)?;
         let mut below = self.below(neighbour.name.clone());
@@ -125,6 +145,7 @@ impl Context {
             let text = format!("the chain of files is deeper than {MOST_FILES} (chain depth 16)");
             return Err(Error::unsupported(text).context(printable(name)));
         }
+        self.origin.count().context(|| printable(name))?;
         below.origin.files.extend(neighbour.identity);
         below.neighbours = neighbour.neighbours;
         // What is kept belongs to the file that the user named.
@@ -139,7 +160,8 @@ impl Context {
     /// to, or a member of an archive, whose `neighbours` are then the other members.
     ///
     /// # Errors
-    /// What its format refuses; `Unsupported` for containers nested more than 8 deep.
+    /// What its format refuses; `Unsupported` for containers nested more than 8 deep, and for more
+    /// than 256 images in or behind the one that the user named.
     pub fn inside(
         &self,
         image: SharedSource,
@@ -156,6 +178,7 @@ impl Context {
             let text = format!("nesting depth is over {MOST_NESTED}");
             return Err(Error::unsupported(text).context(printable(name)));
         }
+        self.origin.count().context(|| printable(name))?;
         if let Some(neighbours) = neighbours {
             below.neighbours = neighbours;
         }
@@ -279,5 +302,21 @@ mod tests {
         context.origin.nested = 8;
         let error = context.inside(empty, b"inner", None).err().unwrap();
         assert_eq!(error.to_string(), "inner: nesting depth is over 8");
+    }
+
+    #[test]
+    fn images_are_counted_wherever_they_lie() {
+        let context = context(&[("base", b"abc")]);
+        let image: SharedSource = Arc::new(crate::source::Memory(vec![1]));
+        for _ in 0..128 {
+            let below = context.below(b"x".to_vec());
+            assert!(below.inside(image.clone(), b"inner", None).is_ok());
+            assert!(context.disk(b"base", None).is_ok());
+        }
+        let words = "over 256 images in or behind one";
+        let error = context.inside(image, b"inner", None).err().unwrap();
+        assert_eq!(error.to_string(), format!("inner: {words}"));
+        let error = context.disk(b"base", None).err().unwrap();
+        assert_eq!(error.to_string(), format!("base: {words}"));
     }
 }

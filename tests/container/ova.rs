@@ -270,6 +270,83 @@ fn o04_a_manifest_that_does_not_hold() {
     }
 }
 
+/// An archive of `files`, the names and bytes of which it has.
+fn tar_of(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// That `image` is refused, in a time that is bounded although each of its images holds as many; and
+/// what is said of them.
+fn bounded(image: &Path) -> String {
+    let started = std::time::Instant::now();
+    let run = Run::new("timeout").args(["--kill-after=5", "60"]);
+    let run = run.arg(env!("CARGO_BIN_EXE_imgmount")).args(["info", "-v"]);
+    let output = run.arg(image).output();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(started.elapsed().as_secs() < 60, "it hangs");
+    said.into_owned()
+}
+
+#[test]
+fn o01_o06_g10_packages_that_each_name_one_64_times() {
+    let scratch = Scratch::new();
+    let mut inner = vec![7; 512];
+    for _ in 0..8 {
+        let text = descriptor(&["inner"; 64], "");
+        inner = tar_of(&[("vm.ovf", text.as_bytes()), ("inner", &inner)]);
+    }
+    let image = scratch.join("vm.ova");
+    std::fs::write(&image, inner).unwrap();
+    let said = bounded(&image);
+    assert!(said.contains("over 256 images in or behind one"), "{said}");
+}
+
+#[test]
+fn o06_g10_packed_archives_of_64_packed_archives() {
+    let scratch = Scratch::new();
+    let packed = |bytes: &[u8]| {
+        use std::io::Write;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let mut inner = packed(&[7; 512]);
+    for _ in 0..4 {
+        let names: Vec<String> = (0..64).map(|number| format!("{number}.img.gz")).collect();
+        let files: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), &inner[..]))
+            .collect();
+        inner = packed(&tar_of(&files));
+    }
+    let image = scratch.join("all.tar.gz");
+    std::fs::write(&image, inner).unwrap();
+    let said = bounded(&image);
+    assert!(said.contains("over 256 images in or behind one"), "{said}");
+}
+
+/// Sixteen descriptors, each of which says that all the others are its disks.
+#[test]
+fn o06_g10_descriptors_that_name_one_another() {
+    let scratch = Scratch::new();
+    let names: Vec<String> = (0..16).map(|number| format!("{number}.ovf")).collect();
+    for name in &names {
+        let others = names.iter().filter(|other| *other != name);
+        let others: Vec<&str> = others.map(String::as_str).collect();
+        std::fs::write(scratch.join(name), descriptor(&others, "")).unwrap();
+    }
+    let said = bounded(&scratch.join("0.ovf"));
+    assert!(said.contains("backing loop"), "{said}");
+}
+
 #[test]
 fn the_collected_archive_is_sound_and_its_disk_a_stub() {
     need!(images);
