@@ -1,5 +1,7 @@
 //! The OVF descriptor: which files are disks (DMTF DSP0243 2.1.1, clauses 7.2 and 9.1).
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Kind, Result, printable};
 use crate::image::xml::{attribute, children, parse};
 use crate::number::to_u64;
@@ -38,7 +40,10 @@ pub(super) fn read(text: &str) -> Result<Package> {
         return Err(Error::corrupt(format!("XML: {name} is no OVF Envelope")));
     }
     let references = children(root, "References").flat_map(|node| children(node, "File"));
-    let files: Vec<_> = references.take(MOST).collect();
+    let mut files = HashMap::new();
+    for file in references.take(MOST) {
+        files.entry(attribute(file, "id")).or_insert(file);
+    }
     // OVF 0.9 has sections that differ by their type alone.
     let sections = root.children().filter(|node| {
         node.tag_name().name() == "DiskSection"
@@ -51,9 +56,7 @@ pub(super) fn read(text: &str) -> Result<Package> {
             package.blank.push(id);
             continue;
         };
-        let file = files
-            .iter()
-            .find(|file| attribute(**file, "id") == Some(wanted));
+        let file = files.get(&Some(wanted));
         let missing = || {
             let (id, wanted) = (printable(id.as_bytes()), printable(wanted.as_bytes()));
             let error = Error::corrupt(format!("Disk {id}: fileRef {wanted} is no File"));
@@ -131,6 +134,25 @@ mod tests {
         );
         assert_eq!(package.blank, ["2"]);
         assert_eq!(super::names("b%20b"), [b"b%20b".to_vec(), b"b b".to_vec()]);
+    }
+
+    #[test]
+    fn as_many_disks_as_are_looked_at_find_their_files_in_time() {
+        let (mut files, mut disks) = (String::new(), String::new());
+        for number in 0..super::MOST {
+            files += &format!(r#"<File id="{number}" href="a{number}"/>"#);
+            disks += &format!(r#"<Disk diskId="" fileRef="{number}"/>"#);
+        }
+        // Of several files of one name the first counts.
+        files += r#"<File id="7" href="b"/>"#;
+        let text = format!(
+            "<Envelope><References>{files}</References><DiskSection>{disks}</DiskSection></Envelope>"
+        );
+        let started = std::time::Instant::now();
+        let package = read(&text).unwrap();
+        assert!(started.elapsed().as_secs() < 10, "it hangs");
+        assert_eq!(package.disks.len(), super::MOST);
+        assert_eq!(package.disks[7].href, "a7");
     }
 
     #[test]

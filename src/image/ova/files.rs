@@ -31,13 +31,13 @@ impl Files {
 
     /// Fails unless `file`, or its first chunk, is in the archive. What is beside a descriptor is
     /// found out when it is opened.
-    pub(super) fn check(&self, file: &File, context: &Context) -> Result<()> {
-        if matches!(self, Self::Beside) {
+    pub(super) fn check(&self, file: &File) -> Result<()> {
+        let Self::Archive(archive) = self else {
             return Ok(());
-        }
+        };
         for name in names(&file.href) {
             let name = if file.chunked { chunk(&name, 0) } else { name };
-            if self.bytes(&name, context)?.is_some() {
+            if archive.holds(&name)? {
                 return Ok(());
             }
         }

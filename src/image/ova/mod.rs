@@ -102,7 +102,7 @@ fn open(source: &SharedSource, name: &[u8], files: &Files, context: &Context) ->
             .add(format!("ovf: Disk {id} has no file: it is empty"));
     }
     for file in &package.disks {
-        let found = files.check(file, context);
+        let found = files.check(file);
         found.map_err(|error| error.at(file.at))?;
     }
     note_manifest(source, name, files, context);

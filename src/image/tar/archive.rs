@@ -22,6 +22,8 @@ const MOST_NAMES: usize = 16 << 20;
 pub(in crate::image) struct Archive {
     source: SharedSource,
     members: Arc<Vec<Member>>,
+    /// Their numbers by name, those of one name as in the archive.
+    by_name: Arc<Vec<usize>>,
     cache: Arc<Cache>,
     /// The directory of the image that the others are neighbours of, with `/` behind it.
     directory: Vec<u8>,
@@ -44,9 +46,12 @@ impl Archive {
             }
             members.push(member);
         }
+        let mut by_name: Vec<usize> = (0..members.len()).collect();
+        by_name.sort_by_key(|index| members.get(*index).map(|member| &member.name));
         Ok(Self {
             source: source.clone(),
             members: Arc::new(members),
+            by_name: Arc::new(by_name),
             cache: cache.clone(),
             directory: Vec::new(),
         })
@@ -76,7 +81,11 @@ impl Archive {
     }
 
     fn member(&self, name: &[u8]) -> Option<&Member> {
-        self.members.iter().rev().find(|member| member.name == name)
+        let named = |index: &usize| self.members.get(*index);
+        let is_before = |index: &usize| named(index).is_some_and(|it| it.name.as_slice() <= name);
+        let end = self.by_name.partition_point(is_before);
+        let last = self.by_name.get(end.checked_sub(1)?)?;
+        named(last).filter(|member| member.name == name)
     }
 
     fn open_member(&self, member: &Member) -> Result<SharedSource> {
@@ -113,6 +122,11 @@ impl Archive {
             name = rest;
         }
         Ok([&self.directory, name].concat())
+    }
+
+    /// Whether there is a member that an image beside it calls `name`.
+    pub(in crate::image) fn holds(&self, name: &[u8]) -> Result<bool> {
+        Ok(self.member(&self.resolve(name)?).is_some())
     }
 
     /// The same member by what an image beside it calls it.

@@ -10,6 +10,7 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(super) use self::archive::Archive;
@@ -103,7 +104,7 @@ fn images(archive: &Archive) -> Result<Vec<Vec<u8>>> {
         return Err(nothing(&all));
     }
     let wanted = second_files(archive, &found);
-    let stands_alone = |name: &Vec<u8>| !wanted.contains(&base(name).to_vec());
+    let stands_alone = |name: &Vec<u8>| !wanted.contains(base(name));
     if found.iter().any(stands_alone) {
         found.retain(stands_alone);
     }
@@ -112,7 +113,7 @@ fn images(archive: &Archive) -> Result<Vec<Vec<u8>>> {
 
 /// Every file that has bytes, each name once: of several the last counts, as when unpacked.
 fn files(archive: &Archive) -> Vec<(Vec<u8>, u64)> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let files: Vec<_> = archive.files().collect();
     let mut files: Vec<_> = files
         .into_iter()
@@ -155,8 +156,8 @@ fn reader(archive: &Archive, name: &[u8]) -> Option<(&'static Format<Open>, Shar
 }
 
 /// The base names of what the members called `names` stand on.
-fn second_files(archive: &Archive, names: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut wanted = Vec::new();
+fn second_files(archive: &Archive, names: &[Vec<u8>]) -> HashSet<Vec<u8>> {
+    let mut wanted = HashSet::new();
     for name in names.iter().take(MOST_PROBED) {
         let Some((format, source)) = reader(archive, name) else {
             continue;

@@ -168,3 +168,54 @@ fn flipped_bits_are_read_or_refused() {
         }
     }
 }
+
+fn archive(parts: &[Vec<u8>]) -> SharedSource {
+    Arc::new(Memory([parts.concat(), vec![0; 1024]].concat()))
+}
+
+#[test]
+fn members_are_found_among_many_and_the_last_of_one_name_counts() {
+    let name = |number: usize| format!("{number:08}");
+    let mut members: Vec<_> = (0..50_000)
+        .map(|it| header(&name(it), b"0", b'0'))
+        .collect();
+    members.push([header(&name(7), b"3", b'0'), padded(b"abc")].concat());
+    let source = archive(&members);
+    let listed = Archive::read(&source, &Cache::new(1 << 20), true).unwrap();
+    let started = std::time::Instant::now();
+    for number in 50_000..80_000 {
+        assert!(!listed.holds(name(number).as_bytes()).unwrap());
+    }
+    assert!(started.elapsed().as_secs() < 10, "it hangs");
+    let last = listed.bytes(name(7).as_bytes()).unwrap().unwrap();
+    assert_eq!(read_vec(&*last, 0, 3).unwrap(), b"abc");
+}
+
+#[test]
+fn images_that_stand_on_many_files_are_told_from_many_members_in_time() {
+    let lines = |from: usize| -> String {
+        let lines = (from..from + 4096).map(|it| format!("RW 1 FLAT \"{it:08}.img\" 0\n"));
+        lines.collect()
+    };
+    let mut members = Vec::new();
+    for number in 0..32 {
+        let text = format!(
+            "# Disk DescriptorFile\ncreateType=\"custom\"\n{}",
+            lines(1_000_000 + number * 4096)
+        );
+        let name = format!("{number}.vmdk");
+        let size = format!("{:011o}", text.len());
+        members.push(header(&name, size.as_bytes(), b'0'));
+        members.push(padded(text.as_bytes()));
+    }
+    for number in 0..20_000 {
+        members.push(header(&format!("{number:08}.img"), b"1", b'0'));
+        members.push(padded(b"x"));
+    }
+    let started = std::time::Instant::now();
+    let error = open_archive(&members).err().unwrap();
+    assert!(started.elapsed().as_secs() < 20, "it hangs");
+    assert_eq!(error.kind(), Kind::Unsupported);
+    let words = "it holds 20032 images, over 64";
+    assert!(error.to_string().contains(words), "{error}");
+}
