@@ -1,12 +1,14 @@
 //! The archive as a directory: its members by name, for one another.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
 
-use super::entry::{Member, Walk};
+use super::entry::{Member, Sparse, Walk};
 use super::sparse::Pieces;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result, ResultExt, printable};
 use crate::format::{Identity, Neighbour, Neighbours};
+use crate::lock::lock;
 use crate::source::SharedSource;
 use crate::source::mapped::Mapped;
 use crate::source::window::Window;
@@ -17,6 +19,13 @@ const MOST_HEADERS: u64 = 100_000;
 /// Bytes of all names together.
 const MOST_NAMES: usize = 16 << 20;
 
+/// Pieces of all members with holes that are open at once.
+const MOST_PIECES: usize = 2 << 20;
+
+/// The members with holes that are in use, by the byte that theirs begin at: however often one is
+/// named, its pieces are in memory once.
+type Maps = Mutex<BTreeMap<u64, Weak<Mapped<Pieces>>>>;
+
 /// The regular files of an archive, read in place.
 #[derive(Clone)]
 pub(in crate::image) struct Archive {
@@ -24,6 +33,7 @@ pub(in crate::image) struct Archive {
     members: Arc<Vec<Member>>,
     /// Their numbers by name, those of one name as in the archive.
     by_name: Arc<Vec<usize>>,
+    maps: Arc<Maps>,
     cache: Arc<Cache>,
     /// The directory of the image that the others are neighbours of, with `/` behind it.
     directory: Vec<u8>,
@@ -52,6 +62,7 @@ impl Archive {
             source: source.clone(),
             members: Arc::new(members),
             by_name: Arc::new(by_name),
+            maps: Arc::default(),
             cache: cache.clone(),
             directory: Vec::new(),
         })
@@ -95,19 +106,34 @@ impl Archive {
             let text = format!("size {} is past the end of the archive", member.stored);
             return Err(Error::corrupt(text).at(member.offset));
         }
-        match Pieces::read(&*self.source, member)? {
-            None => Ok(Arc::new(Window::new(
-                self.source.clone(),
-                member.offset,
-                member.stored,
-            )?)),
-            Some(pieces) => Ok(Arc::new(Mapped::new(
-                pieces,
-                vec![self.source.clone()],
-                None,
-                self.cache.clone(),
-            ))),
+        match member.sparse {
+            Sparse::No => {
+                let window = Window::new(self.source.clone(), member.offset, member.stored);
+                Ok(Arc::new(window?))
+            }
+            _ => Ok(self.with_holes(member)?),
         }
+    }
+
+    /// `member`, which has holes.
+    fn with_holes(&self, member: &Member) -> Result<Arc<Mapped<Pieces>>> {
+        let mut maps = lock(&self.maps);
+        maps.retain(|_, map| map.strong_count() > 0);
+        if let Some(known) = maps.get(&member.offset).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let pieces = Pieces::read(&*self.source, member);
+        let pieces = pieces.map_err(|error| error.at(member.offset))?;
+        let open = maps.values().filter_map(Weak::upgrade);
+        let open: usize = open.map(|map| map.map().count()).sum();
+        if open.saturating_add(pieces.count()) > MOST_PIECES {
+            let text = format!("sparse maps of over {MOST_PIECES} segments together");
+            return Err(Error::unsupported(text).at(member.offset));
+        }
+        let members = vec![self.source.clone()];
+        let map = Arc::new(Mapped::new(pieces, members, None, self.cache.clone()));
+        maps.insert(member.offset, Arc::downgrade(&map));
+        Ok(map)
     }
 
     /// The full name of what the image in `directory` calls `name`.

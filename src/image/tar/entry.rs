@@ -42,8 +42,8 @@ pub(super) enum Sparse {
     No,
     /// In its header, which is there, and in those that follow.
     Old { header: u64 },
-    /// In the extended header `map`: pairs of offset and length.
-    Map { map: Vec<u64>, real_size: u64 },
+    /// In the extended headers, of which the first stands at byte `header`.
+    Map { header: u64, real_size: u64 },
     /// In front of its bytes, as text.
     Front { real_size: u64 },
 }
@@ -78,7 +78,13 @@ impl<'a> Walk<'a> {
 
     /// The next regular file.
     pub(super) fn next(&mut self) -> Result<Option<Member>> {
-        let (mut pax, mut long_name) = (Pax::default(), None);
+        let found = self.with_map()?;
+        Ok(found.map(|(member, _)| member))
+    }
+
+    /// The next regular file, and the numbers of its `GNU.sparse.map`.
+    fn with_map(&mut self) -> Result<Option<(Member, Vec<u64>)>> {
+        let (mut pax, mut long_name, mut first) = (Pax::default(), None, self.at);
         loop {
             let at = self.at;
             let Next::Entry(header) = self.header()? else {
@@ -90,13 +96,20 @@ impl<'a> Walk<'a> {
                 b'x' | b'X' => pax.add(&self.extended(size)?).map_err(|e| e.at(at))?,
                 b'g' | b'K' => self.skip(size)?,
                 b'L' => long_name = Some(text(&self.extended(size)?).to_vec()),
-                b'0' | b'7' | 0 => return self.regular(&header, size, pax, long_name).map(Some),
-                b'S' => return self.old_sparse(&header, at, size, long_name).map(Some),
+                b'0' | b'7' | 0 => {
+                    let map = std::mem::take(&mut pax.map);
+                    let member = self.regular(&header, first, size, pax, long_name)?;
+                    return Ok(Some((member, map)));
+                }
+                b'S' => {
+                    let member = self.old_sparse(&header, at, size, long_name)?;
+                    return Ok(Some((member, Vec::new())));
+                }
                 // A link has a size in some archives, and no bytes.
-                b'1' => (pax, long_name) = (Pax::default(), None),
+                b'1' => (pax, long_name, first) = (Pax::default(), None, self.at),
                 _ => {
                     self.skip(pax.size.unwrap_or(size))?;
-                    (pax, long_name) = (Pax::default(), None);
+                    (pax, long_name, first) = (Pax::default(), None, self.at);
                 }
             }
         }
@@ -147,9 +160,11 @@ impl<'a> Walk<'a> {
         Ok(bytes)
     }
 
+    /// A member whose extended headers, if it has any, begin at byte `first`.
     fn regular(
         &mut self,
         header: &Header,
+        first: u64,
         size: u64,
         pax: Pax,
         long_name: Option<Vec<u8>>,
@@ -161,7 +176,7 @@ impl<'a> Walk<'a> {
         let sparse = match pax.version {
             None => Sparse::No,
             Some((0, _)) => Sparse::Map {
-                map: pax.map,
+                header: first,
                 real_size,
             },
             Some((1, 0)) => Sparse::Front { real_size },
@@ -213,6 +228,20 @@ impl<'a> Walk<'a> {
             sparse: Sparse::Old { header: at },
         })
     }
+}
+
+/// The numbers of the `GNU.sparse.map` in the extended headers from byte `header` on: offset, bytes,
+/// offset, … They are read again when they are wanted, since together those of all members may be
+/// far longer than what is known of the members else.
+pub(super) fn sparse_map(source: &dyn Source, header: u64) -> Result<Vec<u64>> {
+    let mut walk = Walk {
+        source,
+        at: header,
+        thorough: true,
+        headers_left: u64::MAX,
+    };
+    let found = walk.with_map()?;
+    Ok(found.map(|(_, map)| map).unwrap_or_default())
 }
 
 /// GNU's fields behind the common ones.

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
 
-use super::entry::{Member, Sparse, gnu_fields};
+use super::entry::{Member, Sparse, gnu_fields, sparse_map};
 use super::layout::{self, BLOCK, Header, SparseHeader};
 use super::number::number;
 use super::pax::{MOST_NUMBERS, decimal};
@@ -30,22 +30,30 @@ struct Piece {
 }
 
 impl Pieces {
-    /// Those of `member`; `None` where it has no holes.
-    pub(super) fn read(source: &dyn Source, member: &Member) -> Result<Option<Self>> {
+    /// Those of `member`.
+    pub(super) fn read(source: &dyn Source, member: &Member) -> Result<Self> {
         let (numbers, size, offset) = match &member.sparse {
-            Sparse::No => return Ok(None),
+            Sparse::No => (vec![0, member.stored], member.stored, member.offset),
             Sparse::Old { header } => {
                 let (numbers, size) = old(source, *header)?;
                 (numbers, size, member.offset)
             }
-            Sparse::Map { map, real_size } => (map.clone(), *real_size, member.offset),
+            Sparse::Map { header, real_size } => {
+                let numbers = sparse_map(source, *header)?;
+                (numbers, *real_size, member.offset)
+            }
             Sparse::Front { real_size } => {
                 let (numbers, behind) = front(source, member)?;
                 (numbers, *real_size, member.offset.saturating_add(behind))
             }
         };
         let end = member.offset.saturating_add(member.stored);
-        Self::new(&numbers, size, offset, end).map(Some)
+        Self::new(&numbers, size, offset, end)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.pieces.len()
     }
 
     /// From `numbers`, pairs of offset and length; the bytes lie from `at` to `end`.
@@ -184,15 +192,18 @@ mod tests {
     fn o03_segments_out_of_order_or_outside_are_refused() {
         let of = |numbers: &[u64]| Pieces::new(numbers, 1000, 512, 612);
         assert!(of(&[0, 50, 100, 50, 1000, 0]).is_ok());
-        for bad in [
-            &[0, 50, 40, 50][..],
-            &[0, 101],
-            &[0],
-            &[950, 51],
-            &[u64::MAX, 2],
-            &[0, 50, 100, 51],
+        let of_51 = "sparse segment 1 of 51 bytes at 100 has no bytes in the archive";
+        for (bad, words) in [
+            (&[0, 50, 40, 50][..], "segment 1 of 50 bytes at 40 overlaps"),
+            (&[0, 101], "segment 0 of 101 bytes at 0 has no bytes"),
+            (&[0], "the sparse map ends within a segment"),
+            (&[950, 51], "segment 0 of 51 bytes at 950 leaves the file"),
+            (&[u64::MAX, 2], "at 18446744073709551615 leaves the file"),
+            (&[0, 50, 100, 51], of_51),
         ] {
-            assert!(of(bad).is_err(), "{bad:?}");
+            let error = of(bad).err().unwrap();
+            assert_eq!(error.kind(), crate::error::Kind::Corrupt, "{error}");
+            assert!(error.to_string().contains(words), "{words}: {error}");
         }
     }
 }

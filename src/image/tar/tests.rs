@@ -169,8 +169,114 @@ fn flipped_bits_are_read_or_refused() {
     }
 }
 
+/// An extended header that says `map`, in front of a member called `name` of `stored` bytes.
+fn mapped(name: &str, map: &str, real_size: usize, stored: usize) -> Vec<u8> {
+    let record = |key: &str, value: &str| {
+        // The length counts itself, which is of seven digits here.
+        let own = key.len() + value.len() + 10;
+        format!("{own:07} {key}={value}\n").into_bytes()
+    };
+    let records = [
+        record("GNU.sparse.size", &real_size.to_string()),
+        record("GNU.sparse.map", map),
+    ]
+    .concat();
+    let size = format!("{:011o}", records.len());
+    let file = header(name, format!("{stored:011o}").as_bytes(), b'0');
+    [
+        header("x", size.as_bytes(), b'x'),
+        padded(&records),
+        file,
+        vec![7; stored.next_multiple_of(512)],
+    ]
+    .concat()
+}
+
 fn archive(parts: &[Vec<u8>]) -> SharedSource {
     Arc::new(Memory([parts.concat(), vec![0; 1024]].concat()))
+}
+
+#[test]
+fn o03_a_wrong_segment_is_told_of_its_member() {
+    let part = mapped("a", "0,50,40,50", 1000, 100);
+    let at = part.len() as u64 - 512;
+    let words = "a: sparse segment 1 of 50 bytes at 40 overlaps the one before";
+    refused(&[part], words, at);
+}
+
+#[test]
+fn o03_sparse_maps_of_many_members_are_not_kept() {
+    // Pieces of nothing: a third of a million numbers in 1 MiB.
+    let map = format!("100,3{}", ",103,0".repeat(170_000));
+    let members = (0..16).map(|number| mapped(&format!("m{number}"), &map, 1000, 3));
+    let source = archive(&members.collect::<Vec<_>>());
+    let cache = Cache::new(1 << 20);
+    let mut listed = None;
+    let used = allocation_counter::measure(|| {
+        listed = Some(Archive::read(&source, &cache, true).unwrap());
+    });
+    assert!(used.bytes_max < 12 << 20, "{} bytes", used.bytes_max);
+    let listed = listed.unwrap();
+    for name in ["m0", "m15"] {
+        let member = listed.bytes(name.as_bytes()).unwrap().unwrap();
+        let bytes = read_vec(&*member, 0, 1000).unwrap();
+        assert_eq!(bytes[98..105], [0, 0, 7, 7, 7, 0, 0]);
+        assert_eq!(member.size(), 1000);
+    }
+}
+
+#[test]
+fn o03_o04_pieces_are_in_memory_once_however_often_a_member_is_named() {
+    let pieces = 80_000;
+    let map: Vec<String> = (0..pieces)
+        .map(|piece| format!("{},1", piece * 2))
+        .collect();
+    let source = archive(&[mapped("a", &map.join(","), pieces * 2, pieces)]);
+    let listed = Archive::read(&source, &Cache::new(1 << 20), true).unwrap();
+    let mut all = Vec::new();
+    let used = allocation_counter::measure(|| {
+        all.extend((0..100).map(|_| listed.named(b"./a").unwrap().unwrap()));
+    });
+    assert!(used.bytes_max < 16 << 20, "{} bytes", used.bytes_max);
+    assert_eq!(read_vec(&*all[99], 0, 4).unwrap(), [7, 0, 7, 0]);
+}
+
+#[test]
+fn o03_pieces_of_all_open_members_are_bounded() {
+    let pieces = 1_000_000;
+    let map = (0..pieces).map(|piece| format!("{}\n1\n", piece * 2));
+    let map = format!("{pieces}\n{}", map.collect::<String>());
+    let records = format!(
+        "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n31 GNU.sparse.realsize={}\n",
+        pieces * 2
+    );
+    let body = [padded(map.as_bytes()), vec![7; pieces]].concat();
+    let member = |name: &str| {
+        let size = format!("{:011o}", records.len());
+        let own = format!("{:011o}", body.len());
+        [
+            header("x", size.as_bytes(), b'x'),
+            padded(records.as_bytes()),
+            header(name, own.as_bytes(), b'0'),
+            padded(&body),
+        ]
+        .concat()
+    };
+    let source = archive(&[member("a"), member("b"), member("c")]);
+    let listed = Archive::read(&source, &Cache::new(1 << 20), true).unwrap();
+    let first = listed.bytes(b"a").unwrap().unwrap();
+    let _second = listed.bytes(b"b").unwrap().unwrap();
+    let error = listed.bytes(b"c").err().unwrap();
+    let at = 2 * member("a").len() as u64 + 1536;
+    assert_eq!(
+        (error.kind(), error.offset()),
+        (Kind::Unsupported, Some(at))
+    );
+    let words = "c: sparse maps of over 2097152 segments together";
+    assert!(error.to_string().contains(words), "{error}");
+    // Those that nobody has open any more do not count.
+    drop(first);
+    assert!(listed.bytes(b"c").unwrap().is_some());
 }
 
 #[test]
