@@ -24,7 +24,7 @@ const MOST_NESTED: usize = 8;
 const MOST_OPENED: usize = 256;
 
 /// Which file of this host something is: device and inode number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     /// The device that holds it.
     pub device: u64,
@@ -127,8 +127,16 @@ impl Context {
     /// # Errors
     /// As [`Neighbours::open`]; `Unsupported` where it is the image itself or what led to it.
     pub fn file(&self, name: &[u8]) -> Result<SharedSource> {
+        self.identified(name).map(|(source, _)| source)
+    }
+
+    /// The same, and which file it is: one file may have several names.
+    ///
+    /// # Errors
+    /// As [`Context::file`].
+    pub fn identified(&self, name: &[u8]) -> Result<(SharedSource, Option<Identity>)> {
         let neighbour = self.neighbour(name)?;
-        Ok(self.cached(neighbour.source))
+        Ok((self.cached(neighbour.source), neighbour.identity))
     }
 
     /// The disk that the neighbour `name` holds: a backing file or parent. `declared` is the format

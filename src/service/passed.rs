@@ -1,7 +1,7 @@
 //! The files that the worker was given: the verb's own process writes over none of them, and may
 //! read them too, since what lies in one of them as it is need not come through the worker.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
@@ -27,7 +27,7 @@ pub struct Passed(Arc<Mutex<Known>>);
 #[derive(Default)]
 struct Known {
     /// All of them.
-    identities: HashSet<Identity>,
+    identities: BTreeSet<Identity>,
     /// Whether they are kept open, to be read.
     is_readable: bool,
     /// Those that are.

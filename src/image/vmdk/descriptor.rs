@@ -94,14 +94,14 @@ impl Descriptor {
         };
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let name = |error: Error| error.context(format!("line {}", index.saturating_add(1)));
-            let added = found.add(line.trim_ascii());
+            let added = found.add(line.trim_ascii(), at);
             added.map_err(|error| name(error).at(at))?;
             at = at.saturating_add(to_u64(line.len()).saturating_add(1));
         }
         Ok(found)
     }
 
-    fn add(&mut self, line: &[u8]) -> Result<()> {
+    fn add(&mut self, line: &[u8], at: u64) -> Result<()> {
         if line.len() > MOST_LINE {
             let text = format!("{} bytes are over {MOST_LINE}", line.len());
             return Err(Error::corrupt(text));
@@ -112,13 +112,13 @@ impl Descriptor {
         if line.is_empty() || line.starts_with(b"#") {
             return Ok(());
         }
-        if let Some(extent) = extent_line::parse(line)? {
+        if let Some(extent) = extent_line::parse(line, at)? {
             if self.extents.len() >= MOST_EXTENTS {
                 return Err(Error::corrupt(format!("more than {MOST_EXTENTS} extents")));
             }
             self.extents.push(extent);
-        } else if let Some(at) = line.iter().position(|byte| *byte == b'=') {
-            let (key, value) = line.split_at(at);
+        } else if let Some(equals) = line.iter().position(|byte| *byte == b'=') {
+            let (key, value) = line.split_at(equals);
             let key = printable(key.trim_ascii()).to_ascii_lowercase();
             let value = value.get(1..).unwrap_or(&[]);
             self.add_entry(key, unquoted(value.trim_ascii()).to_vec())?;

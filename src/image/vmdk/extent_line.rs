@@ -6,6 +6,8 @@ use crate::error::{Error, Result, printable};
 
 /// An extent, as its line says.
 pub(super) struct Line {
+    /// The byte of the file that it begins at.
+    pub(super) at: u64,
     /// Whether it may be read at all.
     pub(super) access: Access,
     /// Bytes of the disk that it holds.
@@ -38,11 +40,11 @@ pub(super) enum Kind {
     Zero,
 }
 
-/// The extent in `line`; `None` for another kind of line.
+/// The extent in `line`, which begins at byte `at`; `None` for another kind of line.
 ///
 /// # Errors
 /// `Corrupt` for a field that is wrong, `Unsupported` for a device.
-pub(super) fn parse(line: &[u8]) -> Result<Option<Line>> {
+pub(super) fn parse(line: &[u8], at: u64) -> Result<Option<Line>> {
     let (access, rest) = word(line);
     let access = match access.to_ascii_uppercase().as_slice() {
         b"RW" | b"RDONLY" => Access::Readable,
@@ -64,6 +66,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<Line>> {
         _ => name_and_offset(rest)?,
     };
     Ok(Some(Line {
+        at,
         access,
         size,
         kind,
@@ -129,11 +132,11 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        parse(text.as_bytes()).unwrap().unwrap()
+        parse(text.as_bytes(), 0).unwrap().unwrap()
     }
 
     fn refused(text: &str) -> String {
-        parse(text.as_bytes()).err().unwrap().to_string()
+        parse(text.as_bytes(), 0).err().unwrap().to_string()
     }
 
     #[test]
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn other_lines_are_no_extents() {
         for text in ["CID=1", "RWX 8 FLAT \"x\"", "RW = 8", "", "rw=8"] {
-            assert!(parse(text.as_bytes()).unwrap().is_none(), "{text}");
+            assert!(parse(text.as_bytes(), 0).unwrap().is_none(), "{text}");
         }
     }
 

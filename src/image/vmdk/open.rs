@@ -9,7 +9,7 @@ use super::sparse::Sparse;
 use super::voice::Voice;
 use super::{Head, descriptor::Descriptor, esx, hosted, kind, names, parent};
 use crate::error::{Error, Result, ResultExt};
-use crate::format::Context;
+use crate::format::{Context, Identity};
 use crate::source::SharedSource;
 use crate::source::mapped::Mapped;
 
@@ -38,6 +38,7 @@ pub(super) fn open(
         voice: Voice::of(context),
         members: Vec::new(),
         by_name: BTreeMap::new(),
+        by_identity: BTreeMap::new(),
         extents: Vec::new(),
         end: 0,
     };
@@ -68,6 +69,7 @@ struct Opener<'a> {
     voice: Voice,
     members: Vec<SharedSource>,
     by_name: BTreeMap<Vec<u8>, usize>,
+    by_identity: BTreeMap<Identity, usize>,
     extents: Vec<Extent>,
     end: u64,
 }
@@ -97,17 +99,18 @@ impl Opener<'_> {
         let place = lines.iter().position(is_own).unwrap_or(0);
         for (index, line) in lines.iter().enumerate() {
             let name = || format!("extent {}", index.saturating_add(1));
-            let holds = match (&line.kind, line.access) {
+            let added = match (&line.kind, line.access) {
                 (Kind::Zero, _) => Ok(Holds::Zeros),
                 (_, Access::None) => Ok(Holds::Nothing),
                 _ if index == place && embedded.is_some() => self.own(line, embedded.take()),
                 (Kind::Flat, _) => self.flat(line),
                 (Kind::Sparse, _) => self.sparse(line),
             }
-            .context(name)?;
-            self.push(line.size, holds).context(name)?;
+            .and_then(|holds| self.push(line.size, holds));
+            // What is wrong in the extent's own file has its place there.
+            added.map_err(|error| error.at(line.at)).context(name)?;
         }
-        self.check_overlap()
+        self.check_overlap(lines)
     }
 
     fn push(&mut self, size: u64, holds: Holds) -> Result<()> {
@@ -181,21 +184,29 @@ impl Opener<'_> {
             return Ok(opened);
         }
         let names = names::candidates(self.descriptor, &line.name, &self.voice);
-        let source = names::first(&names, |name| self.context.file(name))?;
-        let member = self.members.len();
-        self.members.push(source.clone());
+        let (source, identity) = names::first(&names, |name| self.context.identified(name))?;
+        let new = self.members.len();
+        let own = |identity| *self.by_identity.entry(identity).or_insert(new);
+        let member = identity.map_or(new, own);
+        if member == new {
+            self.members.push(source.clone());
+        }
         self.by_name.insert(line.name.clone(), member);
         Ok((member, source))
     }
 
-    /// No two flat extents share a byte of a file.
-    fn check_overlap(&self) -> Result<()> {
+    /// No two extents share a byte of a file. A sparse one takes all of its own.
+    fn check_overlap(&self, lines: &[Line]) -> Result<()> {
         let mut ranges = Vec::new();
         for (index, extent) in self.extents.iter().enumerate() {
-            if let Holds::Flat { member, offset, .. } = extent.holds {
-                let end = offset.saturating_add(extent.size);
-                ranges.push((member, offset, end, index.saturating_add(1)));
-            }
+            let (member, start, end) = match &extent.holds {
+                Holds::Flat { member, offset, .. } => {
+                    (*member, *offset, offset.saturating_add(extent.size))
+                }
+                Holds::Sparse { member, .. } => (*member, 0, u64::MAX),
+                Holds::Zeros | Holds::Nothing => continue,
+            };
+            ranges.push((member, start, end, index.saturating_add(1)));
         }
         ranges.sort_unstable();
         let mut pairs = ranges.iter().zip(ranges.iter().skip(1));
@@ -203,9 +214,11 @@ impl Opener<'_> {
             pairs.find(|((own, _, end, _), (other, start, ..))| own == other && start < end);
         match found {
             None => Ok(()),
-            Some(((.., first), (.., second))) => Err(Error::corrupt(format!(
-                "extents {first} and {second} overlap in their file"
-            ))),
+            Some(((.., first), (.., second))) => {
+                let text = format!("extents {first} and {second} overlap in their file");
+                let last = lines.get(first.max(second).saturating_sub(1));
+                Err(Error::corrupt(text).at(last.map_or(0, |line| line.at)))
+            }
         }
     }
 

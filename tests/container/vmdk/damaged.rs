@@ -9,6 +9,7 @@ use imgmount::service::open::{Options, open};
 use super::generate::{self, put32, put64};
 use super::{convert, error};
 use crate::container::{compare, compare_range, converted, disk, guest, refused_at};
+use crate::hostile::expect::check;
 use crate::support::images::Scratch;
 
 const SIZE: u64 = 5 * 1024 * 1024;
@@ -315,13 +316,14 @@ fn v07_extents_elsewhere() {
             let line = format!("RW 1 {kind} \"{name}\"");
             let image = generate::descriptor(&folder.join("disk.vmdk"), "monolithicFlat", &line);
             let error = error(&image);
+            let text = std::fs::read_to_string(&image).unwrap();
             // What a device of Windows leaves of its name is beside the image, where it is not.
             let expected = match name.starts_with('\\') {
                 true => Kind::NotFound,
                 false => Kind::Refused,
             };
-            assert_eq!(error.kind(), expected, "{name}: {error}");
-            assert!(error.to_string().contains("extent 1: "), "{error}");
+            let words = ["extent 1: ", name.trim_start_matches("\\\\.\\")];
+            check(&error, expected, &words, text.find(&line));
         }
     }
     // The image's own directory is no other one.
@@ -338,10 +340,12 @@ fn v08_extents_that_do_not_fit() {
     let scratch = Scratch::new();
     std::fs::write(scratch.join("flat"), vec![3; 100 * 512]).unwrap();
     let path = scratch.join("disk.vmdk");
+    // The last line is the one that does not fit.
     let case = |lines: &str, words: &str| {
-        let error = error(&generate::descriptor(&path, "custom", lines));
-        assert_eq!(error.kind(), Kind::Corrupt, "{words}: {error}");
-        assert!(error.to_string().contains(words), "{words}: {error}");
+        let image = generate::descriptor(&path, "custom", lines);
+        let text = std::fs::read_to_string(&image).unwrap();
+        let last = lines.lines().next_back().unwrap();
+        check(&error(&image), Kind::Corrupt, &[words], text.rfind(last));
     };
     let two = |first: &str, second: &str, words: &str| {
         case(&format!("RW {first}\nRW {second}"), words);
@@ -350,6 +354,16 @@ fn v08_extents_that_do_not_fit() {
     two("50 FLAT \"flat\" 0", "50 FLAT \"flat\" 49", words);
     let words = "extents 2 and 1 overlap in their file";
     two("50 FLAT \"flat\" 50", "51 FLAT \"flat\" 0", words);
+    // One file has several names.
+    std::fs::hard_link(scratch.join("flat"), scratch.join("linked")).unwrap();
+    for other in ["./flat", "linked"] {
+        let words = "extents 1 and 2 overlap in their file";
+        let second = format!("50 FLAT \"{other}\" 49");
+        two("50 FLAT \"flat\" 0", &second, words);
+        let lines = format!("RW 50 FLAT \"flat\" 0\nRW 50 FLAT \"{other}\" 50");
+        let image = generate::descriptor(&path, "custom", &lines);
+        compare(&disk(&image), &scratch.join("flat"));
+    }
     let words = "extent 1: its file of 51200 bytes ends before its offset 51200";
     case("RW 50 FLAT \"flat\" 100", words);
     let most = format!("{} ZERO", i64::MAX as u64 / 512);
@@ -360,6 +374,10 @@ fn v08_extents_that_do_not_fit() {
     case("RW 101 VMFSSPARSE \"sparse\"", words);
     let words = "its line says 50688 bytes and its header 51200, which is an overlap";
     case("RW 99 VMFSSPARSE \"sparse\"", words);
+    // A sparse extent takes all of its file.
+    let whole = "100 VMFSSPARSE \"sparse\"";
+    two(whole, whole, "extents 1 and 2 overlap in their file");
+    two(whole, "1 FLAT \"./sparse\" 3", "extents 1 and 2 overlap");
     case("RW 50 SPARSE \"flat\"", "its file is no sparse extent");
     // A file that was cut: what is there can be read.
     let image = generate::descriptor(&path, "custom", "RW 101 FLAT \"flat\" 0\nRW 9 ZERO");
