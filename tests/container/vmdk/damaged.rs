@@ -1,6 +1,7 @@
 //! HOSTILE V01 to V11: what must come of damaged and malicious disks. Everything is made from disks
 //! that are whole, by changing a field.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use imgmount::error::Kind::{self, Corrupt, Unsupported};
@@ -541,6 +542,33 @@ fn v11_entries_all_equal() {
     });
     let expected = converted(image, "-f vmdk", &made.scratch);
     compare(&disk(image), &expected);
+}
+
+#[test]
+fn v11_tables_all_equal() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let raw = scratch.file("guest.raw", 100 << 20);
+    let file = std::fs::File::options().write(true).open(&raw).unwrap();
+    for part in 0..4_u64 {
+        let bytes = [part as u8 + 1; 64 << 10];
+        file.write_all_at(&bytes, part << 25 | 1 << 20).unwrap();
+    }
+    let image = convert(&raw, "disk.vmdk", "", &scratch);
+    let mut bytes = std::fs::read(&image).unwrap();
+    let before = bytes.clone();
+    for field in [DIRECTORY, REDUNDANT] {
+        let at = u64::from_le_bytes(*bytes[field..].first_chunk().unwrap()) as usize * 512;
+        let first = bytes[at..at + 4].to_vec();
+        (1..4).for_each(|table| bytes[at + table * 4..][..4].copy_from_slice(&first));
+    }
+    assert!(bytes != before, "nothing was changed");
+    std::fs::write(&image, bytes).unwrap();
+    let disk = disk(&image);
+    compare(&disk, &converted(&image, "-f vmdk", &scratch));
+    let mut last = [0; 512];
+    disk.read_exact_at(&mut last, 3 << 25 | 1 << 20).unwrap();
+    assert_eq!(last, [1; 512]);
 }
 
 #[test]
