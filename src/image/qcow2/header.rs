@@ -51,6 +51,10 @@ pub(super) struct Table {
     pub(super) offset: u64,
     /// Entries.
     pub(super) entries: u64,
+    /// The byte that says where it is.
+    pub(super) offset_at: u64,
+    /// The byte that says how many entries it has.
+    pub(super) entries_at: u64,
 }
 
 impl Header {
@@ -90,17 +94,17 @@ impl Header {
         let entries = table.entries;
         if entries < wanted {
             let text = format!("l1_size {entries} is too small: the disk needs {wanted} entries");
-            return Err(Error::corrupt(text).at(36));
+            return Err(Error::corrupt(text).at(table.entries_at));
         }
         let bytes = entries.saturating_mul(8);
         if bytes > MOST_L1 {
             let text = format!("l1_size {entries} is over {}", MOST_L1 / 8);
-            return Err(Error::corrupt(text).at(36));
+            return Err(Error::corrupt(text).at(table.entries_at));
         }
         let offset = table.offset;
         let wrong = |why: &str| {
             let text = format!("l1_table_offset {offset:#x} {why}");
-            Err(Error::corrupt(text).at(40))
+            Err(Error::corrupt(text).at(table.offset_at))
         };
         if entries > 0 && !offset.is_multiple_of(self.cluster().get()) {
             return wrong("is no whole number of clusters");
@@ -153,11 +157,13 @@ pub(super) fn read(source: &dyn Source) -> Result<Header> {
     };
     let header = Header {
         version,
-        size: size(fixed.size.get())?,
+        size: whole_sectors(fixed.size.get(), 24)?,
         cluster_bits,
         l1: Table {
             offset: fixed.l1_table_offset.get(),
             entries: u64::from(fixed.l1_size.get()),
+            offset_at: 40,
+            entries_at: 36,
         },
         crypt_method: fixed.crypt_method.get(),
         incompatible: more.as_ref().map_or(0, |it| it.incompatible_features.get()),
@@ -195,11 +201,14 @@ fn version_3(source: &dyn Source, cluster: u64) -> Result<(Option<Version3>, u32
     Ok((Some(more), length))
 }
 
-/// The size as QEMU takes it: whole sectors.
-fn size(size: u64) -> Result<u64> {
+/// The `size` that stands at byte `at` as QEMU takes it: whole sectors.
+///
+/// # Errors
+/// `Corrupt` for more bytes than any file may have.
+pub(super) fn whole_sectors(size: u64, at: u64) -> Result<u64> {
     if size > i64::MAX.unsigned_abs() {
         let text = format!("size {size} is over 2^63 - 1");
-        return Err(Error::corrupt(text).at(24));
+        return Err(Error::corrupt(text).at(at));
     }
     Ok(size.next_multiple_of(512))
 }

@@ -9,6 +9,8 @@ mod header;
 mod layout;
 mod map;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 pub(super) mod unpack;
 
 use std::sync::Arc;
@@ -179,7 +181,8 @@ fn table(image: &dyn Source, header: &Header, context: &Context) -> Result<(Tabl
         None => Ok((header.l1, header.size)),
         Some(wanted) => {
             let snapshot = snapshots::find(image, header, wanted)?;
-            Ok((snapshot.l1, snapshot.size.next_multiple_of(512)))
+            let size = header::whole_sectors(snapshot.size, snapshot.size_at)?;
+            Ok((snapshot.l1, size))
         }
     }
 }

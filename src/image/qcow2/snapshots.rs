@@ -1,5 +1,7 @@
 //! Internal snapshots: each has a first-level table of its own.
 
+use std::mem::offset_of;
+
 use zerocopy::FromBytes;
 
 use super::header::{Header, Table};
@@ -14,6 +16,10 @@ const MOST: u32 = 65_536;
 /// Bytes of extra data that are looked at, as in QEMU.
 const MOST_EXTRA: u32 = 1024;
 
+/// Where the size of the disk stands in an entry: behind the size of the machine's state, in the
+/// extra data.
+const SIZE: usize = size_of::<layout::Snapshot>() + 8;
+
 /// A state of the disk that was kept.
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -22,6 +28,8 @@ pub(super) struct Snapshot {
     pub(super) l1: Table,
     /// Bytes of the disk then.
     pub(super) size: u64,
+    /// The byte that they stand at.
+    pub(super) size_at: u64,
     /// Seconds since 1970.
     pub(super) date: u32,
 }
@@ -92,6 +100,7 @@ fn read(source: &dyn Source, header: &Header, at: u64) -> Result<(Snapshot, u64)
     let rest = read_vec(source, behind, rest).map_err(|_| past())?;
     let (extra, names) = rest.split_at(extra_size.min(rest.len()));
     let (id, name) = names.split_at(id_size.min(names.len()));
+    let field = |offset: usize| at.saturating_add(to_u64(offset));
     let size = extra.get(8..16).and_then(|size| size.try_into().ok());
     let snapshot = Snapshot {
         id: id.to_vec(),
@@ -99,8 +108,11 @@ fn read(source: &dyn Source, header: &Header, at: u64) -> Result<(Snapshot, u64)
         l1: Table {
             offset: entry.l1_table_offset.get(),
             entries: u64::from(entry.l1_size.get()),
+            offset_at: field(offset_of!(layout::Snapshot, l1_table_offset)),
+            entries_at: field(offset_of!(layout::Snapshot, l1_size)),
         },
         size: size.map_or(header.size, u64::from_be_bytes),
+        size_at: field(SIZE),
         date: entry.date_sec.get(),
     };
     let next = behind.saturating_add(to_u64(rest.len()));

@@ -1,0 +1,110 @@
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing
+)]
+
+use super::*;
+use crate::cache::Cache;
+use crate::error::Kind::Corrupt;
+use crate::source::Memory;
+
+/// Where the tables lie.
+const L1: u64 = 0x1_0000;
+const SNAPSHOTS: u64 = 0x3_0000;
+
+/// A header of version 2 for a disk of `size` bytes, whose table has `entries` entries, with
+/// `snapshots` snapshots.
+fn header(size: u64, entries: u32, snapshots: u32) -> Vec<u8> {
+    let mut bytes = layout::MAGIC.to_vec();
+    bytes.extend(2_u32.to_be_bytes());
+    bytes.extend([0; 12]); // No backing file.
+    bytes.extend(16_u32.to_be_bytes()); // cluster_bits
+    bytes.extend(size.to_be_bytes());
+    bytes.extend(0_u32.to_be_bytes()); // crypt_method
+    bytes.extend(entries.to_be_bytes());
+    bytes.extend(L1.to_be_bytes());
+    bytes.extend(0x2_0000_u64.to_be_bytes()); // refcount_table_offset
+    bytes.extend(1_u32.to_be_bytes()); // refcount_table_clusters
+    bytes.extend(snapshots.to_be_bytes());
+    bytes.extend(SNAPSHOTS.to_be_bytes());
+    bytes
+}
+
+/// The start of a snapshot's entry with its extra data, for an id of one byte and a name of `name`
+/// bytes.
+fn snapshot(l1: u64, l1_size: u32, size: u64, name: u16) -> Vec<u8> {
+    let mut bytes = l1.to_be_bytes().to_vec();
+    bytes.extend(l1_size.to_be_bytes());
+    bytes.extend(1_u16.to_be_bytes());
+    bytes.extend(name.to_be_bytes());
+    bytes.extend([0; 20]); // Times, vm_state_size.
+    bytes.extend(16_u32.to_be_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend(size.to_be_bytes());
+    bytes.push(b'1');
+    bytes
+}
+
+/// Opens it, for `snapshot`; and what was said.
+fn opened(image: SharedSource, snapshot: Option<&str>) -> (Result<SharedSource>, Vec<String>) {
+    let mut context = Context::new(Cache::new(1 << 20));
+    context.options.snapshot = snapshot.map(str::to_owned);
+    let disks = open(&[image], &context);
+    let disk = disks.map(|disks| disks[0].source.clone());
+    (disk, context.notices.all())
+}
+
+/// An image of 1 MiB with one snapshot, whose entry is `entry`.
+fn with_snapshot(entry: &[u8]) -> SharedSource {
+    let mut bytes = header(1 << 20, 1, 1);
+    bytes.resize(SNAPSHOTS as usize, 0);
+    bytes.extend(entry);
+    bytes.resize(bytes.len().next_multiple_of(1 << 16), 0);
+    Arc::new(Memory(bytes))
+}
+
+#[test]
+fn q07_what_is_wrong_with_a_snapshot_is_told_of_its_own_entry() {
+    let good = with_snapshot(&snapshot(L1, 1, 1 << 20, 0));
+    let (disk, notices) = opened(good, Some("1"));
+    assert_eq!((disk.unwrap().size(), notices), (1 << 20, Vec::new()));
+    let misaligned = "l1_table_offset 0x10001 is no whole number of clusters";
+    for (entry, at, words) in [
+        (
+            snapshot(L1, 1, u64::MAX, 0),
+            48,
+            "size 18446744073709551615 is over",
+        ),
+        (
+            snapshot(L1, 1, 1 << 63, 0),
+            48,
+            "size 9223372036854775808 is over",
+        ),
+        (snapshot(L1, 0, 1 << 20, 0), 8, "l1_size 0 is too small"),
+        (snapshot(L1, 1, 1 << 40, 0), 8, "l1_size 1 is too small"),
+        (
+            snapshot(L1, 1 << 31, 1 << 20, 0),
+            8,
+            "l1_size 2147483648 is over",
+        ),
+        (snapshot(L1 + 1, 1, 1 << 20, 0), 0, misaligned),
+        (
+            snapshot(1 << 40, 1, 1 << 20, 0),
+            0,
+            "past the end of the file",
+        ),
+    ] {
+        let image = with_snapshot(&entry);
+        let error = opened(image.clone(), Some("1")).0.err().unwrap();
+        assert_eq!(
+            (error.kind(), error.offset()),
+            (Corrupt, Some(SNAPSHOTS + at)),
+            "{error}"
+        );
+        assert!(error.to_string().contains(words), "{words}: {error}");
+        // The disk itself is as it was.
+        assert_eq!(opened(image, None).0.unwrap().size(), 1 << 20);
+    }
+}
