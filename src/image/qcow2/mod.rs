@@ -35,9 +35,6 @@ pub(super) const FORMAT: Format<Open> = Format {
 /// Bytes of second-level tables that are read to count what is allocated.
 const MOST_COUNTED: u64 = 16 << 20;
 
-/// How many snapshots are listed.
-const MOST_LISTED: usize = 100;
-
 fn claim(source: &dyn Source) -> Result<Option<Set>> {
     if source.size() < 8 {
         return Ok(None);
@@ -64,11 +61,8 @@ fn describe(source: &dyn Source) -> Result<Description> {
         facts.push(("backing format", printable(format)));
     }
     facts.extend(encryption::facts(source, &header));
-    for snapshot in snapshots::all(source, &header)
-        .unwrap_or_default()
-        .iter()
-        .take(MOST_LISTED)
-    {
+    let snapshots = snapshots::all(source, &header).into_iter().flatten();
+    for snapshot in snapshots.map_while(Result::ok).take(snapshots::MOST_LISTED) {
         let text = format!(
             "{}, {} bytes, made {} s after 1970",
             snapshot.shown(),
@@ -197,7 +191,7 @@ fn note(image: &dyn Source, header: &Header, context: &Context) {
     if header.incompatible & layout::CORRUPT != 0 {
         add("it is marked corrupt; qemu-img check says more");
     }
-    if let Err(error) = snapshots::all(image, header) {
+    if let Err(error) = snapshots::check(image, header) {
         add(&format!("its snapshots cannot be listed: {error}"));
     }
 }

@@ -13,6 +13,15 @@ use crate::source::{Source, read_vec};
 /// As QEMU: an image with more was not made by it.
 const MOST: u32 = 65_536;
 
+/// Bytes of the whole table, as in QEMU.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// How many snapshots are listed.
+pub(super) const MOST_LISTED: usize = 100;
+
+/// Bytes of an id or a name that are shown: what QEMU itself takes.
+const MOST_SHOWN: usize = 255;
+
 /// Bytes of extra data that are looked at, as in QEMU.
 const MOST_EXTRA: u32 = 1024;
 
@@ -34,24 +43,36 @@ pub(super) struct Snapshot {
     pub(super) date: u32,
 }
 
-/// All snapshots, oldest first.
+/// All snapshots, oldest first, each read when it is come to: their names together may be long. An
+/// error ends them.
 ///
 /// # Errors
-/// `Corrupt` where the table counts too many or leaves the file.
-pub(super) fn all(source: &dyn Source, header: &Header) -> Result<Vec<Snapshot>> {
+/// `Corrupt` where the table counts too many, is too long or leaves the file.
+pub(super) fn all<'a>(
+    source: &'a dyn Source,
+    header: &'a Header,
+) -> Result<impl Iterator<Item = Result<Snapshot>> + 'a> {
     let count = header.snapshots;
     if count > MOST {
         let text = format!("nb_snapshots {count} is over {MOST}");
         return Err(Error::corrupt(text).at(60));
     }
-    let mut at = header.snapshots_offset;
-    let mut found = Vec::new();
-    for _ in 0..count {
+    let start = header.snapshots_offset;
+    let mut at = start;
+    Ok((0..count).map(move |_| {
         let (snapshot, next) = read(source, header, at)?;
-        found.push(snapshot);
+        if next.saturating_sub(start) > MOST_BYTES {
+            let text = format!("nb_snapshots {count}: they take over {MOST_BYTES} bytes");
+            return Err(Error::corrupt(text).at(at));
+        }
         at = next;
-    }
-    Ok(found)
+        Ok(snapshot)
+    }))
+}
+
+/// Fails where [`all`] does.
+pub(super) fn check(source: &dyn Source, header: &Header) -> Result<()> {
+    all(source, header)?.try_for_each(|snapshot| snapshot.map(|_| ()))
 }
 
 /// The snapshot that the user calls `wanted`: by its id, else by its name.
@@ -59,16 +80,24 @@ pub(super) fn all(source: &dyn Source, header: &Header) -> Result<Vec<Snapshot>>
 /// # Errors
 /// `NotFound`, with those that there are.
 pub(super) fn find(source: &dyn Source, header: &Header, wanted: &str) -> Result<Snapshot> {
-    let mut all = all(source, header)?;
-    let position =
-        |of: fn(&Snapshot) -> &Vec<u8>| all.iter().position(|it| of(it) == wanted.as_bytes());
-    let found = position(|it| &it.id).or_else(|| position(|it| &it.name));
-    if let Some(found) = found {
-        return Ok(all.swap_remove(found));
+    let (mut named, mut names) = (None, Vec::new());
+    for snapshot in all(source, header)? {
+        let snapshot = snapshot?;
+        if snapshot.id == wanted.as_bytes() {
+            return Ok(snapshot);
+        }
+        if names.len() < MOST_LISTED {
+            names.push(snapshot.shown());
+        }
+        if named.is_none() && snapshot.name == wanted.as_bytes() {
+            named = Some(snapshot);
+        }
+    }
+    if let Some(named) = named {
+        return Ok(named);
     }
     let wanted = printable(wanted.as_bytes());
     let error = Error::not_found(format!("--snapshot {wanted}: no snapshot is called that"));
-    let names: Vec<String> = all.iter().map(Snapshot::shown).collect();
     Err(match names.is_empty() {
         true => error.hint("the image has no snapshots"),
         false => error.hint(format!("it has: {}", names.join(", "))),
@@ -76,9 +105,10 @@ pub(super) fn find(source: &dyn Source, header: &Header, wanted: &str) -> Result
 }
 
 impl Snapshot {
-    /// Id and name, escaped.
+    /// Id and name, escaped and cut.
     pub(super) fn shown(&self) -> String {
-        format!("{} ({})", printable(&self.id), printable(&self.name))
+        let cut = |name: &[u8]| printable(name.get(..MOST_SHOWN).unwrap_or(name));
+        format!("{} ({})", cut(&self.id), cut(&self.name))
     }
 }
 

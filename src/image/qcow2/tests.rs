@@ -7,8 +7,8 @@
 
 use super::*;
 use crate::cache::Cache;
-use crate::error::Kind::Corrupt;
-use crate::source::Memory;
+use crate::error::Kind::{Corrupt, NotFound};
+use crate::source::{Extent, Memory, check_range};
 
 /// Where the tables lie.
 const L1: u64 = 0x1_0000;
@@ -45,6 +45,42 @@ fn snapshot(l1: u64, l1_size: u32, size: u64, name: u16) -> Vec<u8> {
     bytes.extend(size.to_be_bytes());
     bytes.push(b'1');
     bytes
+}
+
+/// An image that begins with `header`, with an entry of the snapshot table again and again.
+struct Many {
+    header: Vec<u8>,
+    entry: Vec<u8>,
+    /// Bytes from one to the next.
+    stride: u64,
+}
+
+impl Source for Many {
+    fn size(&self) -> u64 {
+        1 << 40
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        check_range(self, offset, buf.len())?;
+        buf.fill(0);
+        let end = offset + buf.len() as u64;
+        let first = offset.saturating_sub(SNAPSHOTS) / self.stride;
+        let entries = (first..).map(|number| (SNAPSHOTS + number * self.stride, &self.entry));
+        let entries = entries.take_while(|(start, _)| *start < end);
+        for (start, bytes) in entries.chain([(0, &self.header)]) {
+            let skip = offset.saturating_sub(start) as usize;
+            let at = start.saturating_sub(offset) as usize;
+            let bytes = bytes.get(skip..).unwrap_or_default();
+            let room = buf.get_mut(at..).unwrap_or_default();
+            let len = bytes.len().min(room.len());
+            room[..len].copy_from_slice(&bytes[..len]);
+        }
+        Ok(())
+    }
+
+    fn extent_at(&self, _: u64) -> Result<Extent> {
+        unreachable!("nobody asks")
+    }
 }
 
 /// Opens it, for `snapshot`; and what was said.
@@ -106,5 +142,36 @@ fn q07_what_is_wrong_with_a_snapshot_is_told_of_its_own_entry() {
         assert!(error.to_string().contains(words), "{words}: {error}");
         // The disk itself is as it was.
         assert_eq!(opened(image, None).0.unwrap().size(), 1 << 20);
+    }
+}
+
+#[test]
+fn q07_names_of_all_snapshots_are_never_in_memory_together() {
+    let entry = snapshot(L1, 1, 1 << 20, 0xfff0);
+    let stride = (entry.len() as u64 + 0xfff0).next_multiple_of(8);
+    for (count, is_short) in [(1000, true), (3000, false)] {
+        let image: SharedSource = Arc::new(Many {
+            header: header(1 << 20, 1, count),
+            entry: entry.clone(),
+            stride,
+        });
+        let mut all = (Err(Error::invalid("not yet")), Vec::new());
+        let used = allocation_counter::measure(|| all = opened(image.clone(), None));
+        assert!(used.bytes_max < 8 << 20, "{} bytes", used.bytes_max);
+        assert!(all.0.is_ok());
+        let words = "its snapshots cannot be listed: nb_snapshots 3000: they take over 67108864";
+        assert_eq!(all.1.is_empty(), is_short, "{:?}", all.1);
+        assert!(is_short || all.1[0].contains(words), "{:?}", all.1);
+        let used = allocation_counter::measure(|| all = opened(image, Some("other")));
+        assert!(used.bytes_max < 8 << 20, "{} bytes", used.bytes_max);
+        let error = all.0.err().unwrap();
+        assert!(error.to_string().len() < 128 << 10);
+        // The first entry that ends behind what the table may take.
+        let last = SNAPSHOTS + (64 << 20) / stride * stride;
+        let expected = match is_short {
+            true => (NotFound, None),
+            false => (Corrupt, Some(last)),
+        };
+        assert_eq!((error.kind(), error.offset()), expected);
     }
 }
