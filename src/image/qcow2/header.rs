@@ -13,6 +13,9 @@ use crate::source::{Source, read_vec};
 /// Bytes of the longest first-level table, as in QEMU.
 const MOST_L1: u64 = 32 << 20;
 
+/// Bytes of the longest table of reference counts, as in QEMU.
+const MOST_REFCOUNTS: u64 = 8 << 20;
+
 /// Bytes of the longest name of a backing file ("backing_file_size").
 const MOST_NAME: u32 = 1023;
 
@@ -37,6 +40,10 @@ pub(super) struct Header {
     pub(super) compatible: u64,
     pub(super) autoclear: u64,
     pub(super) refcount_bits: u32,
+    /// Byte offset of the table that is not needed to read.
+    pub(super) refcount_table: u64,
+    /// Clusters that it takes.
+    pub(super) refcount_clusters: u32,
     pub(super) compression: Compression,
     pub(super) snapshots: u32,
     pub(super) snapshots_offset: u64,
@@ -121,6 +128,27 @@ impl Header {
     }
 }
 
+impl Header {
+    /// Refuses a reference count table that cannot be one.
+    ///
+    /// # Errors
+    /// `Corrupt` naming the field.
+    pub(super) fn check_refcounts(&self, source: &dyn Source) -> Result<()> {
+        let (offset, clusters) = (self.refcount_table, self.refcount_clusters);
+        let len = u64::from(clusters).saturating_mul(self.cluster().get());
+        if len > MOST_REFCOUNTS || clusters == 0 {
+            let text = format!("refcount_table_clusters {clusters} are no table up to 8 MiB");
+            return Err(Error::corrupt(text).at(56));
+        }
+        let is_aligned = offset.is_multiple_of(self.cluster().get());
+        if !is_aligned || offset == 0 || offset >= source.size() {
+            let text = format!("refcount_table_offset {offset:#x} is no cluster of the file");
+            return Err(Error::corrupt(text).at(48));
+        }
+        Ok(())
+    }
+}
+
 /// 2 to the power of `bits`, which are at most 21.
 fn cluster(bits: u32) -> NonZeroU64 {
     let size = 1_u64.checked_shl(bits).and_then(NonZeroU64::new);
@@ -170,6 +198,8 @@ pub(super) fn read(source: &dyn Source) -> Result<Header> {
         compatible: more.as_ref().map_or(0, |it| it.compatible_features.get()),
         autoclear: more.as_ref().map_or(0, |it| it.autoclear_features.get()),
         refcount_bits: refcount_bits(more.as_ref())?,
+        refcount_table: fixed.refcount_table_offset.get(),
+        refcount_clusters: fixed.refcount_table_clusters.get(),
         compression: compression(more.as_ref(), length)?,
         snapshots: fixed.nb_snapshots.get(),
         snapshots_offset: fixed.snapshots_offset.get(),

@@ -191,6 +191,9 @@ fn note(image: &dyn Source, header: &Header, context: &Context) {
     if header.incompatible & layout::CORRUPT != 0 {
         add("it is marked corrupt; qemu-img check says more");
     }
+    if let Err(error) = header.check_refcounts(image) {
+        add(&format!("{error}; its reference counts are not used here"));
+    }
     if let Err(error) = snapshots::check(image, header) {
         add(&format!("its snapshots cannot be listed: {error}"));
     }

@@ -175,3 +175,42 @@ fn q07_names_of_all_snapshots_are_never_in_memory_together() {
         assert_eq!((error.kind(), error.offset()), expected);
     }
 }
+
+#[test]
+fn q06_a_damaged_refcount_table_is_a_notice() {
+    for (at, value, words) in [
+        (
+            56,
+            &[0xff; 4][..],
+            "refcount_table_clusters 4294967295 are no table",
+        ),
+        (56, &[0, 0, 0, 0], "refcount_table_clusters 0 are no table"),
+        (
+            48,
+            &[0x7f; 8],
+            "refcount_table_offset 0x7f7f7f7f7f7f7f7f is no cluster",
+        ),
+        (
+            48,
+            &[0, 0, 0, 1],
+            "refcount_table_offset 0x100020000 is no cluster",
+        ),
+        (54, &[2], "refcount_table_offset 0x20200 is no cluster"),
+    ] {
+        let mut bytes = header(1 << 20, 1, 0);
+        bytes.resize(SNAPSHOTS as usize, 0);
+        let before = bytes.clone();
+        let image: SharedSource = Arc::new(Memory(bytes.clone()));
+        assert_eq!(opened(image, None).1, Vec::<String>::new());
+        bytes[at..at + value.len()].copy_from_slice(value);
+        assert!(bytes != before, "nothing was changed");
+        let image: SharedSource = Arc::new(Memory(bytes));
+        let mut all = (Err(Error::invalid("not yet")), Vec::new());
+        let used = allocation_counter::measure(|| all = opened(image, None));
+        assert!(used.bytes_max < 1 << 20, "{} bytes", used.bytes_max);
+        assert!(all.1[0].contains(words), "{words}: {:?}", all.1);
+        let mut buf = vec![1; 1 << 20];
+        all.0.unwrap().read_exact_at(&mut buf, 0).unwrap();
+        assert!(buf.iter().all(|byte| *byte == 0));
+    }
+}
