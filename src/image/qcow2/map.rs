@@ -107,8 +107,14 @@ impl Clusters {
     }
 
     fn l1_entries(&self, index: u64, count: u64) -> Result<Vec<u64>> {
-        let count = count.min(self.l1.entries.saturating_sub(index));
         let at = self.l1.offset.saturating_add(index.saturating_mul(8));
+        // The end of a table that the disk does not need may be cut off.
+        let there = self.image.size().saturating_sub(at) / 8;
+        let count = count.min(self.l1.entries.saturating_sub(index)).min(there);
+        if count == 0 {
+            let text = format!("L1 table is cut off before entry {index}");
+            return Err(Error::corrupt(text).at(at));
+        }
         let bytes = read_vec(&*self.image, at, super::header::table_bytes(count))?;
         let (entries, _) = bytes.as_chunks::<8>();
         Ok(entries.iter().map(|it| u64::from_be_bytes(*it)).collect())

@@ -8,7 +8,7 @@
 use super::*;
 use crate::cache::Cache;
 use crate::error::Kind::{Corrupt, NotFound};
-use crate::source::{Extent, Memory, check_range};
+use crate::source::{Extent, ExtentKind, Memory, check_range};
 
 /// Where the tables lie.
 const L1: u64 = 0x1_0000;
@@ -213,4 +213,31 @@ fn q06_a_damaged_refcount_table_is_a_notice() {
         all.0.unwrap().read_exact_at(&mut buf, 0).unwrap();
         assert!(buf.iter().all(|byte| *byte == 0));
     }
+}
+
+/// The table has more entries than the disk needs, and the file ends where they would be.
+#[test]
+fn a_first_level_table_may_be_cut_off_behind_what_the_disk_needs() {
+    let size = 2 << 29;
+    let mut bytes = header(size, 100, 0);
+    bytes.resize(L1 as usize + 16, 0);
+    let disk = opened(Arc::new(Memory(bytes.clone())), None).0.unwrap();
+    for offset in [0, 1 << 29, size - 512] {
+        let mut buf = [1; 512];
+        disk.read_exact_at(&mut buf, offset).unwrap();
+        assert_eq!(buf, [0; 512]);
+        let extent = disk.extent_at(offset).unwrap();
+        assert_eq!(
+            (extent.kind, extent.len.get()),
+            (ExtentKind::Absent, size - offset)
+        );
+    }
+    // One byte less, and it is refused.
+    bytes.pop();
+    let error = opened(Arc::new(Memory(bytes)), None).0.err().unwrap();
+    assert_eq!(
+        (error.kind(), error.offset()),
+        (Corrupt, Some(40)),
+        "{error}"
+    );
 }
