@@ -7,6 +7,7 @@ use imgmount::service::keys::ForVolume;
 use imgmount::service::open::{Options, open};
 
 use super::{compare, disk_with, guest};
+use crate::hostile::expect::check;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
@@ -199,19 +200,36 @@ fn q21_luks_past_the_end_of_the_file_is_refused() {
     let good = std::fs::read(&image).unwrap();
     let magic = 0x0537_be77_u32.to_be_bytes();
     let at = good.windows(4).position(|it| it == magic).unwrap() + 8;
+    // A keyslot's place is counted from the start of LUKS.
     let cases = [
-        (at, u64::MAX, "is past the end of the file"),
-        (at, 1 << 40, "is past the end of the file"),
-        (at + 8, 1 << 40, "is over 16 MiB"),
-        (at + 8, 600, "keyslot 0: its area lies past the end"),
-        (at + 8, 0, "past the end of 0 bytes"),
+        (
+            at,
+            u64::MAX,
+            at,
+            "at 0xffffffffffffffff is past the end of the file",
+        ),
+        (
+            at,
+            1 << 40,
+            at,
+            "at 0x10000000000 is past the end of the file",
+        ),
+        (at + 8, 1 << 40, at + 8, "of 1099511627776 bytes at 0x"),
+        (
+            at + 8,
+            600,
+            248,
+            "keyslot 0: its area lies past the end of the 600 bytes",
+        ),
+        (at + 8, 591, at + 8, "of 591 bytes at 0x"),
+        (at + 8, 0, at + 8, "of 0 bytes at 0x"),
     ];
-    for (at, value, why) in cases {
+    for (at, value, blamed, why) in cases {
         let mut bad = good.clone();
         bad[at..at + 8].copy_from_slice(&value.to_be_bytes());
+        assert!(bad != good, "{why}: nothing was changed");
         std::fs::write(&image, bad).unwrap();
         let error = open(&image, &options(&key(&scratch))).err().unwrap();
-        assert_ne!(error.kind(), Kind::Locked, "{error}");
-        assert!(error.to_string().contains(why), "{why}: {error}");
+        check(&error, Kind::Corrupt, &["LUKS: ", why], Some(blamed));
     }
 }

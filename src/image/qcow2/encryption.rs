@@ -4,9 +4,11 @@
 //! LUKS counts sectors by where a cluster lies in its file, so that all of the file is decrypted as
 //! one. The older AES counts them by where the guest has them.
 
+use std::mem::offset_of;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use super::extensions::Crypto;
 use super::header::Header;
 use super::layout;
 use super::map::Clusters;
@@ -26,6 +28,9 @@ const AES_KEY: usize = 16;
 /// Bytes of the longest LUKS header; QEMU's have 2 MiB.
 const MOST_HEADER: u64 = 16 << 20;
 
+/// Bytes of LUKS's own header, before its keyslots.
+const LEAST_HEADER: u64 = 592;
+
 /// Bytes of a sector in either kind.
 const SECTOR: u64 = 512;
 
@@ -41,18 +46,22 @@ pub(super) enum Cipher {
 
 /// The LUKS header in `image`, and the bytes that its keyslots lie in.
 fn luks_header(image: &dyn Source, header: &Header) -> Result<(luks::Header, Memory)> {
-    let (offset, length) = header.extensions.crypto.ok_or_else(|| {
+    let Crypto { offset, length, at } = header.extensions.crypto.ok_or_else(|| {
         Error::corrupt("crypt_method 2, and no header extension says where LUKS is").at(32)
     })?;
-    let wrong = |why: &str| {
-        let text = format!("the LUKS header of {length} bytes {why}");
-        Error::corrupt(text).at(offset)
+    let wrong = |why: &str, at: u64| {
+        let text = format!("the LUKS header of {length} bytes at {offset:#x} {why}");
+        Error::corrupt(text).at(at)
     };
+    let length_at = at.saturating_add(to_u64(offset_of!(layout::CryptoHeader, length)));
     if length > MOST_HEADER {
-        return Err(wrong("is over 16 MiB"));
+        return Err(wrong("is over 16 MiB", length_at));
+    }
+    if length < LEAST_HEADER {
+        return Err(wrong("is cut off", length_at));
     }
     let bytes = read_vec(image, offset, to_usize(length));
-    let bytes = Memory(bytes.map_err(|_| wrong("is past the end of the file"))?);
+    let bytes = Memory(bytes.map_err(|_| wrong("is past the end of the file", at))?);
     let luks = luks::Header::read(&bytes, false)?;
     if luks.name() != "LUKS1" {
         let text = format!("{} in qcow2 is not known", luks.name());

@@ -12,10 +12,20 @@ use crate::source::{Source, read_vec};
 pub(super) struct Extensions {
     pub(super) backing_format: Option<Vec<u8>>,
     pub(super) data_file: Option<Vec<u8>>,
-    /// Offset and length of the LUKS header.
-    pub(super) crypto: Option<(u64, u64)>,
+    pub(super) crypto: Option<Crypto>,
     /// Names of incompatible features by bit.
     feature_names: Vec<(u8, Vec<u8>)>,
+}
+
+/// Where the LUKS header is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crypto {
+    /// Byte offset in the file.
+    pub(super) offset: u64,
+    /// Its bytes.
+    pub(super) length: u64,
+    /// The byte that says so: the offset, and the length behind it.
+    pub(super) at: u64,
 }
 
 impl Extensions {
@@ -49,7 +59,11 @@ pub(super) fn read(source: &dyn Source, start: u64, end: u64) -> Result<Extensio
         };
         let length = usize::try_from(length).map_err(|_| wrong())?;
         let data = behind.get(..length).ok_or_else(wrong)?;
-        found.take(kind, data);
+        found.take(
+            kind,
+            data,
+            at.saturating_add(to_u64(size_of::<Extension>())),
+        );
         let padded = length.next_multiple_of(8).min(behind.len());
         rest = behind.get(padded..).unwrap_or_default();
         at = end.saturating_sub(to_u64(rest.len()));
@@ -58,13 +72,18 @@ pub(super) fn read(source: &dyn Source, start: u64, end: u64) -> Result<Extensio
 }
 
 impl Extensions {
-    fn take(&mut self, kind: u32, data: &[u8]) {
+    /// Takes what an extension says whose data lie at byte `at`.
+    fn take(&mut self, kind: u32, data: &[u8], at: u64) {
         match kind {
             layout::BACKING_FORMAT => self.backing_format = Some(data.to_vec()),
             layout::DATA_FILE_NAME => self.data_file = Some(data.to_vec()),
             layout::CRYPTO_HEADER => {
                 let header = CryptoHeader::ref_from_prefix(data).ok();
-                self.crypto = header.map(|(it, _)| (it.offset.get(), it.length.get()));
+                self.crypto = header.map(|(it, _)| Crypto {
+                    offset: it.offset.get(),
+                    length: it.length.get(),
+                    at,
+                });
             }
             layout::FEATURE_NAMES => self.take_names(data),
             _ => {}
