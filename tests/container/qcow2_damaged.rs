@@ -1,5 +1,6 @@
 //! qcow2 images with one field changed: HOSTILE Q01 to Q10 and Q14 to Q22.
 
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,14 @@ use imgmount::error::Kind::{self, Corrupt, Unsupported};
 use imgmount::service::open::{Options, open};
 
 use super::{disk, flips, guest, patch, refused_at};
+use crate::hostile::expect::{blames, names};
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
 const SIZE: u64 = 2 << 20;
+
+/// Options of an image whose clusters are compressed by zstd.
+const ZSTD: &str = "-c -o compression_type=zstd";
 
 /// A random disk as qcow2, by qemu-img with `options`.
 fn made(scratch: &Scratch, options: &str) -> PathBuf {
@@ -38,27 +43,31 @@ fn refused(options: &str, patches: &[(u64, &[u8], Kind, u64, &str)]) {
     }
 }
 
-/// `patches` cost the first cluster, and nothing else.
-fn costs_the_first_cluster(options: &str, level: u8, entries: &[u64]) {
+/// What must come of an entry: its value, the byte that is blamed, `None` for the entry's own, and
+/// words of the error.
+type Case<'a> = (u64, Option<u64>, &'a str);
+
+/// Each of `entries` as the first of the table at `level` costs what it leads to, and nothing else.
+fn costs_the_first(options: &str, level: u8, entries: &[Case<'_>]) {
     let scratch = Scratch::new();
     let image = made(&scratch, options);
     let raw = std::fs::read(scratch.join("guest.raw")).unwrap();
+    let cluster = 1 << (number(&image, 16) & 0xff);
     let l1 = number(&image, 40);
-    let at = match level {
-        1 => l1,
-        _ => number(&image, l1) & 0x00ff_ffff_ffff_fe00,
+    let (at, damaged) = match level {
+        1 => (l1, cluster * (cluster / 8)),
+        _ => (number(&image, l1) & 0x00ff_ffff_ffff_fe00, cluster),
     };
-    for entry in entries {
+    for (entry, blamed, words) in entries {
         patch(&image, at, &entry.to_be_bytes());
         let disk = disk(&image);
         let error = disk.read_exact_at(&mut [0; 512], 0);
         let error = error.err().unwrap_or_else(|| panic!("{entry:#x} is read"));
-        assert_eq!(error.kind(), Kind::Corrupt, "{entry:#x}: {error}");
-        if level == 2 {
-            let mut rest = vec![0; SIZE as usize - (64 << 10)];
-            disk.read_exact_at(&mut rest, 64 << 10).unwrap();
-            assert!(rest == raw[64 << 10..], "{entry:#x}");
-        }
+        blames(&error, Corrupt, &[words], blamed.unwrap_or(at));
+        let start = damaged.min(SIZE);
+        let mut rest = vec![0; (SIZE - start) as usize];
+        disk.read_exact_at(&mut rest, start).unwrap();
+        assert!(rest == raw[start as usize..], "{entry:#x}");
     }
 }
 
@@ -109,7 +118,7 @@ fn q03_size() {
     let scratch = Scratch::new();
     let image = made(&scratch, "");
     patch(&image, 24, &(SIZE - 100).to_be_bytes());
-    assert_eq!(disk(&image).size(), SIZE);
+    super::compare(&disk(&image), &scratch.join("guest.raw"));
 }
 
 #[test]
@@ -141,14 +150,24 @@ fn q06_refcount_table() {
 #[test]
 fn q07_snapshots() {
     need!(tool "qemu-img");
-    for (offset, bytes) in [(60, &[0xff; 4][..]), (60, &[0, 0, 0, 1, 0x7f, 0, 0, 0])] {
-        read_with_notice(offset, bytes, "snapshots");
+    let past = 0x7f00_0000_0000_0000;
+    for (offset, bytes, at, words) in [
+        (60, &[0xff; 4][..], 60, "nb_snapshots 4294967295 is over"),
+        (
+            60,
+            &[0, 0, 0, 1, 0x7f, 0, 0, 0],
+            past,
+            "snapshots_offset: the snapshot table leaves the file",
+        ),
+    ] {
+        read_with_notice(offset, bytes, words);
         let scratch = Scratch::new();
         let image = made(&scratch, "");
         patch(&image, offset, bytes);
         let mut options = Options::default();
         options.format.snapshot = Some("1".to_owned());
-        assert!(open(&image, &options).is_err());
+        let error = open(&image, &options).err().unwrap();
+        blames(&error, Corrupt, &[words], at);
     }
 }
 
@@ -192,6 +211,47 @@ fn q10_backing_file_size() {
 }
 
 #[test]
+fn q12_backing_loops() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let image = |name: &str, backing: &str| {
+        let create = Run::new("qemu-img").words("create -q -u -f qcow2 -F qcow2 -b");
+        let path = scratch.join(name);
+        create.arg(backing).arg(&path).arg("1M").run();
+        path
+    };
+    let start = std::time::Instant::now();
+    let looped = |path: &Path, words: &[&str]| {
+        let error = open(path, &Options::default()).err().unwrap();
+        names(&error, Unsupported, words);
+        names(
+            &error,
+            Unsupported,
+            &["is the image itself or stands on it: backing loop"],
+        );
+    };
+    looped(
+        &image("own.qcow2", "own.qcow2"),
+        &["backing file: own.qcow2"],
+    );
+    let first = image("a.qcow2", "b.qcow2");
+    image("b.qcow2", "a.qcow2");
+    looped(
+        &first,
+        &["backing file: b.qcow2: ", "backing file: a.qcow2"],
+    );
+    let linked = image("linked.qcow2", "other.qcow2");
+    std::fs::hard_link(&linked, scratch.join("other.qcow2")).unwrap();
+    looped(&linked, &["backing file: other.qcow2"]);
+    // A symbolic link is not followed, wherever it leads.
+    let symbolic = image("symbolic.qcow2", "link.qcow2");
+    std::os::unix::fs::symlink("symbolic.qcow2", scratch.join("link.qcow2")).unwrap();
+    let error = open(&symbolic, &Options::default()).err().unwrap();
+    names(&error, Kind::Refused, &["link.qcow2"]);
+    assert!(start.elapsed().as_secs() < 20, "it hangs");
+}
+
+#[test]
 fn q14_incompatible_features() {
     need!(tool "qemu-img");
     for bit in [5, 6, 20, 40, 62, 63] {
@@ -222,7 +282,14 @@ fn q14_incompatible_features() {
 #[test]
 fn q15_l1_entries() {
     need!(tool "qemu-img");
-    costs_the_first_cluster("", 1, &[1 << 50, 1 << 9, 1 << 60, 1]);
+    let reserved = "reserved bits are set";
+    // Clusters of 512 bytes, so that there are other tables; and such as are larger than an offset's
+    // unit.
+    let far: Case<'_> = (1 << 50, None, "L1 entry 0 is 0x4000000000000: past the end");
+    let cases = [far, (1 << 60, None, reserved), (1, None, reserved)];
+    costs_the_first("-o cluster_size=512", 1, &cases);
+    let odd = (1 << 9, None, "0x200: no whole number of clusters");
+    costs_the_first("", 1, &[odd, far]);
     let scratch = Scratch::new();
     let image = made(&scratch, "");
     let l1 = number(&image, 40);
@@ -271,16 +338,115 @@ fn q16_shared_tables_and_clusters() {
 #[test]
 fn q17_l2_entries() {
     need!(tool "qemu-img");
-    costs_the_first_cluster("", 2, &[0x8000_0000_0000_0200, 1 << 57, 1 << 50, 2]);
+    let reserved = "reserved bits are set";
+    let cases = [
+        (0x8000_0000_0000_0200, None, "no whole number of clusters"),
+        (1 << 57, None, reserved),
+        (
+            1 << 50,
+            Some(1 << 50),
+            "a cluster at 0x4000000000000 lies past",
+        ),
+        (2, None, reserved),
+    ];
+    costs_the_first("", 2, &cases);
 }
 
 #[test]
 fn q18_compressed_clusters() {
     need!(tool "qemu-img");
-    // Past the end of the file; at what is no deflate.
-    let entries = [1 << 62 | 1 << 50, 1 << 62 | 0x3fff << 48 | 4, 1 << 62];
-    costs_the_first_cluster("-c", 2, &entries);
-    costs_the_first_cluster("-c -o compression_type=zstd", 2, &entries);
+    let past = |offset: u64| {
+        let words = "a compressed cluster at 0x";
+        (1 << 62 | offset, Some(offset), words)
+    };
+    // Past the end of the file; at what is no stream.
+    for (options, words) in [
+        ("-c", "compressed cluster: deflate: "),
+        (ZSTD, "compressed cluster: zstd: "),
+    ] {
+        let cases = [
+            past(1 << 50),
+            past(0x3f << 48 | 4),
+            (1 << 62, Some(0), words),
+        ];
+        costs_the_first(options, 2, &cases);
+    }
+}
+
+/// An image whose first cluster is what `packed` unpacks to, which lies at the end of the file and is
+/// said to be of 128 KiB; and where it lies.
+fn with_first(scratch: &Scratch, options: &str, packed: &[u8]) -> (PathBuf, u64) {
+    let image = made(scratch, options);
+    let l2 = number(&image, number(&image, 40)) & 0x00ff_ffff_ffff_fe00;
+    let end = std::fs::metadata(&image).unwrap().len();
+    let end = end.next_multiple_of(512);
+    patch(&image, end, packed);
+    patch(&image, l2, &(1 << 62 | 0xff << 54 | end).to_be_bytes());
+    (image, end)
+}
+
+#[test]
+fn q18_what_compressed_clusters_unpack_to() {
+    need!(tool "qemu-img");
+    let deflated = |bytes: &[u8]| {
+        let level = flate2::Compression::fast();
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), level);
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+    let bytes: Vec<u8> = (0..=255).cycle().take(65537).collect();
+    let short = "compressed cluster: it unpacks to 65535 bytes, not 65536";
+    let long = "compressed cluster: it unpacks to more than 65536 bytes";
+    let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4][..]; 9].concat();
+    // No single segment, window descriptor 21 << 3: 2^31 bytes.
+    let wide = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0];
+    let cut = |mut packed: Vec<u8>| {
+        packed.truncate(packed.len() / 2);
+        packed
+    };
+    let cases = [
+        ("-c", deflated(&bytes[..65535]), short),
+        ("-c", deflated(&bytes), long),
+        ("-c", vec![0xff; 600], "compressed cluster: deflate: "),
+        ("-c", cut(deflated(&bytes[..65536])), "compressed cluster: "),
+        (ZSTD, zstd(&bytes[..65535]), short),
+        (ZSTD, zstd(&bytes), long),
+        (ZSTD, vec![0xff; 600], "compressed cluster: zstd: "),
+        (ZSTD, cut(zstd(&bytes[..65536])), "compressed cluster: "),
+        (ZSTD, skippable, "compressed cluster: it unpacks to 0 bytes"),
+        (
+            ZSTD,
+            wide,
+            "compressed cluster: zstd: Frame requires too much memory",
+        ),
+    ];
+    for (options, packed, words) in cases {
+        let scratch = Scratch::new();
+        let (image, at) = with_first(&scratch, options, &packed);
+        let disk = disk(&image);
+        let mut buf = vec![0; 512];
+        let mut read = Ok(());
+        let used = allocation_counter::measure(|| read = disk.read_exact_at(&mut buf, 0));
+        blames(&read.unwrap_err(), Corrupt, &[words], at);
+        assert!(used.bytes_max < 1 << 20, "{} bytes", used.bytes_max);
+        let raw = std::fs::read(scratch.join("guest.raw")).unwrap();
+        let mut rest = vec![0; SIZE as usize - 65536];
+        disk.read_exact_at(&mut rest, 65536).unwrap();
+        assert!(rest == raw[65536..], "{words}");
+    }
+    // What is said to end behind the file, and ends in it, is read.
+    for (options, packed) in [
+        ("-c", deflated(&bytes[..65536])),
+        (ZSTD, zstd(&bytes[..65536])),
+    ] {
+        let scratch = Scratch::new();
+        let (image, _) = with_first(&scratch, options, &packed);
+        let raw = super::converted(&image, "-f qcow2", &scratch);
+        super::compare(&disk(&image), &raw);
+        let raw = std::fs::read(raw).unwrap();
+        assert!(raw[..65536] == bytes[..65536], "it is the cluster");
+    }
 }
 
 #[test]
@@ -304,8 +470,14 @@ fn q20_extended_l2() {
     let image = made(&scratch, "-o extended_l2=on");
     let l2 = number(&image, number(&image, 40)) & 0x00ff_ffff_ffff_fe00;
     patch(&image, l2 + 8, &[0xff; 8]);
-    let error = disk(&image).read_exact_at(&mut [0; 512], 0).unwrap_err();
-    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+    let disk = disk(&image);
+    let error = disk.read_exact_at(&mut [0; 512], 0).unwrap_err();
+    let words = "a subcluster is both allocated and zero";
+    blames(&error, Corrupt, &["L2 entry is 0x", words], l2);
+    let raw = std::fs::read(scratch.join("guest.raw")).unwrap();
+    let mut rest = vec![0; SIZE as usize - 65536];
+    disk.read_exact_at(&mut rest, 65536).unwrap();
+    assert!(rest == raw[65536..]);
 }
 
 #[test]
