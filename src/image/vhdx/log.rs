@@ -21,6 +21,8 @@ const MOST_DESCRIPTORS: usize = 1 << 20;
 /// How often the log may be read over. Entries that are not whole are read again, sector by sector
 /// further on; a log that is made of nothing else would take forever.
 const MOST_PASSES: u64 = 16;
+/// Bytes that are read of it at most, however often: a whole log is read three times.
+const MOST_READ: u64 = 1 << 30;
 /// Bytes that are read in one go.
 const PIECE: u64 = 64 << 10;
 
@@ -86,7 +88,7 @@ impl<'a> Log<'a> {
             source,
             region: Region { offset, len: whole },
             guid,
-            budget: whole.saturating_mul(MOST_PASSES),
+            budget: whole.saturating_mul(MOST_PASSES).min(MOST_READ),
             room: MOST_DESCRIPTORS,
         })
     }
