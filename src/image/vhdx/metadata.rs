@@ -49,6 +49,7 @@ impl Metadata {
         let parent = match flags & HAS_PARENT != 0 {
             true => Some(Locator::parse(
                 &table.item(PARENT_LOCATOR, "Parent Locator")?,
+                table.place(PARENT_LOCATOR),
             )?),
             false => None,
         };

@@ -8,12 +8,15 @@ use imgmount::error::Kind;
 use super::{FILE_PARAMETERS, HEADERS, Vhdx, convert, error, notices, options, refused};
 use crate::container::guest::{self, Random};
 use crate::container::{compare, disk, disk_with};
+use crate::hostile::expect::blames;
 use crate::support::command::Run;
 use crate::support::images::Scratch;
 
 const SIZE: u64 = 9 << 20;
 /// Blocks of a chunk, of 1 MiB each.
 const RATIO: usize = 4096;
+/// First field of the GUID of the metadata item.
+const PARENT_LOCATOR: u32 = 0xa8d3_5f2d;
 
 /// A child called `name` of `parent`: its own disk is `raw`. Of the blocks that are in it, one in
 /// three is there whole; of the others the sectors that `Random(seed)` chooses.
@@ -230,6 +233,73 @@ fn paths_that_lead_elsewhere_are_refused() {
     disk(&image);
     let itself = child(&parent, "self.vhdx", &base, 3, ["self.vhdx", ""]);
     assert!(refused(&itself).contains("backing loop"));
+}
+
+#[test]
+fn h10_fields_of_the_parent_locator() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let base = raw(&scratch, "base.raw", 121);
+    let parent = convert(&base, "base.vhdx", "block_size=2M", &scratch);
+    let image = child(&parent, "child.vhdx", &base, 3, ["base.vhdx", ""]);
+    disk(&image);
+    let whole = Vhdx::of(&image);
+    let at = whole.item(PARENT_LOCATOR).1;
+    let count = "KeyValueCount 65535 of the parent locator is over 64";
+    // The first of its entries begins behind 20 bytes.
+    let cases: [(usize, &[u8], Kind, &str); 7] = [
+        (
+            0,
+            &[7; 4],
+            Kind::Unsupported,
+            "parent locator of LocatorType 07070707",
+        ),
+        (18, &[0xff; 2], Kind::Corrupt, count),
+        (
+            18,
+            &[64, 0],
+            Kind::Corrupt,
+            "KeyValueCount 64: the parent locator is cut",
+        ),
+        (
+            20,
+            &[0xff; 4],
+            Kind::Corrupt,
+            "KeyOffset 0xffffffff, KeyLength ",
+        ),
+        (
+            24,
+            &[0xff; 4],
+            Kind::Corrupt,
+            "ValueOffset 0xffffffff, ValueLength ",
+        ),
+        (
+            28,
+            &[0xff; 2],
+            Kind::Corrupt,
+            ", KeyLength 65535: outside of the parent",
+        ),
+        (
+            30,
+            &[0xff; 2],
+            Kind::Corrupt,
+            ", ValueLength 65535: outside of the parent",
+        ),
+    ];
+    for (field, bytes, kind, words) in cases {
+        let mut vhdx = Vhdx(whole.0.clone());
+        vhdx.put(at + field, bytes);
+        assert!(vhdx.0 != whole.0, "{words}: nothing was changed");
+        vhdx.write(&image);
+        // Of a text, the offset is blamed for its length too.
+        let blamed = at
+            + match field {
+                28 => 20,
+                30 => 24,
+                other => other,
+            };
+        blames(&error(&image), kind, &[words], blamed as u64);
+    }
 }
 
 /// The table of a block that is partially present without its sector bitmap: that block alone.
