@@ -162,6 +162,85 @@ fn h11_logs() {
     }
 }
 
+/// Puts an entry of one data descriptor behind the one at byte `last`, of the sequence that begins at
+/// byte `first`: it makes zeros of what the first entry writes.
+fn append(vhdx: &mut Vhdx, first: usize, last: usize, number: u64) -> usize {
+    let entry = last + vhdx.get32(last + 8);
+    assert!(entry + 8192 <= 2 << 20, "the log has room");
+    let mut bytes = vhdx.0[first..first + 96].to_vec();
+    bytes.resize(8192, 0);
+    bytes[8..12].copy_from_slice(&8192_u32.to_le_bytes());
+    bytes[12..16].copy_from_slice(&((first - (1 << 20)) as u32).to_le_bytes());
+    bytes[16..24].copy_from_slice(&number.to_le_bytes());
+    bytes[24..28].copy_from_slice(&1_u32.to_le_bytes());
+    bytes[68..80].fill(0);
+    bytes[88..96].copy_from_slice(&number.to_le_bytes());
+    bytes[4096..4100].copy_from_slice(b"data");
+    bytes[4100..4104].copy_from_slice(&((number >> 32) as u32).to_le_bytes());
+    bytes[8188..].copy_from_slice(&(number as u32).to_le_bytes());
+    vhdx.put(entry, &bytes);
+    vhdx.mend(entry, 8192);
+    entry
+}
+
+/// Sequences of two and three entries, of which each but the first takes back what that does.
+#[test]
+fn h11_what_breaks_a_sequence_ends_it_at_the_last_valid_entry() {
+    need!(tool "qemu-img", tool "qemu-io", tool "strace");
+    let scratch = Scratch::new();
+    let (image, whole) = needed(&scratch);
+    let kept = |disk: PathBuf, name: &str| {
+        let kept = scratch.join(name);
+        std::fs::rename(disk, &kept).unwrap();
+        kept
+    };
+    let with_first = kept(recovered(&image, &scratch), "with-first");
+    let bare = kept(without_log(&whole, &scratch), "without");
+    let first = last_entry(&whole);
+    let number = whole.get64(first + 16);
+    let mut two = Vhdx(whole.0.clone());
+    let second = append(&mut two, first, first, number + 1);
+    two.write(&image);
+    compare(&disk(&image), &bare);
+    compare(&disk(&image), &recovered(&image, &scratch));
+    type Change = fn(&mut Vhdx, usize);
+    let changes: [(&str, bool, Change); 5] = [
+        ("a torn write", false, |vhdx, at| vhdx.0[at + 8000] ^= 1),
+        ("the write's end", false, |vhdx, at| {
+            vhdx.put(at + 4096, &[0; 4096])
+        }),
+        ("a gap", true, |vhdx, at| {
+            let number = vhdx.get64(at + 16) + 1;
+            for field in [16, 88] {
+                vhdx.put(at + field, &number.to_le_bytes());
+            }
+            vhdx.put(at + 8188, &(number as u32).to_le_bytes());
+        }),
+        ("another descriptor's number", true, |vhdx, at| {
+            vhdx.0[at + 88] ^= 1
+        }),
+        ("no descriptor", true, |vhdx, at| vhdx.0[at + 64] = b'x'),
+    ];
+    let mut three = Vhdx(two.0.clone());
+    append(&mut three, first, second, number + 2);
+    three.write(&image);
+    compare(&disk(&image), &bare);
+    for (name, is_mended, change) in changes {
+        for before in [&two, &three] {
+            let mut vhdx = Vhdx(before.0.clone());
+            change(&mut vhdx, second);
+            if is_mended {
+                vhdx.mend(second, 8192);
+            }
+            assert!(vhdx.0 != before.0, "{name}: nothing was changed");
+            vhdx.write(&image);
+            println!("{name}");
+            compare(&disk(&image), &with_first);
+            assert!(std::fs::read(&image).unwrap() == vhdx.0, "{name}");
+        }
+    }
+}
+
 #[test]
 fn h11_zero_descriptors_over_the_table() {
     need!(tool "qemu-img", tool "qemu-io", tool "strace");
