@@ -8,7 +8,7 @@ use imgmount::service::open::{Options, open};
 use imgmount::source::ExtentKind;
 
 use super::{compare, disk, guest};
-use crate::hostile::expect::check;
+use crate::hostile::expect::{check, names};
 use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
 
@@ -224,10 +224,13 @@ fn o06_ten_tebibytes_in_two_wrappers_open_lazily() {
     let outer = Run::new("gzip").arg("-9c").arg(&inner).stdout();
     std::fs::write(&image, outer.repeat(160)).unwrap();
     let started = std::time::Instant::now();
-    let opened = open(&image, &Options::default()).unwrap();
-    let disk = opened.stack.disks[0].source.clone().unwrap();
-    assert!(disk.size() >= 10 << 40, "{}", disk.size());
-    disk.read_exact_at(&mut [0; 4096], MIB).unwrap();
+    let used = allocation_counter::measure(|| {
+        let opened = open(&image, &Options::default()).unwrap();
+        let disk = opened.stack.disks[0].source.clone().unwrap();
+        assert!(disk.size() >= 10 << 40, "{}", disk.size());
+        disk.read_exact_at(&mut [0; 4096], MIB).unwrap();
+    });
+    assert!(used.bytes_max < 64 << 20, "{} bytes", used.bytes_max);
     assert!(started.elapsed().as_secs() < 20, "it hangs");
 }
 
@@ -242,8 +245,5 @@ fn o06_twenty_wrappers_are_too_many() {
         image = next;
     }
     let error = open(&image, &Options::default()).err().unwrap();
-    assert!(
-        error.to_string().contains("nesting depth is over 8"),
-        "{error}"
-    );
+    names(&error, Kind::Unsupported, &["19: nesting depth is over 8"]);
 }

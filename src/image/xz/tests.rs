@@ -185,13 +185,13 @@ fn stored(dictionary: u8, data: &[u8], count: &[u8], records: Option<Vec<u8>>) -
     file
 }
 
-fn refusal(bytes: Vec<u8>) -> String {
+/// That `bytes` are refused with an error of `kind` that says `words`, of byte `at`.
+fn refused(bytes: Vec<u8>, kind: Kind, words: &str, at: u64) {
     let source: SharedSource = Arc::new(Memory(bytes));
     let context = Context::new(crate::cache::Cache::new(1 << 20));
-    open(&[source], &context)
-        .err()
-        .expect("it is refused")
-        .to_string()
+    let error = open(&[source], &context).err().expect("it is refused");
+    assert!(error.to_string().contains(words), "{words}: {error}");
+    assert_eq!((error.kind(), error.offset()), (kind, Some(at)), "{error}");
 }
 
 #[test]
@@ -202,13 +202,15 @@ fn a_stored_chunk_is_read() {
 
 #[test]
 fn o06_dictionary() {
+    // The block's header is behind the stream's.
+    const BLOCK: u64 = 12;
     for (bits, says) in [(40, "4095 MiB"), (39, "3072 MiB"), (31, "192 MiB")] {
-        let error = refusal(stored(bits, b"abc", &[1], None));
-        let expected = format!("window: the dictionary of {says} is over 128 MiB");
-        assert!(error.contains(&expected), "{error}");
+        let words = format!("window: the dictionary of {says} is over 128 MiB");
+        let stream = stored(bits, b"abc", &[1], None);
+        refused(stream, Kind::Unsupported, &words, BLOCK);
     }
-    let error = refusal(stored(41, b"abc", &[1], None));
-    assert!(error.contains("lzma2 properties"), "{error}");
+    let stream = stored(41, b"abc", &[1], None);
+    refused(stream, Kind::Corrupt, "lzma2 properties", BLOCK);
     let most = codec(stored(30, b"abc", &[1], None)).unwrap();
     let allocated = || decode(&most, &Point::start(), 3).unwrap().0;
     let mut all = Vec::new();
@@ -219,29 +221,29 @@ fn o06_dictionary() {
 
 #[test]
 fn o06_index() {
+    // Behind a block of 20 bytes.
+    const INDEX: u64 = 32;
+    let with = |count: &[u8], records| stored(0, b"abc", count, records);
     // 10^9 records.
-    let billion = [0x80, 0x94, 0xeb, 0xdc, 3];
-    let error = refusal(stored(0, b"abc", &billion, None));
-    assert!(error.contains("number of records 1000000000"), "{error}");
+    let billion = with(&[0x80, 0x94, 0xeb, 0xdc, 3], None);
+    let words = "number of records 1000000000 is more";
+    refused(billion, Kind::Corrupt, words, INDEX);
     // As many as the bytes can hold, each of a size that no block has.
-    let error = refusal(stored(
-        0,
-        b"abc",
-        &[0x80, 0x80, 0x40],
-        Some(vec![0; 1 << 21]),
-    ));
-    assert!(error.contains("a block of 0 bytes"), "{error}");
+    let zeros = with(&[0x80, 0x80, 0x40], Some(vec![0; 1 << 21]));
+    refused(zeros, Kind::Corrupt, "a block of 0 bytes", INDEX + 6);
     // And two million whose size is right.
-    let records = [20, 1].repeat(1 << 21);
-    let error = refusal(stored(0, b"abc", &[0x80, 0x80, 0x80, 1], Some(records)));
-    assert!(
-        error.contains("number of records 2097152 is over 1048576"),
-        "{error}"
-    );
+    let many = with(&[0x80, 0x80, 0x80, 1], Some([20, 1].repeat(1 << 21)));
+    let words = "number of records 2097152 is over 1048576";
+    refused(many, Kind::Unsupported, words, INDEX);
     // More than LZMA2 can make of it.
     let records = vec![20, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1];
-    let error = refusal(stored(0, b"abc", &[1], Some(records)));
-    assert!(error.contains("unpacks to 562949953421312"), "{error}");
+    let long = with(&[1], Some(records));
+    refused(
+        long,
+        Kind::Corrupt,
+        "unpacks to 562949953421312",
+        INDEX + 11,
+    );
 }
 
 #[test]
@@ -250,8 +252,14 @@ fn padding_is_fours_and_bounded() {
     let two = [whole.clone(), vec![0; 8], whole.clone(), vec![0; 4]].concat();
     let codec = codec(two).unwrap();
     assert_eq!(decode(&codec, &Point::start(), 100).unwrap().0, b"abcabc");
-    for (zeros, says) in [(3, "footer"), ((16 << 20) + 4, "stream padding")] {
-        let error = refusal([whole.clone(), vec![0; zeros]].concat());
-        assert!(error.contains(says), "{error}");
-    }
+    let end = whole.len() as u64;
+    let odd = [whole.clone(), vec![0; 3]].concat();
+    refused(
+        odd,
+        Kind::Corrupt,
+        "does not end in a stream footer",
+        end + 3,
+    );
+    let long = [whole, vec![0; (16 << 20) + 4]].concat();
+    refused(long, Kind::Unsupported, "stream padding is over", end);
 }
