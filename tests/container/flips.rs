@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use imgmount::service::open::{Options, open};
 
-use super::guest::Random;
+use super::guest::{self, Random};
+use crate::support::command::Run;
+use crate::support::images::Scratch;
 
 /// Changes the first `metadata` bytes of `image` in `count` ways, and reads what then opens here
 /// and there.
@@ -50,4 +52,67 @@ fn try_to_read(image: &Path, random: &mut Random) -> bool {
         }
     }
     true
+}
+
+/// `image` cut after every one of its first 64 sectors, and at 40 places from there to its end: what
+/// can still be read is what was there, or, as QEMU has it of a last cluster that is cut off, zeros.
+fn cut(image: &Path) {
+    let (whole, disk) = (std::fs::read(image).unwrap(), super::disk(image));
+    let mut expected = vec![0; disk.size() as usize];
+    disk.read_exact_at(&mut expected, 0).unwrap();
+    let (start, mut opens) = (Instant::now(), 0);
+    let step = whole.len() / 40;
+    let sectors = (0..64).map(|sector| sector * 512);
+    let sizes = sectors.chain((0..40).map(|place| place * step + 211));
+    for size in sizes.filter(|size| *size < whole.len()) {
+        std::fs::write(image, &whole[..size]).unwrap();
+        let Ok(opened) = open(image, &Options::default()) else {
+            continue;
+        };
+        let disk = opened.stack.disks[0].source.clone().unwrap();
+        if disk.size() != expected.len() as u64 {
+            continue; // What is left of a start is a raw disk, or a stream that ends here.
+        }
+        opens += 1;
+        for (index, part) in expected.chunks(4096).enumerate() {
+            let mut found = vec![0xa5; part.len()];
+            if disk.read_exact_at(&mut found, index as u64 * 4096).is_ok() {
+                let mut pairs = found.iter().zip(part);
+                let is_right = pairs.all(|(found, part)| found == part || *found == 0);
+                assert!(is_right, "{} of {size} bytes: {index}", image.display());
+            }
+        }
+    }
+    println!("{}: {opens} open", image.display());
+    assert!(start.elapsed() < Duration::from_secs(300), "it hangs");
+}
+
+#[test]
+fn g02_images_that_were_cut() {
+    need!(tool "qemu-img", tool "gzip", tool "xz", tool "zstd");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, 300 << 10, 71);
+    for (index, options) in [
+        "-O qcow2",
+        "-O qcow2 -c",
+        "-O qcow2 -o cluster_size=512",
+        "-O vdi",
+        "-O vpc",
+        "-O vpc -o subformat=fixed,force_size=on",
+        "-O vhdx -o block_size=1M",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let image = scratch.join(&format!("{index}.image"));
+        let convert = Run::new("qemu-img").words("convert -f raw").words(options);
+        convert.arg(&raw).arg(&image).run();
+        cut(&image);
+    }
+    for packer in ["gzip", "xz", "zstd"] {
+        let image = scratch.join(&format!("disk.{packer}"));
+        let packed = Run::new(packer).arg("-c").arg(&raw).stdout();
+        std::fs::write(&image, packed).unwrap();
+        cut(&image);
+    }
 }
