@@ -47,7 +47,7 @@ fn h11_the_longest_log_is_read_four_times_at_most() {
     header.Signature = LOG_SIGNATURE;
     header.EntryLength = u32::try_from(LOG).unwrap().into();
     header.SequenceNumber = 1.into();
-    header.LogGuid = guid.clone();
+    header.LogGuid = guid;
     let mut sector = header.as_bytes().to_vec();
     sector.resize(4096, 0);
     let source = Endless {
