@@ -1,5 +1,7 @@
 //! The metadata region: a table of items, and the items. [MS-VHDX] 2.6.
 
+use std::mem::offset_of;
+
 use super::layout::{
     self, FILE_PARAMETERS, Guid, HAS_PARENT, IS_REQUIRED, LEAVE_BLOCK_ALLOCATED,
     LOGICAL_SECTOR_SIZE, METADATA_SIGNATURE, MOST_ENTRIES, MetadataTableEntry, MetadataTableHeader,
@@ -87,7 +89,8 @@ impl<'a> Table<'a> {
         let count = u64::from(header.EntryCount.get());
         if count > MOST_ENTRIES {
             let text = format!("EntryCount {count} of the metadata table is over {MOST_ENTRIES}");
-            return Err(Error::corrupt(text).at(region.offset));
+            let at = to_u64(offset_of!(MetadataTableHeader, EntryCount));
+            return Err(Error::corrupt(text).at(region.offset.saturating_add(at)));
         }
         Ok(Self {
             source,
@@ -112,7 +115,7 @@ impl<'a> Table<'a> {
             None => Ok(()),
             Some(entry) => {
                 let text = format!("required metadata item {}", entry.ItemId);
-                Err(Error::unsupported(text).at(self.region.offset))
+                Err(Error::unsupported(text).at(self.field(entry.ItemId, 0)))
             }
         }
     }
@@ -127,10 +130,15 @@ impl<'a> Table<'a> {
         let entry = entry.ok_or_else(|| wrong(format!("no metadata item {name}")))?;
         let (offset, len) = (entry.Offset.get(), entry.Length.get());
         let end = u64::from(offset).saturating_add(len.into());
-        let is_inside = u64::from(offset) >= to_u64(TABLE_SIZE) && end <= self.region.len;
-        if len > MOST_ITEM || !is_inside {
+        let begins = (to_u64(TABLE_SIZE)..self.region.len).contains(&offset.into());
+        if len > MOST_ITEM || !begins || end > self.region.len {
             let text = format!("metadata item {name}: Offset {offset:#x}, Length {len:#x}");
-            return Err(wrong(format!("{text}: outside of the region")));
+            let field = match begins {
+                true => offset_of!(MetadataTableEntry, Length),
+                false => offset_of!(MetadataTableEntry, Offset),
+            };
+            let error = Error::corrupt(format!("{text}: outside of the region"));
+            return Err(error.at(self.field(id, field)));
         }
         let at = self.region.offset.saturating_add(offset.into());
         layout::read(self.source, at, to_usize(len.into()), name)
@@ -141,6 +149,18 @@ impl<'a> Table<'a> {
         let bytes = bytes.first_chunk::<N>();
         let cut = || Error::corrupt(format!("metadata item {name} is not {N} bytes"));
         bytes.copied().ok_or_else(|| cut().at(self.place(id)))
+    }
+
+    /// The byte `field` of the first entry of the item `id`; where the table is for one that there
+    /// is not.
+    fn field(&self, id: Guid, field: usize) -> u64 {
+        let index = self.entries.iter().position(|entry| entry.ItemId == id);
+        let own = index.map_or(0, |index| {
+            let before = index.saturating_mul(size_of::<MetadataTableEntry>());
+            let before = before.saturating_add(size_of::<MetadataTableHeader>());
+            before.saturating_add(field)
+        });
+        self.region.offset.saturating_add(to_u64(own))
     }
 
     /// Where the item `id` is in the file; where the table is for one that there is not.

@@ -1,11 +1,14 @@
 //! The region tables, which are alike: where the metadata and the block allocation table are.
 //! [MS-VHDX] 2.2.3.
 
+use std::mem::offset_of;
+
 use super::layout::{
     self, BAT_REGION, Guid, METADATA_REGION, MOST_ENTRIES, REGION_SIGNATURE, REGION_TABLES,
     RegionTableEntry, RegionTableHeader, TABLE_SIZE,
 };
 use crate::error::{Error, Result};
+use crate::number::to_u64;
 use crate::source::Source;
 
 /// By what regions are aligned, and the least offset of one.
@@ -47,7 +50,7 @@ impl Regions {
             }
             (Err(error), Err(_)) => return Err(error.context("both region tables")),
         };
-        check(&entries, source.size(), log).map_err(|error| error.at(offset))?;
+        check(&entries, offset, source.size(), log)?;
         Ok(Self {
             bat: find(&entries, BAT_REGION, "BAT").map_err(|error| error.at(offset))?,
             metadata: find(&entries, METADATA_REGION, "metadata")
@@ -69,44 +72,58 @@ fn read_one(source: &dyn Source, offset: u64) -> Result<Vec<RegionTableEntry>> {
     let count = u64::from(header.EntryCount.get());
     if count > MOST_ENTRIES {
         let text = format!("EntryCount {count} of the region table is over {MOST_ENTRIES}");
-        return Err(Error::corrupt(text).at(offset));
+        let at = offset.saturating_add(to_u64(offset_of!(RegionTableHeader, EntryCount)));
+        return Err(Error::corrupt(text).at(at));
     }
     let start = size_of::<RegionTableHeader>();
     Ok(layout::list(&bytes, start, count))
 }
 
-fn check(entries: &[RegionTableEntry], file: u64, log: Region) -> Result<()> {
-    let mut ranges = vec![(log, "log".to_owned())];
-    for entry in entries {
+/// Refuses what the `entries` of the table at byte `table` say, each error at the field that does.
+fn check(entries: &[RegionTableEntry], table: u64, file: u64, log: Region) -> Result<()> {
+    let mut ranges = vec![(log, "log".to_owned(), table)];
+    for (index, entry) in entries.iter().enumerate() {
+        let own = index.saturating_mul(size_of::<RegionTableEntry>());
+        let own = own.saturating_add(size_of::<RegionTableHeader>());
+        let at = |field: usize| table.saturating_add(to_u64(own.saturating_add(field)));
+        let offset_at = at(offset_of!(RegionTableEntry, FileOffset));
+        let length_at = at(offset_of!(RegionTableEntry, Length));
         let guid = entry.Guid;
         let is_known = guid == BAT_REGION || guid == METADATA_REGION;
         if !is_known && entry.Required.get() & 1 == 1 {
-            return Err(Error::unsupported(format!("required region {guid}")));
+            return Err(Error::unsupported(format!("required region {guid}")).at(at(0)));
         }
         let region = Region {
             offset: entry.FileOffset.get(),
             len: u64::from(entry.Length.get()),
         };
-        let aligned = region.offset.is_multiple_of(MIB) && region.len.is_multiple_of(MIB);
-        if !aligned || region.offset < MIB {
+        let wrong = |why: &str, at: u64| {
             let (offset, len) = (region.offset, region.len);
-            let text = format!("region {guid}: FileOffset {offset:#x}, Length {len:#x}");
-            return Err(Error::corrupt(format!("{text}: not in whole MiB")));
+            let text = format!("region {guid}: FileOffset {offset:#x}, Length {len:#x}: {why}");
+            Err(Error::corrupt(text).at(at))
+        };
+        if !region.offset.is_multiple_of(MIB) || region.offset < MIB {
+            return wrong("not in whole MiB", offset_at);
+        }
+        if !region.len.is_multiple_of(MIB) {
+            return wrong("not in whole MiB", length_at);
         }
         let end = region.offset.checked_add(region.len);
         if is_known && end.is_none_or(|end| end > file) {
-            return Err(Error::corrupt(format!("region {guid} is past the end")));
+            let is_long = region.offset < file;
+            return wrong("past the end", if is_long { length_at } else { offset_at });
         }
-        ranges.push((region, guid.to_string()));
+        ranges.push((region, guid.to_string(), offset_at));
     }
-    ranges.retain(|(region, _)| region.len > 0);
-    ranges.sort_by_key(|(region, _)| region.offset);
+    ranges.retain(|(region, ..)| region.len > 0);
+    ranges.sort_by_key(|(region, ..)| region.offset);
     for pair in ranges.windows(2) {
-        if let [(before, one), (behind, other)] = pair
+        if let [(before, one, first), (behind, other, second)] = pair
             && before.offset.saturating_add(before.len) > behind.offset
         {
             let text = format!("regions overlap: {one} and {other}");
-            return Err(Error::corrupt(text));
+            // The log has no entry here.
+            return Err(Error::corrupt(text).at(*first.max(second)));
         }
     }
     Ok(())

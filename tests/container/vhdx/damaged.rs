@@ -81,19 +81,25 @@ fn h09_regions() {
         (8, &2048_u32.to_le_bytes(), "EntryCount 2048"),
         (8, &[0xff; 4], "EntryCount 4294967295"),
         (8, &[0; 4], "no BAT region"),
-        (32, &(1_u64 << 40).to_le_bytes(), "is past the end"),
+        (32, &(1_u64 << 40).to_le_bytes(), ": past the end"),
         (32, &[0; 8], "not in whole MiB"),
         (32, &(1_u64 << 20).to_le_bytes(), "overlap: log"),
         (32, &(3_u64 << 20).to_le_bytes(), "overlap"),
         (40, &[1, 0, 0x10, 0], "not in whole MiB"),
-        (40, &[0, 0, 0xf0, 0xff], "is past the end"),
+        (40, &[0, 0, 0xf0, 0xff], ": past the end"),
     ];
     for (field, bytes, what) in cases {
         let mut vhdx = Vhdx(whole.0.clone());
         vhdx.put_regions(field, bytes);
         assert!(vhdx.0 != whole.0, "{what}: nothing was changed");
         vhdx.write(&image);
-        refused_at(&image, Kind::Corrupt, REGIONS[0] as u64, what);
+        // Of two regions that overlap, the second's entry.
+        let at = match what {
+            "no BAT region" => 0,
+            "overlap" => 64,
+            _ => field,
+        };
+        refused_at(&image, Kind::Corrupt, (REGIONS[0] + at) as u64, what);
     }
     let mut vhdx = Vhdx(whole.0.clone());
     vhdx.put_regions(80, &[7; 16]);
@@ -102,7 +108,7 @@ fn h09_regions() {
     vhdx.put_regions(8, &3_u32.to_le_bytes());
     vhdx.write(&image);
     let words = "required region 07070707-0707";
-    refused_at(&image, Kind::Unsupported, REGIONS[0] as u64, words);
+    refused_at(&image, Kind::Unsupported, REGIONS[0] as u64 + 80, words);
     vhdx.put_regions(108, &[0; 4]);
     vhdx.write(&image);
     compare(&disk(&image), &raw);
@@ -157,12 +163,13 @@ fn h10_metadata() {
             true => Kind::Unsupported,
             false => Kind::Corrupt,
         };
-        // An item's own place, or that of the table; of a table that is too small, the table's.
+        // The field's own place, or that of the table for what is not there; of a table that is too
+        // small, the table's; of an item that is too short, the item's.
         let place = match what {
             what if what.starts_with("a BAT") => whole.bat(),
             what if what.contains("is not 8 bytes") => item(VIRTUAL_DISK_SIZE),
-            _ if at >= table + (64 << 10) => at,
-            _ => table,
+            what if what.starts_with("no metadata") => table,
+            _ => at,
         };
         refused_at(&image, kind, place as u64, what);
     }
