@@ -11,6 +11,7 @@ mod layers;
 mod makeup;
 mod progress;
 mod refused;
+mod room;
 mod second;
 mod secret;
 mod stored;
@@ -29,6 +30,7 @@ pub use self::layers::{Later, Layer, Layers};
 pub use self::makeup::{Ground, Makeup, Measured, Stretch, Usage};
 pub use self::progress::Progress;
 pub use self::refused::Refused;
+pub use self::room::{Room, Taken};
 pub use self::second::{Identity, Images, Neighbour, Neighbours, Origin};
 pub use self::secret::Secret;
 pub use self::stored::Stored;
@@ -309,6 +311,8 @@ pub struct Context {
     pub progress: Arc<dyn Progress>,
     /// Where to say what is odd but no error.
     pub notices: Arc<Notices>,
+    /// What the tables that are kept may still take.
+    pub room: Room,
     /// The one cache.
     pub cache: Arc<Cache>,
 }
@@ -338,6 +342,7 @@ impl Context {
             stored: Arc::new(Nobody),
             progress: Arc::new(Nobody),
             notices: Arc::default(),
+            room: Room::default(),
             cache,
         }
     }

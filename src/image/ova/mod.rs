@@ -65,12 +65,12 @@ fn describe_descriptor(source: &dyn Source) -> Result<Description> {
 
 fn open_archive(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
-    let archive = Archive::read(source, &context.cache, false)?;
+    let archive = Archive::read(source, context, false)?;
     let opened = open_in(&archive, context);
     match opened {
         // What was left out may be what is wanted.
         Err(error) if error.kind() == crate::error::Kind::NotFound && source.end_is_far() => {
-            open_in(&Archive::read(source, &context.cache, true)?, context)
+            open_in(&Archive::read(source, context, true)?, context)
         }
         other => other,
     }

@@ -7,7 +7,7 @@ use super::entry::{Member, Sparse, Walk};
 use super::sparse::Pieces;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result, ResultExt, printable};
-use crate::format::{Identity, Neighbour, Neighbours};
+use crate::format::{Context, Identity, Neighbour, Neighbours, Room};
 use crate::lock::lock;
 use crate::source::SharedSource;
 use crate::source::mapped::Mapped;
@@ -18,9 +18,6 @@ const MOST_HEADERS: u64 = 100_000;
 
 /// Bytes of all names together.
 const MOST_NAMES: usize = 16 << 20;
-
-/// Pieces of all members with holes that are open at once.
-const MOST_PIECES: usize = 2 << 20;
 
 /// The members with holes that are in use, by the byte that theirs begin at: however often one is
 /// named, its pieces are in memory once.
@@ -35,6 +32,7 @@ pub(in crate::image) struct Archive {
     by_name: Arc<Vec<usize>>,
     maps: Arc<Maps>,
     cache: Arc<Cache>,
+    room: Room,
     /// The directory of the image that the others are neighbours of, with `/` behind it.
     directory: Vec<u8>,
 }
@@ -44,7 +42,7 @@ impl Archive {
     /// what every archive ends in, unless it has to be `thorough`.
     pub(in crate::image) fn read(
         source: &SharedSource,
-        cache: &Arc<Cache>,
+        context: &Context,
         thorough: bool,
     ) -> Result<Self> {
         let mut walk = Walk::new(&**source, thorough, MOST_HEADERS);
@@ -63,7 +61,8 @@ impl Archive {
             members: Arc::new(members),
             by_name: Arc::new(by_name),
             maps: Arc::default(),
-            cache: cache.clone(),
+            cache: context.cache.clone(),
+            room: context.room.clone(),
             directory: Vec::new(),
         })
     }
@@ -122,14 +121,8 @@ impl Archive {
         if let Some(known) = maps.get(&member.offset).and_then(Weak::upgrade) {
             return Ok(known);
         }
-        let pieces = Pieces::read(&*self.source, member);
+        let pieces = Pieces::read(&*self.source, member, &self.room);
         let pieces = pieces.map_err(|error| error.at(member.offset))?;
-        let open = maps.values().filter_map(Weak::upgrade);
-        let open: usize = open.map(|map| map.map().count()).sum();
-        if open.saturating_add(pieces.count()) > MOST_PIECES {
-            let text = format!("sparse maps of over {MOST_PIECES} segments together");
-            return Err(Error::unsupported(text).at(member.offset));
-        }
         let members = vec![self.source.clone()];
         let map = Arc::new(Mapped::new(pieces, members, None, self.cache.clone()));
         maps.insert(member.offset, Arc::downgrade(&map));

@@ -65,7 +65,7 @@ fn describe(_source: &dyn Source) -> Result<Description> {
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
-    let archive = Archive::read(source, &context.cache, false)?;
+    let archive = Archive::read(source, context, false)?;
     let named = archive.files().any(|(name, _)| is_ovf(name));
     if named {
         return super::ova::open_in(&archive, context);

@@ -1,6 +1,7 @@
 //! A member with holes: where its pieces are.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use zerocopy::FromBytes;
 
@@ -9,6 +10,7 @@ use super::layout::{self, BLOCK, Header, SparseHeader};
 use super::number::number;
 use super::pax::{MOST_NUMBERS, decimal};
 use crate::error::{Error, Result};
+use crate::format::{Room, Taken};
 use crate::number::to_usize;
 use crate::source::mapped::{Map, Place, Run};
 use crate::source::{Source, read_vec};
@@ -21,6 +23,7 @@ pub(super) struct Pieces {
     size: u64,
     /// In order: where in the member, how many bytes, and where in the archive.
     pieces: Vec<Piece>,
+    _room: Taken,
 }
 
 struct Piece {
@@ -31,7 +34,7 @@ struct Piece {
 
 impl Pieces {
     /// Those of `member`.
-    pub(super) fn read(source: &dyn Source, member: &Member) -> Result<Self> {
+    pub(super) fn read(source: &dyn Source, member: &Member, room: &Room) -> Result<Self> {
         let (numbers, size, offset) = match &member.sparse {
             Sparse::No => (vec![0, member.stored], member.stored, member.offset),
             Sparse::Old { header } => {
@@ -48,20 +51,17 @@ impl Pieces {
             }
         };
         let end = member.offset.saturating_add(member.stored);
-        Self::new(&numbers, size, offset, end)
+        Self::new(&numbers, size, offset..end, room)
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.pieces.len()
-    }
-
-    /// From `numbers`, pairs of offset and length; the bytes lie from `at` to `end`.
-    fn new(numbers: &[u64], size: u64, mut at: u64, end: u64) -> Result<Self> {
+    /// From `numbers`, pairs of offset and length; their bytes are those of `own`.
+    fn new(numbers: &[u64], size: u64, own: Range<u64>, room: &Room) -> Result<Self> {
+        let Range { start: mut at, end } = own;
         let (pairs, odd) = numbers.as_chunks::<2>();
         if !odd.is_empty() {
             return Err(Error::corrupt("the sparse map ends within a segment"));
         }
+        let room = room.take(pairs.len().saturating_mul(size_of::<Piece>()))?;
         let (mut pieces, mut before) = (Vec::new(), 0_u64);
         for (index, [start, len]) in pairs.iter().copied().enumerate() {
             let wrong = |what: &str| {
@@ -80,7 +80,11 @@ impl Pieces {
             let behind = at.checked_add(len).filter(|at| *at <= end);
             at = behind.ok_or_else(|| wrong("has no bytes in the archive"))?;
         }
-        Ok(Self { size, pieces })
+        Ok(Self {
+            size,
+            pieces,
+            _room: room,
+        })
     }
 }
 
@@ -190,7 +194,7 @@ mod tests {
 
     #[test]
     fn o03_segments_out_of_order_or_outside_are_refused() {
-        let of = |numbers: &[u64]| Pieces::new(numbers, 1000, 512, 612);
+        let of = |numbers: &[u64]| Pieces::new(numbers, 1000, 512..612, &Room::default());
         assert!(of(&[0, 50, 100, 50, 1000, 0]).is_ok());
         let of_51 = "sparse segment 1 of 51 bytes at 100 has no bytes in the archive";
         for (bad, words) in [

@@ -1,0 +1,65 @@
+//! Memory that is taken together by all that is opened in or behind one image.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::error::{Error, Result};
+
+/// Bytes of all tables that are kept: a fifth of what one image may take in all.
+const MOST: usize = 48 << 20;
+
+/// What is left for the tables that are kept whole in memory. Each may be allowed by itself, and
+/// there may be many: of several disks, of what each of them lies in, of one that has many names.
+#[derive(Clone, Debug, Default)]
+pub struct Room(Arc<AtomicUsize>);
+
+impl Room {
+    /// Takes `bytes`, which are given back when what is returned is dropped.
+    ///
+    /// # Errors
+    /// `Unsupported` where there are no more.
+    pub fn take(&self, bytes: usize) -> Result<Taken> {
+        let fits = |used: usize| used.checked_add(bytes).filter(|all| *all <= MOST);
+        let order = Ordering::Relaxed;
+        let taken = self.0.fetch_update(order, order, fits);
+        let full = |_| Error::unsupported(format!("tables of over {MOST} bytes together"));
+        taken.map_err(full)?;
+        let room = self.clone();
+        Ok(Taken { room, bytes })
+    }
+}
+
+/// Bytes of a [`Room`].
+#[derive(Debug)]
+pub struct Taken {
+    room: Room,
+    bytes: usize,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn what_is_dropped_can_be_taken_again() {
+        let room = Room::default();
+        let half = room.take(MOST / 2).unwrap();
+        let other = room.clone().take(MOST / 2).unwrap();
+        for bytes in [1, usize::MAX] {
+            let error = room.take(bytes).err().unwrap();
+            assert_eq!(error.kind(), Kind::Unsupported);
+            let words = "tables of over 50331648 bytes together";
+            assert_eq!(error.to_string(), words);
+        }
+        drop(half);
+        assert!(room.take(MOST / 2).is_ok());
+        drop(other);
+    }
+}
