@@ -2,11 +2,11 @@
 //! fusermount3, which is set-uid, where it isn't. Which of the two is found by trying: root in a
 //! container may not mount, and an ordinary user in a namespace of its own may.
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::fs::OFlags;
@@ -15,9 +15,8 @@ use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::channel::descriptor_from;
 use super::failure::Failure;
-use super::mountinfo::{self, TYPE};
-use super::notify;
-use super::shown;
+use super::mountinfo::{self, Entry, TYPE};
+use super::{notify, shown, strict};
 use crate::error::{Error, Kind, printable};
 
 /// How to mount.
@@ -33,16 +32,12 @@ pub(super) struct How {
 
 /// A mount that this process made.
 #[derive(Clone, Debug)]
-pub(super) struct Attached {
-    id: u64,
-    device: String,
-    source: OsString,
-}
+pub(super) struct Attached(Entry);
 
 impl Attached {
     /// `st_dev` of its files, `major:minor`.
     pub(super) fn device(&self) -> &str {
-        &self.device
+        &self.0.device
     }
 }
 
@@ -76,20 +71,16 @@ pub(super) fn attach(point: &Path, how: &How) -> Result<(Attached, OwnedFd), Fai
             format!("{} was mounted and is not there", shown(point)),
         ))
     })?;
-    let attached = Attached {
-        id: entry.id,
-        device: entry.device,
-        source: entry.source,
-    };
-    Ok((attached, device))
+    Ok((Attached(entry), device))
 }
 
 /// Takes away what a fusermount3 that was ended early has left at `point`: a mount of ours whose
 /// /dev/fuse nobody has.
 fn clear_half(point: &Path) {
-    let ours = mountinfo::at(point).is_ok_and(|it| it.is_some_and(|it| it.kind == TYPE));
-    if ours && is_dead(point) {
-        let _ = detach(point, true); // The error that led here is the one to tell.
+    let found = mountinfo::at(point).ok().flatten();
+    let ours = found.filter(|entry| entry.kind == TYPE && is_dead(point));
+    if let Some(entry) = ours {
+        let _ = detach(&entry, true); // The error that led here is the one to tell.
     }
 }
 
@@ -102,9 +93,7 @@ impl Attached {
     pub(super) fn detach(&self, lazy: bool) -> Result<Detached, Failure> {
         match self.find()? {
             None => Ok(Detached::Done),
-            Some(point) if self.is_topmost(&point)? => detach(&point, lazy),
-            // Another mount lies on top; unmounting by path would take that one.
-            Some(_) => Ok(Detached::Busy),
+            Some(entry) => detach(&entry, lazy),
         }
     }
 
@@ -115,24 +104,14 @@ impl Attached {
     /// As [`Attached::detach`].
     pub(super) fn clear(&self) -> Result<(), Failure> {
         match self.find()? {
-            Some(point) if is_dead(&point) && self.is_topmost(&point)? => {
-                detach(&point, true).map(|_| ())
-            }
+            Some(entry) if is_dead(&entry.point) => detach(&entry, true).map(|_| ()),
             _ => Ok(()),
         }
     }
 
-    fn find(&self) -> Result<Option<PathBuf>, Failure> {
+    fn find(&self) -> Result<Option<Entry>, Failure> {
         let mut all = mountinfo::all()?.into_iter();
-        Ok(all.find(|entry| self.is(entry)).map(|entry| entry.point))
-    }
-
-    fn is_topmost(&self, point: &Path) -> Result<bool, Failure> {
-        Ok(mountinfo::at(point)?.is_some_and(|top| self.is(&top)))
-    }
-
-    fn is(&self, entry: &mountinfo::Entry) -> bool {
-        (entry.id, &entry.device, &entry.source) == (self.id, &self.device, &self.source)
+        Ok(all.find(|entry| self.0.is(entry)))
     }
 }
 
@@ -142,26 +121,49 @@ pub(super) fn is_dead(point: &Path) -> bool {
     rustix::fs::statfs(point).is_err_and(|error| error == Errno::NOTCONN)
 }
 
-/// Unmounts what is topmost at `point`.
+/// Unmounts `mount`, and nothing else: what its path leads to by now may be somebody else's.
 ///
 /// # Errors
 /// `Host` where the kernel or fusermount3 refuses.
-pub(super) fn detach(point: &Path, lazy: bool) -> Result<Detached, Failure> {
+pub(super) fn detach(mount: &Entry, lazy: bool) -> Result<Detached, Failure> {
+    match unmount(mount, lazy) {
+        Ok(()) => Ok(Detached::Done),
+        Err(Errno::BUSY) => Ok(Detached::Busy),
+        Err(Errno::PERM | Errno::ACCESS) => detach_through_helper(&mount.point, lazy),
+        // It is gone; or it is moved just now, or another mount lies on top.
+        Err(Errno::INVAL | Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+            match mountinfo::all()?.iter().any(|entry| entry.is(mount)) {
+                true => Ok(Detached::Busy),
+                false => Ok(Detached::Done),
+            }
+        }
+        Err(error) => Err(Failure::host(Error::io(
+            format!("unmount {}", shown(&mount.point)),
+            &error.into(),
+        ))),
+    }
+}
+
+/// The path is walked once, through no symbolic link, and what is found at its end has to be
+/// `mount`. Only the name in that directory is left to be looked up again; a directory that is a
+/// mount point cannot be renamed, and a symbolic link in its place is not followed. The mount itself
+/// must not be open meanwhile: it would be in use.
+fn unmount(mount: &Entry, lazy: bool) -> Result<(), Errno> {
+    let (parent, name) = (mount.point.parent(), mount.point.file_name());
+    let (parent, name) = parent.zip(name).ok_or(Errno::INVAL)?;
+    let parent = strict::whole_directory(parent)?;
+    let found = strict::any_in(&parent, name)?;
+    let information = format!("/proc/self/fdinfo/{}", found.as_raw_fd());
+    if mountinfo::id_of(Path::new(&information)) != Some(mount.id) {
+        return Err(Errno::INVAL);
+    }
+    drop(found);
     let flags = match lazy {
         true => UnmountFlags::DETACH | UnmountFlags::NOFOLLOW,
         false => UnmountFlags::NOFOLLOW,
     };
-    match rustix::mount::unmount(point, flags) {
-        Ok(()) => Ok(Detached::Done),
-        Err(Errno::BUSY) => Ok(Detached::Busy),
-        Err(Errno::PERM | Errno::ACCESS) => detach_through_helper(point, lazy),
-        // It is no mount point any more.
-        Err(Errno::INVAL | Errno::NOENT) => Ok(Detached::Done),
-        Err(error) => Err(Failure::host(Error::io(
-            format!("unmount {}", shown(point)),
-            &error.into(),
-        ))),
-    }
+    let parent = format!("/proc/self/fd/{}", parent.as_raw_fd());
+    rustix::mount::unmount(Path::new(&parent).join(name), flags)
 }
 
 fn open_device() -> Result<OwnedFd, Failure> {

@@ -48,6 +48,7 @@ mod run;
 pub mod sandbox;
 pub mod self_test;
 mod stored;
+mod strict;
 mod supervisor;
 mod system_log;
 mod unmount;

@@ -187,7 +187,7 @@ fn clear_stale(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     match mountinfo::at(path)? {
-        Some(entry) if entry.kind == TYPE => attach::detach(path, true).map(|_| ()),
+        Some(entry) if entry.kind == TYPE => attach::detach(&entry, true).map(|_| ()),
         Some(entry) => Err(Failure::host(
             Error::new(
                 Kind::Denied,

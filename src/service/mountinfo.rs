@@ -24,6 +24,13 @@ pub(super) struct Entry {
     pub(super) source: OsString,
 }
 
+impl Entry {
+    /// Whether `other` is the same mount, wherever it has moved to.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.id, &self.device, &self.source) == (other.id, &other.device, &other.source)
+    }
+}
+
 /// Every mount that this process sees, the later ones on top of the earlier.
 ///
 /// # Errors
@@ -44,6 +51,14 @@ pub(super) fn all() -> Result<Vec<Entry>> {
 pub(super) fn at(point: &Path) -> Result<Option<Entry>> {
     let found = |entry: &Entry| entry.point == point;
     Ok(all()?.into_iter().rev().find(found))
+}
+
+/// The number of the mount that the open file of this process, or another, is of, about which the
+/// kernel says what `information` holds: a file in `/proc/PID/fdinfo`.
+pub(super) fn id_of(information: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(information).ok()?;
+    let number = text.lines().find_map(|line| line.strip_prefix("mnt_id:"));
+    number?.trim().parse().ok()
 }
 
 /// One line: `36 35 98:0 /root /point rw,noatime shared:1 - type source options`.

@@ -54,7 +54,7 @@ fn detach(path: &Path, entry: &Entry, lazy: bool) -> Result<Detached, Failure> {
     const MOMENT: Duration = Duration::from_secs(1);
     let end = Instant::now().checked_add(MOMENT);
     loop {
-        let detached = attach::detach(path, lazy)?;
+        let detached = attach::detach(entry, lazy)?;
         if detached == Detached::Done || end.is_none_or(|end| Instant::now() >= end) {
             return Ok(detached);
         }
@@ -98,13 +98,6 @@ fn uses(process: &Path, mount: &Entry) -> bool {
         .any(|link| std::fs::read_link(link).is_ok_and(|target| target.starts_with(&mount.point)));
     let open = std::fs::read_dir(process.join("fdinfo"));
     let mut open = open.into_iter().flatten().flatten();
-    within || open.any(|descriptor| is_of(&descriptor.path(), mount.id))
-}
-
-/// Whether an open file, of which `information` tells, is of the mount number `id`. Its path would not
-/// do: the supervisor has open what the mount covers.
-fn is_of(information: &Path, id: u64) -> bool {
-    let text = std::fs::read_to_string(information).unwrap_or_default();
-    let number = text.lines().find_map(|line| line.strip_prefix("mnt_id:"));
-    number.is_some_and(|number| number.trim().parse() == Ok(id))
+    // Its path would not do: the supervisor has open what the mount covers.
+    within || open.any(|descriptor| mountinfo::id_of(&descriptor.path()) == Some(mount.id))
 }

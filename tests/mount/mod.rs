@@ -2,6 +2,7 @@
 
 mod absent;
 mod access;
+mod attacked;
 mod confined;
 mod crowd;
 mod device;

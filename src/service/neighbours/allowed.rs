@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use rustix::io::Errno;
 
 use super::home::{Beside, Found, Home, Place, failed};
-use super::strict;
 use crate::error::{Error, Result};
 use crate::lock::lock;
-use crate::service::{image_file, shown};
+use crate::service::{image_file, shown, strict};
 
 /// A file that `--allow-file` names.
 pub(super) struct Allowed {

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::strict;
 use crate::error::{Error, Result};
-use crate::service::{image_file, shown};
+use crate::service::{image_file, shown, strict};
 
 /// How many names a directory is searched for.
 const MOST_NAMES: usize = 10_000;

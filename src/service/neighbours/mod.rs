@@ -5,7 +5,6 @@ mod command;
 mod home;
 mod name;
 mod policy;
-mod strict;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! Opening a path without ever following a symbolic link, and without ever waiting.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path};
@@ -38,6 +39,17 @@ pub(super) fn directory_beneath(directory: impl AsFd, path: &Path) -> rustix::io
         false => path,
     };
     open(directory, path, NAMES, NO_LINKS | ResolveFlags::BENEATH)
+}
+
+/// Opens the directory at `path`, a whole path, for looking up names alone.
+pub(super) fn whole_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    open(rustix::fs::CWD, path, NAMES, NO_LINKS)
+}
+
+/// Opens what is called `name` in `directory`, whatever it is, to be looked at alone.
+pub(super) fn any_in(directory: impl AsFd, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, name, flags, Mode::empty())
 }
 
 /// Opens the directory at `path`, through whatever links lead to it, for looking up names alone.

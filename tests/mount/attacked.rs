@@ -1,0 +1,73 @@
+//! What other users of the same machine try: mounts and names that are not what they were a moment
+//! ago.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{Place, SOON, Who, signal};
+use crate::support::command::Run;
+
+/// Puts `one` in the place of `other`, and the other way round, as fast as it goes, until `stop`.
+fn swap(one: &Path, other: &Path, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+    }
+}
+
+/// Ends the swapping, also when the test panics.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A directory on the way to the mount point changes places with a symbolic link, which leads to a
+/// directory where somebody else's file system is mounted under the same name.
+#[test]
+fn u01_a_path_that_is_swapped_for_a_link_unmounts_nothing_else() {
+    need!(root, fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let (folder, others) = (place.directory("d"), place.directory("v"));
+    place.directory("d/mnt");
+    let other = place.directory("v/mnt");
+    Run::new("mount")
+        .args(["-t", "tmpfs", "tmpfs"])
+        .arg(&other)
+        .run();
+    let link = place.folder.join("l");
+    std::os::unix::fs::symlink(&others, &link).unwrap();
+    let is_there = || {
+        let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        table.contains(&format!(" {} tmpfs ", other.display()))
+    };
+    assert!(is_there());
+    for round in 0..6 {
+        if !folder.is_dir() || folder.is_symlink() {
+            renameat_with(CWD, &folder, CWD, &link, RenameFlags::EXCHANGE).unwrap();
+        }
+        if place.processes("").is_empty() {
+            place.imgmount().words("disk.img d/mnt").run();
+        }
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _stopped = Stop(&stop);
+            scope.spawn(|| swap(&folder, &link, &stop));
+            match round % 2 {
+                // Now it is there and now it is not.
+                0 => (0..10).for_each(|_| {
+                    let _ = place.imgmount().words("umount d/mnt").output();
+                }),
+                _ => {
+                    signal(place.processes("--supervisor")[0], "TERM");
+                    let ended = || place.processes("").is_empty();
+                    super::wait_until(SOON, ended, || "it waits".to_owned());
+                }
+            }
+        });
+        assert!(is_there(), "round {round}");
+    }
+}
