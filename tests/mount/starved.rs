@@ -1,7 +1,10 @@
 //! Too little of something: memory, descriptors, an image that can be read.
 
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use super::{Place, SOON, Who, everybody, numbered, signal, wait_until};
 use crate::support::command::Run;
@@ -235,4 +238,41 @@ fn u06_when_what_the_image_lies_on_is_gone_its_mount_is_there_and_can_be_unmount
         nested.end(false);
         wait_until(SOON, || !lives(), || "it stays".to_owned());
     }
+}
+
+/// The program that unmounts cannot be started for a while: whoever has a file open reads on, and the
+/// mount goes once it can be.
+#[test]
+fn u07_a_helper_that_cannot_be_started_cuts_off_no_reader() {
+    need!(root, fuse, tool "mke2fs", tool "prlimit");
+    let place = Place::new(Who::Nobody);
+    place.mount();
+    let script = "exec 4<m/large; echo; read line; exec cksum <&4";
+    let mut command = place.run("sh").args(["-c", script]).command();
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reader = command.spawn().unwrap();
+    let mut said = reader.stdout.take().unwrap();
+    said.read_exact(&mut [0]).unwrap();
+    let supervisor = place.processes("--supervisor")[0];
+    let limit = |most: &str| {
+        let limit = place
+            .run("prlimit")
+            .args(["--pid", &supervisor.to_string()]);
+        limit.arg(format!("--nproc={most}:")).run();
+    };
+    limit("1");
+    signal(supervisor, "TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    reader.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let mut sum = String::new();
+    said.read_to_string(&mut sum).unwrap();
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(place.mounts().len(), 1, "it could be unmounted");
+    let right = place.folder.join("right");
+    std::fs::write(&right, numbered(1 << 20)).unwrap();
+    let right = Run::new("cksum").arg(&right).text();
+    let numbers = |text: &str| text.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(numbers(sum.trim_end()), numbers(&right));
+    limit("1000");
+    place.assert_clean_within(SOON);
 }

@@ -12,6 +12,8 @@ use super::super::shown;
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it is tried again meanwhile.
 const BETWEEN: Duration = Duration::from_millis(50);
+/// And once it was hindered by something else than files in use.
+const LATER: Duration = Duration::from_secs(1);
 
 /// The mount itself and the directory that was made for it.
 pub(super) struct Mount {
@@ -25,6 +27,9 @@ pub(super) enum Ending {
     NotAsked,
     /// Files may be in use until then.
     Asked(Option<Instant>),
+    /// It could not be unmounted although nobody was waited for, and is tried again: another mount
+    /// covers it, or a program that is needed could not be started.
+    Stuck,
     /// It is unmounted; the worker serves whoever still has files open.
     Detached,
     /// It was asked for once too often to wait for them.
@@ -37,29 +42,39 @@ impl Ending {
         match self {
             Self::NotAsked => Self::Asked(Instant::now().checked_add(PATIENCE)),
             Self::Asked(_) => Self::Asked(Some(Instant::now())),
-            Self::Detached | Self::Killed => Self::Killed,
+            Self::Stuck | Self::Detached | Self::Killed => Self::Killed,
         }
     }
 
-    /// Tries to unmount, if that was asked for; gives the time of the next attempt.
-    pub(super) fn next_try(&mut self, mount: &mut Mount) -> Result<Option<Instant>, Failure> {
-        let Self::Asked(until) = *self else {
-            return Ok(None);
+    /// Tries to unmount, if that was asked for; gives the time of the next attempt. Whoever reads
+    /// reads on, whatever hinders it.
+    pub(super) fn next_try(&mut self, mount: &mut Mount) -> Option<Instant> {
+        let lazy = match *self {
+            Self::Asked(until) => until.is_none_or(|until| Instant::now() >= until),
+            Self::Stuck => true,
+            Self::NotAsked | Self::Detached | Self::Killed => return None,
         };
-        let lazy = until.is_none_or(|until| Instant::now() >= until);
-        if mount.detach(lazy)? == Detached::Done {
+        let detached = mount.detach(lazy);
+        if let Ok(Detached::Done) = detached {
             if lazy {
                 log::warn!("{} was in use", shown(mount.point.path()));
             }
             *self = Self::Detached;
-            return Ok(None);
+            return None;
+        }
+        if let Err(failure) = &detached
+            && *self != Self::Stuck
+        {
+            log::warn!("{failure}");
         }
         if lazy {
-            // Another mount covers ours, which goes with the worker.
-            *self = Self::Detached;
-            return Ok(None);
+            *self = Self::Stuck;
         }
-        Ok(Instant::now().checked_add(BETWEEN))
+        let between = match detached {
+            Ok(_) if !lazy => BETWEEN,
+            _ => LATER,
+        };
+        Instant::now().checked_add(between)
     }
 }
 

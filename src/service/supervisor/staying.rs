@@ -55,7 +55,7 @@ impl Supervisor {
     pub(in super::super) fn stay(mut self, log: Log) -> Result<(), Failure> {
         let mut ending = Ending::NotAsked;
         loop {
-            let deadline = ending.next_try(&mut self.mount)?;
+            let deadline = ending.next_try(&mut self.mount);
             let happened = self.wait(None, deadline, log)?;
             if happened.worker {
                 break;
@@ -120,11 +120,14 @@ impl Supervisor {
         let mut ending = Ending::NotAsked.hurried();
         let last = Instant::now().checked_add(PATIENCE.saturating_mul(2));
         loop {
-            let next = ending.next_try(&mut self.mount)?;
+            let next = ending.next_try(&mut self.mount);
             let happened = self.wait(None, next.or(last), Log::Show)?;
-            let late = last.is_none_or(|last| Instant::now() >= last);
             // What it has to keep is kept by then.
-            if happened.worker || (ending == Ending::Detached && late) {
+            let late = last.is_none_or(|last| Instant::now() >= last);
+            if late {
+                self.mount.detach(true)?;
+            }
+            if happened.worker || late {
                 return Ok(self.faults());
             }
         }
