@@ -70,12 +70,16 @@ fn attend(supervisor: &mut Supervisor, mut child: Child) -> Result<ExitStatus, F
     let failed = |error: std::io::Error| Failure::host(Error::io("wait for the command", &error));
     let pid = Pid::from_child(&child);
     let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
+    let mut is_served = true;
     loop {
         if let Some(status) = child.try_wait().map_err(failed)? {
             return Ok(status);
         }
         let command = PollFd::new(&ended, PollFlags::IN);
-        let happened = supervisor.wait(Some(command), None, Log::Show)?;
+        let happened = match is_served {
+            true => supervisor.wait(Some(command), None, Log::Show)?,
+            false => supervisor.wait_alone(command)?,
+        };
         // Ctrl-C has reached the command from the terminal already.
         let handed_on = match happened.signal {
             Some(libc::SIGTERM) => Some(Signal::TERM),
@@ -87,7 +91,8 @@ fn attend(supervisor: &mut Supervisor, mut child: Child) -> Result<ExitStatus, F
         }
         if happened.worker {
             // The mount is dead, which the command has noticed or will.
-            return child.wait().map_err(failed);
+            supervisor.bury();
+            is_served = false;
         }
     }
 }

@@ -347,9 +347,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.worker.kill();
-        self.worker.wait();
-        self.mount.clear();
+        self.bury();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Kills at any moment and under load, of an ordinary user's mounts.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -371,5 +371,34 @@ fn u05_whoever_does_not_read_the_log_stops_nothing() {
     wait_until(SOON, ended, || "it waits for a reader".to_owned());
     drop(pipe);
     assert!(left.into_inner().wait().unwrap().success());
+    place.assert_clean_within(SOON);
+}
+
+/// The command goes on without its mount, and a signal still reaches it.
+#[test]
+fn u02_the_mount_of_a_running_command_goes_with_its_worker() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let script = "echo $IMGMOUNT; exec sleep 99";
+    let command = place.imgmount().words("run disk.img -- sh -c").arg(script);
+    let mut command = command.command();
+    let command = command.stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut point = String::new();
+    std::io::BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut point)
+        .unwrap();
+    let is_mounted = || {
+        let table = std::fs::read_to_string("/proc/self/mounts").unwrap();
+        table.contains(point.trim_end())
+    };
+    assert!(is_mounted());
+    signal(place.processes("--worker")[0], "KILL");
+    wait_until(SOON, || !is_mounted(), || "stale".to_owned());
+    let removed = || !Path::new(point.trim_end()).exists();
+    wait_until(SOON, removed, || "the directory stays".to_owned());
+    assert!(child.try_wait().unwrap().is_none(), "the command runs");
+    signal(i32::try_from(child.id()).unwrap(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
     place.assert_clean_within(SOON);
 }

@@ -271,7 +271,12 @@ fn u07_a_helper_that_cannot_be_started_cuts_off_no_reader() {
     let right = place.folder.join("right");
     std::fs::write(&right, numbered(1 << 20)).unwrap();
     let right = Run::new("cksum").arg(&right).text();
-    let numbers = |text: &str| text.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>();
+    let numbers = |text: &str| {
+        text.split(' ')
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(numbers(sum.trim_end()), numbers(&right));
     limit("1000");
     place.assert_clean_within(SOON);

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags};
+
 use super::super::attach::Detached;
 use super::super::failure::{self, Failure};
 use super::super::notify;
 use super::super::process::{self, Log};
 use super::super::shown;
-use super::Supervisor;
 use super::ending::{Ending, PATIENCE};
+use super::{Happened, Supervisor, wait_for};
+use crate::error::Error;
 
 /// When a mount that nobody uses is unmounted.
 pub(super) struct Idle {
@@ -93,6 +96,27 @@ impl Supervisor {
                 false
             }
         }
+    }
+
+    /// Ends the worker, and takes away the mount, which is dead without it.
+    pub(in super::super) fn bury(&mut self) {
+        self.worker.kill();
+        self.worker.wait();
+        self.mount.clear();
+    }
+
+    /// Waits as [`Supervisor::wait`] does, once there is no worker any more.
+    ///
+    /// # Errors
+    /// `Io` where the kernel does not let it.
+    pub(in super::super) fn wait_alone(&mut self, other: PollFd<'_>) -> Result<Happened, Error> {
+        let mut happened = Happened::default();
+        let mut watched = [other, PollFd::new(&self.signals, PollFlags::IN)];
+        wait_for(&mut watched, None)?;
+        let [other, _] = watched;
+        happened.other = !other.revents().is_empty();
+        happened.signal = self.signals.take();
+        Ok(happened)
     }
 
     fn finish(mut self, ending: Ending, log: Log) -> Result<(), Failure> {
