@@ -191,7 +191,7 @@ fn clear_stale(path: &Path) -> Result<(), Failure> {
         Some(entry) => Err(Failure::host(
             Error::new(
                 Kind::Denied,
-                format!("a dead {} mount is at {}", entry.kind, shown(path)),
+                format!("a dead {} mount is at {}", entry.shown_kind(), shown(path)),
             )
             .hint(format!("fusermount3 -u {}", shown(path))),
         )),
@@ -210,7 +210,7 @@ fn check_free(path: &Path) -> Result<(), Failure> {
             return refused("is mounted already", hint);
         }
         Some(entry) => {
-            let what = format!("is a mount of {} already", entry.kind);
+            let what = format!("is a mount of {} already", entry.shown_kind());
             return refused(&what, "-o nonempty mounts on top of it".to_owned());
         }
         None => {}

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, printable};
 
 /// The file system type of every mount that this program makes.
 pub(super) const TYPE: &str = "fuse.imgmount";
@@ -25,6 +25,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The type for people: whoever mounted it chose the part behind the dot.
+    pub(super) fn shown_kind(&self) -> String {
+        printable(self.kind.as_bytes())
+    }
+
     /// Whether `other` is the same mount, wherever it has moved to.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.id, &self.device, &self.source) == (other.id, &other.device, &other.source)
@@ -103,7 +108,7 @@ fn octal(digits: &[u8]) -> Option<u8> {
 pub(super) fn source_name(image: &Path) -> String {
     /// The kernel takes no longer source than one page.
     const LONGEST: usize = 2048;
-    let escape = |bytes: &[u8]| crate::error::printable(bytes).replace(',', "\\x2c");
+    let escape = |bytes: &[u8]| printable(bytes).replace(',', "\\x2c");
     let whole = escape(image.as_os_str().as_bytes());
     match image.file_name() {
         Some(name) if whole.len() > LONGEST => escape(name.as_bytes()),

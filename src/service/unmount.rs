@@ -26,7 +26,7 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<u64, Failure> {
             Err(Failure::host(Error::not_found(text)))
         }
         Some(entry) if entry.kind != TYPE => {
-            let kind = printable(entry.kind.as_bytes());
+            let kind = entry.shown_kind();
             let text = format!("{} is a mount of {kind}, not of imgmount", shown(&path));
             let hint = format!("umount {}", shown(&path));
             Err(Failure::host(refused(text).hint(hint)))

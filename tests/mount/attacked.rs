@@ -71,3 +71,34 @@ fn u01_a_path_that_is_swapped_for_a_link_unmounts_nothing_else() {
         assert!(is_there(), "round {round}");
     }
 }
+
+#[test]
+fn u01_what_another_program_left_stays() {
+    need!(root, fuse, tool "mke2fs");
+    for (kind, shown) in [
+        ("fuse.other", "fuse.other"),
+        (
+            "fuse.e\x1b]0;title\x07\x1b[31m",
+            "fuse.e\\x1b]0;title\\x07\\x1b[31m",
+        ),
+    ] {
+        let place = Place::new(Who::Self_);
+        let point = place.directory("m");
+        let device = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+            .unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&device);
+        let data = format!("fd={number},rootmode=40000,user_id=0,group_id=0");
+        let data = std::ffi::CString::new(data).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("other", &point, kind, flags, data.as_c_str()).unwrap();
+        drop(device);
+        let (code, words) = super::code_and_words(&place.imgmount().words("disk.img m").output());
+        assert_eq!(code, 5);
+        let dead = format!("a dead {shown} mount is at");
+        assert!(words.contains(&dead), "{words:?}");
+        assert_eq!(place.mounts().len(), 1);
+    }
+}

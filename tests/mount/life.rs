@@ -249,28 +249,6 @@ fn what_two_killed_processes_leave_is_cleared_by_the_next_mount_and_by_umount() 
 }
 
 #[test]
-fn u01_what_another_program_left_stays() {
-    need!(root, fuse, tool "mke2fs");
-    let place = Place::new(Who::Self_);
-    let point = place.directory("m");
-    let device = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/fuse")
-        .unwrap();
-    let number = std::os::fd::AsRawFd::as_raw_fd(&device);
-    let data = format!("fd={number},rootmode=40000,user_id=0,group_id=0");
-    let data = std::ffi::CString::new(data).unwrap();
-    let flags = rustix::mount::MountFlags::empty();
-    rustix::mount::mount("other", &point, "fuse.other", flags, data.as_c_str()).unwrap();
-    drop(device);
-    let (code, words) = super::code_and_words(&place.imgmount().words("disk.img m").output());
-    assert_eq!(code, 5);
-    assert!(words.contains("a dead fuse.other mount is at"), "{words}");
-    assert_eq!(place.mounts().len(), 1);
-}
-
-#[test]
 fn u04_each_ending_signal_unmounts() {
     need!(fuse, tool "mke2fs");
     for name in ["TERM", "INT", "HUP"] {
