@@ -49,8 +49,9 @@ impl LastWords {
 pub(super) struct Listening(UnixStream);
 
 impl Listening {
-    /// To the supervisor of the mount with the number `device`, where it lives.
-    pub(super) fn to(device: &str) -> Option<Self> {
+    /// To the supervisor of the mount with the number `device`, which `user` serves, where it
+    /// lives.
+    pub(super) fn to(device: &str, user: Option<u32>) -> Option<Self> {
         let connect = || {
             let (socket, address) = socket(device)?;
             rustix::net::connect(&socket, &address)?;
@@ -58,9 +59,8 @@ impl Listening {
             Result::Ok((socket, other.uid))
         };
         let (socket, uid) = connect().ok()?;
-        let own = rustix::process::geteuid();
         // Anybody may have taken the name.
-        let is_believed = own.is_root() || uid == own || uid.is_root();
+        let is_believed = user == Some(uid.as_raw());
         is_believed.then(|| Self(socket.into()))
     }
 
@@ -89,22 +89,36 @@ mod tests {
     #[test]
     fn whoever_has_connected_is_told_and_a_name_is_taken_once() {
         let device = format!("test {}", std::process::id());
-        assert!(Listening::to(&device).is_none());
+        let own = rustix::process::geteuid().as_raw();
+        let listening = || Listening::to(&device, Some(own));
+        assert!(listening().is_none());
         let words = LastWords::of(&device).unwrap();
         assert!(LastWords::of(&device).is_none());
-        let listeners: Vec<_> = (0..3).filter_map(|_| Listening::to(&device)).collect();
+        let listeners: Vec<_> = (0..3).filter_map(|_| listening()).collect();
         assert_eq!(listeners.len(), 3);
         words.say(7);
         drop(words);
         assert!(listeners.into_iter().all(|it| it.hear() == 7));
-        assert!(Listening::to(&device).is_none());
+        assert!(listening().is_none());
+    }
+
+    #[test]
+    fn whoever_does_not_serve_the_mount_is_not_believed() {
+        let device = format!("test other {}", std::process::id());
+        let _words = LastWords::of(&device).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert!(Listening::to(&device, Some(own)).is_some());
+        for user in [Some(own.wrapping_add(1)), None] {
+            assert!(Listening::to(&device, user).is_none(), "{user:?}");
+        }
     }
 
     #[test]
     fn a_supervisor_that_ends_without_a_word_counts_nothing() {
         let device = format!("test silent {}", std::process::id());
         let words = LastWords::of(&device).unwrap();
-        let listening = Listening::to(&device).unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        let listening = Listening::to(&device, Some(own)).unwrap();
         drop(words);
         assert_eq!(listening.hear(), 0);
     }

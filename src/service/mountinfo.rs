@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) kind: String,
     /// What is mounted: for a FUSE mount the name its program gave.
     pub(super) source: OsString,
+    /// The user whose program serves it, of a FUSE mount.
+    pub(super) user: Option<u32>,
 }
 
 impl Entry {
@@ -75,12 +77,16 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = String::from_utf8(tail.next()?.to_vec()).ok()?;
     let source = unescape(tail.next()?);
+    let options = tail.next().unwrap_or_default();
+    let mut options = options.split(|byte| *byte == b',');
+    let user = options.find_map(|option| option.strip_prefix(b"user_id="));
     Some(Entry {
         id,
         device,
         point: PathBuf::from(OsString::from_vec(point)),
         kind,
         source: OsString::from_vec(source),
+        user: user.and_then(|user| std::str::from_utf8(user).ok()?.parse().ok()),
     })
 }
 
@@ -122,12 +128,15 @@ mod tests {
 
     #[test]
     fn a_line_with_optional_fields_and_escapes() {
-        let line = b"36 35 0:98 / /mnt/a\\040b\\134c ro,nosuid shared:1 master:2 - fuse.imgmount /i\\012mg ro,user_id=0";
+        let line = b"36 35 0:98 / /mnt/a\\040b\\134c ro,nosuid shared:1 master:2 - fuse.imgmount /i\\012mg ro,user_id=1000,group_id=0";
         let entry = entry(line).unwrap();
         assert_eq!((entry.id, entry.device.as_str()), (36, "0:98"));
         assert_eq!(entry.point, Path::new("/mnt/a b\\c"));
         assert_eq!(entry.kind, TYPE);
         assert_eq!(entry.source, "/i\nmg");
+        assert_eq!(entry.user, Some(1000));
+        let line = b"21 1 0:20 / /proc rw - proc proc rw";
+        assert_eq!(self::entry(line).unwrap().user, None);
     }
 
     #[test]

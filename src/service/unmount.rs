@@ -32,7 +32,7 @@ pub fn unmount(mountpoint: &Path, lazy: bool) -> Result<u64, Failure> {
             Err(Failure::host(refused(text).hint(hint)))
         }
         Some(entry) => {
-            let listening = Listening::to(&entry.device);
+            let listening = Listening::to(&entry.device, entry.user);
             match detach(&path, &entry, lazy)? {
                 Detached::Done => {
                     wait_for_end(&path);
