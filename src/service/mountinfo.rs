@@ -110,16 +110,31 @@ fn octal(digits: &[u8]) -> Option<u8> {
 }
 
 /// The name of an image in the table of mounts: no comma, which would end a mount option, and
-/// nothing that a terminal obeys.
-pub(super) fn source_name(image: &Path) -> String {
+/// nothing that a terminal obeys. It is the whole path where that leaves the line of the mount at
+/// `point` short enough.
+pub(super) fn source_name(image: &Path, point: &Path) -> String {
     /// The kernel takes no longer source than one page.
     const LONGEST: usize = 2048;
+    /// fusermount3 reads the table by getmntent(3), which cuts a line after 4 KiB: the user could
+    /// never unmount what it does not find. The rest is for the type and the options.
+    const LONGEST_LINE: usize = 3500;
     let escape = |bytes: &[u8]| printable(bytes).replace(',', "\\x2c");
-    let whole = escape(image.as_os_str().as_bytes());
-    match image.file_name() {
-        Some(name) if whole.len() > LONGEST => escape(name.as_bytes()),
-        _ => whole,
-    }
+    let left = LONGEST_LINE.saturating_sub(length_in_table(point.as_os_str().as_bytes()));
+    let fits =
+        |source: &String| source.len() <= LONGEST && length_in_table(source.as_bytes()) <= left;
+    let name = image.file_name().unwrap_or_default();
+    let names = [image.as_os_str(), name].map(|name| escape(name.as_bytes()));
+    let fitting = names.into_iter().find(fits);
+    fitting.unwrap_or_else(|| "imgmount".to_owned())
+}
+
+/// How many bytes the kernel writes for a path or a name: those that [`unescape`] undoes are four.
+fn length_in_table(name: &[u8]) -> usize {
+    let escaped = name
+        .iter()
+        .filter(|byte| b" \t\n\\#".contains(byte))
+        .count();
+    name.len().saturating_add(escaped.saturating_mul(3))
 }
 
 #[cfg(test)]
@@ -148,9 +163,23 @@ mod tests {
 
     #[test]
     fn a_source_name_has_no_comma_and_no_control_byte() {
+        let source_name = |image: &Path| source_name(image, Path::new("/mnt"));
         let name = source_name(Path::new("/a,b\\c\nd\x1b[31m\"'"));
         assert_eq!(name, "/a\\x2cb\\\\c\\x0ad\\x1b[31m\"'");
         let long = PathBuf::from(format!("/{}/x.img", "d/".repeat(2000)));
         assert_eq!(source_name(&long), "x.img");
+    }
+
+    #[test]
+    fn a_source_name_leaves_room_in_the_line_for_a_long_mount_point() {
+        let image = |folder: &str| PathBuf::from(format!("/{}/disk.img", folder.repeat(1900)));
+        let point = |folder: &str| PathBuf::from(format!("/{}/mnt", folder.repeat(1900)));
+        let plain = image("d");
+        let short = Path::new("/mnt");
+        assert_eq!(source_name(&plain, short), plain.to_str().unwrap());
+        assert_eq!(source_name(&plain, &point("d")), "disk.img");
+        // Each space of it takes four bytes.
+        assert_eq!(source_name(&image(" "), short), "disk.img");
+        assert_eq!(source_name(&plain, &point(" ")), "imgmount");
     }
 }

@@ -148,7 +148,7 @@ impl Supervisor {
         let image = request.image.canonicalize();
         let image = image.unwrap_or_else(|_| request.image.clone());
         let how = How {
-            source: mountinfo::source_name(&image),
+            source: mountinfo::source_name(&image, self.mount.point.path()),
             noexec: request.noexec,
             allow_other: request.fuse.allow_other,
         };

@@ -102,3 +102,30 @@ fn u01_what_another_program_left_stays() {
         assert_eq!(place.mounts().len(), 1);
     }
 }
+
+/// What fusermount3 reads of the table of mounts, a line at a time, is 4 KiB.
+#[test]
+fn a_long_path_of_image_and_mount_point_leaves_a_mount_that_its_user_can_unmount() {
+    need!(root, fuse, tool "mke2fs");
+    let place = Place::new(Who::Nobody);
+    let mut folder = place.folder.clone();
+    while let left @ 2.. = 2030 - folder.as_os_str().len() {
+        folder.push("d".repeat((left - 1).min(200)));
+        place.directory(folder.to_str().unwrap());
+    }
+    std::fs::rename(&place.image, folder.join("disk.img")).unwrap();
+    place.run("mkdir").arg("m").within(&folder).run();
+    for unmount in ["fusermount3 -u m", "imgmount umount m"] {
+        let mount = place.imgmount().words("disk.img m");
+        mount.within(&folder).run();
+        let hello = place.run("cat").arg("m/hello").within(&folder).text();
+        assert_eq!(hello, "hello, world\n");
+        let (program, words) = unmount.split_once(' ').unwrap();
+        let program = match program {
+            "imgmount" => place.imgmount(),
+            program => place.run(program),
+        };
+        program.words(words).within(&folder).run();
+        place.assert_clean_within(SOON);
+    }
+}
