@@ -3,8 +3,12 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 pub use self::attempts::{Attempt, attempts};
 pub use self::locked::LockedPages;
@@ -181,16 +185,46 @@ fn set_lease(file: BorrowedFd<'_>, lease: libc::c_int) -> io::Result<bool> {
     }
 }
 
-/// Ignores the signal `number` from now on, also in programs started later.
+/// Ignores the signal `number` from now on, also in programs started later that are not
+/// [`as_started`].
 ///
 /// # Errors
 /// `EINVAL` for what is no signal or cannot be ignored.
 pub fn ignore_signal(number: i32) -> io::Result<()> {
     // SAFETY: SIG_IGN runs none of our code.
-    if unsafe { libc::signal(number, libc::SIG_IGN) } == libc::SIG_ERR {
+    let before = unsafe { libc::signal(number, libc::SIG_IGN) };
+    if before == libc::SIG_ERR {
         return Err(io::Error::last_os_error());
     }
+    if before == libc::SIG_DFL {
+        IGNORED.fetch_or(bit(number), Ordering::Relaxed);
+    }
     Ok(())
+}
+
+/// The signals that this program ignores although whoever started it did not, a bit each.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// The bit of the signal `number` there.
+fn bit(number: i32) -> u64 {
+    1_u64.checked_shl(number.unsigned_abs()).unwrap_or_default()
+}
+
+/// Makes `command` start as this process was started itself: with no signal ignored that was not
+/// ignored then, and with `files` as its limit of descriptors.
+pub fn as_started(command: &mut Command, files: Rlimit) {
+    let ignored = IGNORED.load(Ordering::Relaxed);
+    let is_ignored = |number: &i32| ignored & bit(*number) != 0;
+    let numbers: Vec<i32> = (1..64).filter(is_ignored).collect();
+    let restore = move || {
+        for number in &numbers {
+            // SAFETY: SIG_DFL runs none of our code.
+            unsafe { libc::signal(*number, libc::SIG_DFL) };
+        }
+        setrlimit(Resource::Nofile, files).map_err(io::Error::from)
+    };
+    // SAFETY: between fork and exec it does nothing but two system calls, which allocate nothing.
+    unsafe { command.pre_exec(restore) };
 }
 
 /// Where [`note_signal`] writes to; -1 until [`catch_signals`] was called.

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Resource, Signal, getrlimit, kill_process, pidfd_open};
 
 use super::failure::Failure;
 use super::keys::Handed;
@@ -20,6 +20,7 @@ use super::process::Log;
 use super::shown;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
+use crate::sys;
 
 /// What became of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub fn run(
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage(Error::invalid("no command to run")));
     };
+    let files = getrlimit(Resource::Nofile);
     let handed = Handed::open(&request.open.keys)?;
     let directory = private_directory()?;
     let point = MountPoint::made(directory.clone());
@@ -54,6 +56,7 @@ pub fn run(
     let mut command = Command::new(with_place(program, &directory));
     command.args(arguments.iter().map(|word| with_place(word, &directory)));
     command.env("IMGMOUNT", &directory);
+    sys::as_started(&mut command, files);
     let status = match command.spawn() {
         Ok(child) => attend(&mut supervisor, child),
         Err(error) => Err(Failure::usage(Error::io(shown(Path::new(program)), &error))),

@@ -435,6 +435,30 @@ fn run_passes_on_the_exit_code_and_leaves_nothing() {
     }
 }
 
+/// A shell that ignores a signal from its start on cannot catch it, and select(2) knows no descriptor
+/// past 1023.
+#[test]
+fn run_starts_the_command_as_it_was_started_itself() {
+    need!(fuse, tool "mke2fs", tool "prlimit");
+    let place = Place::new(Who::Self_);
+    let program = place.imgmount().command();
+    let script = "grep SigIgn /proc/self/status; ulimit -Sn; ulimit -Hn";
+    let limited = |run: Run| {
+        let text = run.args(["-c", script]).text();
+        let (ignored, limits) = text.split_once('\n').unwrap();
+        let ignored = ignored.trim_start_matches("SigIgn:").trim();
+        // Two of the signals behind these are the C library's own, and differ by how it starts one.
+        let ignored = u64::from_str_radix(ignored, 16).unwrap() & 0x7fff_ffff;
+        (ignored, limits.to_owned())
+    };
+    let limit = || place.run("prlimit").arg("--nofile=64:2048");
+    let within = limit().arg(program.get_program());
+    let within = limited(within.words("run disk.img -- sh"));
+    assert_eq!(within, limited(limit().arg("sh")));
+    assert_eq!(within.1, "64\n2048\n");
+    place.assert_clean_within(SOON);
+}
+
 #[test]
 fn nothing_of_the_users_stays_open_in_the_background() {
     need!(fuse, tool "mke2fs");
