@@ -13,17 +13,18 @@ use super::image_file::{self, ImageFile};
 use super::keys::{self, Handed, Line, Terminal};
 use super::mount::Request;
 use super::neighbours::{Home, Policy};
-use super::open;
 use super::passed::Passed;
 use super::stored::{self, LayerKey, MOST_BYTES, Store};
 use super::wire::{Answer, Question};
+use super::{memory, open};
 use crate::error::{Error, Result, ResultExt, printable};
 
 /// Everything that an answer may need.
 pub(super) struct Answers {
-    policy: Policy,
+    /// Until everything is open.
+    policy: Option<Policy>,
     /// The directories of the files that were passed on, by the numbers that the worker knows them
-    /// by; that of the image is the first.
+    /// by; that of the image is the first. None once everything is open.
     homes: Vec<Arc<Home>>,
     /// The images that the user added, until the worker has them.
     others: Vec<Option<Other>>,
@@ -61,6 +62,8 @@ impl Answers {
     pub(super) fn new(request: &Request, image: &ImageFile, handed: Handed) -> Result<Self> {
         let options = &request.open;
         let directories = stored::usual();
+        // Each directory that a file was found in is kept open.
+        memory::allow_many_descriptors();
         let mut homes = vec![Arc::new(Home::of(&request.image))];
         let mut opened = |path: &PathBuf| -> Result<_> {
             let home = homes.len();
@@ -77,7 +80,7 @@ impl Answers {
         let headers = headers.map(|header| opened(&header.path));
         let headers = headers.collect::<Result<_>>()?;
         Ok(Self {
-            policy: options.policy(&request.image)?,
+            policy: Some(options.policy(&request.image)?),
             homes,
             others,
             headers,
@@ -97,11 +100,16 @@ impl Answers {
         self.passed = Some(passed);
     }
 
-    /// Lets go of the user's keys and terminal: nothing asks for them once the image is open, and
-    /// this process may outlive both.
-    pub(super) fn forget_user(&mut self) {
+    /// Lets go of what nothing asks for once the image is open: the user's keys and terminal, which
+    /// this process may outlive, and all that second files are found by. A worker that is no more
+    /// what it was then finds none, and cannot use up the descriptors that unmounting takes.
+    pub(super) fn settle(&mut self) {
         self.keys.clear();
         self.terminal = None;
+        self.policy = None;
+        self.homes.clear();
+        self.others.clear();
+        self.headers.clear();
     }
 
     /// Whether the user ended it where a passphrase was wanted.
@@ -173,12 +181,12 @@ impl Answers {
     }
 
     fn home(&self, number: usize) -> Result<&Arc<Home>> {
-        let unknown = || Error::invalid("the worker asks about a directory that it was not given");
         self.homes.get(number).ok_or_else(unknown)
     }
 
     fn file(&mut self, home: usize, name: &[u8]) -> Result<(Answer, File)> {
-        let found = self.policy.open(self.home(home)?, name)?;
+        let policy = self.policy.as_ref().ok_or_else(unknown)?;
+        let found = policy.open(self.home(home)?, name)?;
         let mut known = self.homes.iter();
         let known = known.position(|home| Arc::ptr_eq(home, &found.home));
         let home = known.unwrap_or(self.homes.len());
@@ -218,7 +226,7 @@ impl Answers {
         let names = self.home(home)?.names()?;
         let mut bytes = names.join(&0);
         bytes.push(0);
-        let list = memory("names", &bytes);
+        let list = fixed("names", &bytes);
         list.map_err(|error| Error::io("list the image's directory", &error))
     }
 
@@ -231,6 +239,10 @@ impl Answers {
             store.save(&layer, &mut file);
         }
     }
+}
+
+fn unknown() -> Error {
+    Error::invalid("the worker asks about a directory that it was not given")
 }
 
 /// Something that the user named, once.
@@ -259,7 +271,7 @@ fn here(file: Option<impl Into<OwnedFd>>) -> (Answer, Option<OwnedFd>) {
 }
 
 /// Memory with these `bytes`, for good.
-fn memory(name: &str, bytes: &[u8]) -> std::io::Result<File> {
+fn fixed(name: &str, bytes: &[u8]) -> std::io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = File::from(rustix::fs::memfd_create(name, flags)?);
     file.write_all(bytes)?;

@@ -137,7 +137,7 @@ impl Supervisor {
         if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
             starting.mounted.notices.extend(notices);
         }
-        starting.answers.forget_user();
+        starting.answers.settle();
         starting.attach(request, client)?;
         starting.pid_file = pid_file.map(PidFile::write).transpose()?;
         starting.mounted.notices.extend(for_root_alone(request));

@@ -427,3 +427,49 @@ fn nova_and_libvirt_name_backing_files_by_whole_paths() {
     let output = place.imgmount().words("run instance/disk -- true").output();
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// Each of the directories that second files lie in is kept open.
+#[test]
+fn u07_pieces_in_more_directories_than_descriptors_are_opened() {
+    need!(fuse, tool "mke2fs", tool "prlimit");
+    const PIECES: usize = 100;
+    let place = Place::new(Who::Self_);
+    let disk = std::fs::read(&place.image).unwrap();
+    let size = disk.len().div_ceil(PIECES).next_multiple_of(512);
+    let pieces = place.directory("pieces");
+    let mut extents = String::new();
+    for (number, piece) in disk.chunks(size).enumerate() {
+        let folder = pieces.join(number.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("flat"), piece).unwrap();
+        let (sectors, path) = (piece.len() / 512, folder.join("flat"));
+        extents += &format!("RW {sectors} FLAT \"{}\" 0\n", path.display());
+    }
+    let descriptor = format!(
+        "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n\
+         createType=\"twoGbMaxExtentFlat\"\n\n{extents}"
+    );
+    std::fs::write(place.folder.join("disk.vmdk"), descriptor).unwrap();
+    place.directory("m");
+    let imgmount = place.imgmount().command();
+    let limited = || {
+        place
+            .run("prlimit")
+            .arg("--nofile=64:1024")
+            .arg(imgmount.get_program())
+    };
+    let mount = limited().words("--allow-dir pieces disk.vmdk m");
+    mount.run();
+    assert_eq!(place.run("cat").arg("m/hello").text(), "hello, world\n");
+    let open = |process: i32| {
+        let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+        open.count()
+    };
+    // It needs none of them once everything is open.
+    let supervisor = place.processes("--supervisor")[0];
+    assert!(open(supervisor) < 32, "{} are open", open(supervisor));
+    place.imgmount().words("umount m").run();
+    let cat = limited().words("cat --allow-dir pieces disk.vmdk hello");
+    assert_eq!(cat.text(), "hello, world\n");
+    place.assert_clean_within(SOON);
+}

@@ -130,6 +130,40 @@ fn a_worker_may_ask_from_many_threads_and_many_times() {
 }
 
 #[test]
+fn once_everything_is_open_there_are_no_second_files_and_what_is_kept_still_is() {
+    let folder = folder();
+    let path = folder.path().canonicalize().unwrap();
+    let mut request = Request::new(path.join("image"));
+    request.open.allow_directories = vec![path.join("other")];
+    request.open.with = vec![path.join("other/root")];
+    let image = image_file::open(&request.image).unwrap();
+    let mut answers = Answers::new(&request, &image, Handed::default()).unwrap();
+    answers.keep_in(path.join("cache"));
+    let file = |name: &Path| Question::File {
+        home: 0,
+        name: name.as_os_str().as_encoded_bytes().to_vec(),
+    };
+    let names = [Path::new("base").to_owned(), path.join("other/base")];
+    for name in &names {
+        let (answer, _) = answers.answer(file(name), &[]);
+        assert!(matches!(answer, Answer::File { .. }), "{answer:?}");
+    }
+    answers.settle();
+    let others = [Question::Other { number: 0 }, Question::Names { home: 0 }];
+    for question in names.iter().map(|name| file(name)).chain(others) {
+        let (answer, descriptor) = answers.answer(question, &[]);
+        let Answer::Refused(error) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(error.kind(), Kind::Invalid);
+        assert!(descriptor.is_none());
+    }
+    let layer = LayerKey::default();
+    let (answer, _) = answers.answer(Question::Save { layer, length: 1 }, &[]);
+    assert!(matches!(answer, Answer::Here), "{answer:?}");
+}
+
+#[test]
 fn what_a_worker_keeps_is_there_for_the_next() {
     let folder = folder();
     let loaded = || {
