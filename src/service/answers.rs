@@ -18,6 +18,7 @@ use super::stored::{self, LayerKey, MOST_BYTES, Store};
 use super::wire::{Answer, Question};
 use super::{memory, open};
 use crate::error::{Error, Result, ResultExt, printable};
+use crate::number::to_u64;
 
 /// Everything that an answer may need.
 pub(super) struct Answers {
@@ -39,6 +40,8 @@ pub(super) struct Answers {
     asked: u32,
     /// How often room was asked for, to keep something.
     rooms: u32,
+    /// Bytes of memory that may still be given to the worker, which need not give them back.
+    memory: u64,
     store: Option<Store>,
     /// The files that were passed on, where the verb wants to read them too.
     passed: Option<Passed>,
@@ -89,6 +92,7 @@ impl Answers {
             interrupted: false,
             asked: 0,
             rooms: 0,
+            memory: MOST_BYTES,
             store: (!options.no_index).then(|| Store::new(&image.file, directories)),
             passed: None,
             saving: None,
@@ -166,8 +170,9 @@ impl Answers {
                 /// Each layer of an image keeps what it has once, or once more.
                 const MOST: u32 = 64;
                 self.rooms = self.rooms.saturating_add(1);
-                let store = self.store.as_ref().filter(|_| self.rooms <= MOST);
-                let room = store.and_then(|_| room(length));
+                let wanted = self.store.is_some() && self.rooms <= MOST;
+                let room = (wanted && self.take_memory(length)).then(|| room(length));
+                let room = room.flatten();
                 let copy = room.and_then(|room| Some((room.try_clone().ok()?, room)));
                 let (kept, given) = copy.unzip();
                 self.saving = kept.map(|kept| (layer, kept));
@@ -201,6 +206,13 @@ impl Answers {
         Ok((answer, found.file))
     }
 
+    /// Whether there are `length` bytes left to give, which are gone then.
+    fn take_memory(&mut self, length: u64) -> bool {
+        let left = self.memory.checked_sub(length);
+        self.memory = left.unwrap_or(self.memory);
+        left.is_some()
+    }
+
     /// What the user types. Who asks is always said, and nobody asks for ever.
     fn ask(&mut self, question: &str, waiting: &[BorrowedFd<'_>]) -> Option<OwnedFd> {
         const MOST: u32 = 100;
@@ -222,10 +234,13 @@ impl Answers {
     }
 
     /// The names in a directory, each with a zero byte behind it: too many for a message.
-    fn names(&self, home: usize) -> Result<File> {
+    fn names(&mut self, home: usize) -> Result<File> {
         let names = self.home(home)?.names()?;
         let mut bytes = names.join(&0);
         bytes.push(0);
+        if !self.take_memory(to_u64(bytes.len())) {
+            return Err(Error::invalid("the worker lists the directory too often"));
+        }
         let list = fixed("names", &bytes);
         list.map_err(|error| Error::io("list the image's directory", &error))
     }
@@ -282,9 +297,6 @@ fn fixed(name: &str, bytes: &[u8]) -> std::io::Result<File> {
 
 /// Memory to write exactly `length` bytes to. The worker cannot make it longer.
 fn room(length: u64) -> Option<File> {
-    if length > MOST_BYTES {
-        return None;
-    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let room = File::from(rustix::fs::memfd_create("index", flags).ok()?);
     room.set_len(length).ok()?;

@@ -204,6 +204,27 @@ fn a_worker_that_asks_for_what_it_cannot_have_gets_nothing() {
     });
 }
 
+/// The limit on a worker's addresses does not count memory that it has open and writes to.
+#[test]
+fn a_worker_gets_no_more_memory_in_all_than_one_index_may_have() {
+    const PIECE: u64 = 100 << 20;
+    let folder = folder();
+    asked(folder.path(), &[], |supervisor| {
+        let room = |layer: u8, length| {
+            let layer = [layer; 32];
+            supervisor.ask(Question::Save { layer, length }).unwrap().1
+        };
+        let given: Vec<_> = (0..4).map(|layer| room(layer, PIECE)).collect();
+        let given: Vec<_> = given.iter().map(Option::is_some).collect();
+        assert_eq!(given, [true, true, false, false]);
+        // What is left is enough for a small one, until it is not.
+        assert!(room(4, 56 << 20).is_some());
+        assert!(room(5, 1).is_none());
+        let beside = Beside::image(supervisor.clone(), Arc::default());
+        assert_eq!(beside.names().unwrap_err().kind(), Kind::Invalid);
+    });
+}
+
 #[test]
 fn without_a_supervisor_there_is_an_error_and_no_end() {
     let (ours, theirs) = Channel::pair().unwrap();
