@@ -20,6 +20,8 @@ pub(super) struct MountPoint {
     path: PathBuf,
     /// It was not there before: it is made when the mount is, and removed with it.
     temporary: bool,
+    /// It may have files in it, or be a mount already.
+    nonempty: bool,
     /// The directory itself, locked for as long as this process lives.
     hold: Option<OwnedFd>,
 }
@@ -43,7 +45,10 @@ impl MountPoint {
     fn beside(name: &Path, image: &Path, nonempty: bool) -> Result<Self, Failure> {
         wait_for_end(name);
         match name.symlink_metadata() {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::made(absolute(name)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self {
+                nonempty,
+                ..Self::made(absolute(name)?)
+            }),
             // A link would lead to a directory that nobody named.
             Ok(found) if found.is_symlink() => Err(taken(name, "is a symbolic link")),
             Ok(found) if !found.is_dir() => Err(taken(name, "is not a directory")),
@@ -83,6 +88,7 @@ impl MountPoint {
         }
         Ok(Self {
             temporary: false,
+            nonempty,
             ..Self::made(path)
         })
     }
@@ -92,6 +98,7 @@ impl MountPoint {
         Self {
             path,
             temporary: true,
+            nonempty: false,
             hold: None,
         }
     }
@@ -101,10 +108,11 @@ impl MountPoint {
         &self.path
     }
 
-    /// Makes the directory, if it is to be made and was not, and holds it.
+    /// Makes the directory, if it is to be made and was not, and holds it: from here on nobody else
+    /// mounts there by this program.
     ///
     /// # Errors
-    /// `Host` where it cannot be made.
+    /// `Host` where it cannot be made, or somebody else has mounted there meanwhile.
     pub(super) fn prepare(&mut self) -> Result<(), Failure> {
         if self.temporary && !self.path.is_dir() {
             std::fs::create_dir(&self.path).map_err(|error| {
@@ -112,12 +120,12 @@ impl MountPoint {
                 Failure::host(Error::io(doing, &error).hint("name a mount point"))
             })?;
         }
-        // Where it cannot be opened or locked, nobody can wait for the end.
-        self.hold = open(&self.path);
-        if let Some(hold) = &self.hold {
-            let _ = flock(hold, FlockOperation::NonBlockingLockShared);
+        // Where it cannot be opened or locked, nobody can wait for this, or for the end.
+        self.hold = locked(&self.path);
+        match self.nonempty {
+            true => Ok(()),
+            false => check_free(&self.path),
         }
-        Ok(())
     }
 
     /// Removes the directory, if it was made for this mount and is empty.
@@ -139,12 +147,22 @@ fn open(path: &Path) -> Option<OwnedFd> {
 /// Waits, a moment at most, for the supervisor of a mount that was at `path` until just now: it
 /// has a directory to remove, and would remove it from under the next mount.
 pub(super) fn wait_for_end(path: &Path) {
+    drop(locked(path));
+}
+
+/// The directory at `path`, open, and locked against others of this program once they let go of it:
+/// those who are about to mount there, and those whose mount was there until just now. Who holds it
+/// for longer than a moment, which anybody may who can open it, is waited for no more. `None` where
+/// it cannot be opened.
+fn locked(path: &Path) -> Option<OwnedFd> {
     const MOMENT: Duration = Duration::from_secs(1);
     let end = Instant::now().checked_add(MOMENT);
-    while let Some(directory) = open(path) {
+    loop {
+        // What is there now: it may have been removed, or mounted on, by whoever held it.
+        let directory = open(path)?;
         let locked = flock(&directory, FlockOperation::NonBlockingLockExclusive);
         if locked != Err(Errno::WOULDBLOCK) || end.is_none_or(|end| Instant::now() >= end) {
-            return;
+            return Some(directory);
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -297,6 +315,33 @@ mod tests {
         assert!(!found("empty").unwrap().temporary);
         assert!(found("new").unwrap().temporary);
         assert!(MountPoint::beside(&at("full"), image, true).is_ok());
+    }
+
+    #[test]
+    fn u01_what_happens_there_until_the_mount_is_made_is_seen_and_nobody_else_mounts() {
+        let directory = tempfile::tempdir().unwrap();
+        let image = Path::new("/dev/null");
+        let find = |nonempty| MountPoint::find(Some(directory.path()), image, nonempty).unwrap();
+        let mut held = find(false);
+        held.prepare().unwrap();
+        let other = open(directory.path()).unwrap();
+        for lock in [
+            FlockOperation::NonBlockingLockShared,
+            FlockOperation::NonBlockingLockExclusive,
+        ] {
+            assert_eq!(flock(&other, lock), Err(Errno::WOULDBLOCK));
+        }
+        drop(held);
+        // What another test starts has it for a moment.
+        flock(&other, FlockOperation::LockExclusive).unwrap();
+        drop(other);
+        let (mut empty, mut any) = (find(false), find(true));
+        std::fs::write(directory.path().join("file"), "").unwrap();
+        let failure = empty.prepare().unwrap_err();
+        assert_eq!(failure.cause, Cause::Host);
+        assert!(failure.to_string().contains("is not empty"), "{failure}");
+        drop(empty);
+        any.prepare().unwrap();
     }
 
     #[test]

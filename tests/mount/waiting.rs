@@ -395,3 +395,36 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
         .collect();
     assert_eq!(about, Vec::<&str>::new());
 }
+
+/// All of them find the place free, and one of them mounts there.
+#[test]
+fn u01_of_those_who_mount_at_one_place_at_the_same_time_one_does() {
+    need!(fuse, tool "mke2fs");
+    for who in everybody() {
+        let place = Place::new(who);
+        place.directory("m");
+        for words in ["disk.img m", "disk.img"].repeat(3) {
+            let commands = (0..4).map(|_| {
+                let mut command = place.imgmount().words(words).command();
+                let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            });
+            let commands: Vec<_> = commands.collect();
+            let ended = commands.into_iter();
+            let ended = ended.map(|command| command.wait_with_output().unwrap());
+            let (done, refused): (Vec<_>, Vec<_>) = ended.partition(|it| it.status.success());
+            assert_eq!((done.len(), place.mounts().len()), (1, 1), "{refused:?}");
+            for output in refused {
+                let (code, said) = super::code_and_words(&output);
+                assert_eq!(code, 5, "{said}");
+                // What is mounted between two looks has something in it.
+                let known = ["is mounted already", "is not empty"];
+                assert!(known.iter().any(|known| said.contains(known)), "{said}");
+            }
+            let point = words.split(' ').nth(1).unwrap_or("disk");
+            place.imgmount().args(["umount", point]).run();
+            place.assert_clean_within(SOON);
+            assert!(!place.folder.join("disk").exists());
+        }
+    }
+}
