@@ -1,5 +1,6 @@
 //! Where an image is mounted: the directory the user named, or one made for the purpose.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -168,12 +169,13 @@ fn locked(path: &Path) -> Option<OwnedFd> {
     }
 }
 
-/// The image's file name without its extension, or with `.mnt` where it has none.
+/// The image's file name without its extension, or with `.mnt` where it has none, or nothing else
+/// that could be a name.
 fn default_name(image: &Path) -> Result<PathBuf, Failure> {
     let (Some(name), Some(stem)) = (image.file_name(), image.file_stem()) else {
         return Err(Failure::usage(Error::invalid("the image has no name")));
     };
-    if name != stem {
+    if ![name, OsStr::new("."), OsStr::new("..")].contains(&stem) {
         return Ok(PathBuf::from(stem));
     }
     let mut made = name.to_owned();
@@ -359,6 +361,11 @@ mod tests {
         assert_eq!(name("/images/disk.raw"), Path::new("disk"));
         assert_eq!(name("disk"), Path::new("disk.mnt"));
         assert_eq!(name("a.b.img"), Path::new("a.b"));
+        assert_eq!(name(".img"), Path::new(".img.mnt"));
+        for (image, made) in [("..raw", "..raw.mnt"), ("../...raw", "...raw.mnt")] {
+            assert_eq!(name(image), Path::new(made), "not where . and .. lead");
+        }
+        assert_eq!(name("....raw"), Path::new("..."));
         assert!(default_name(Path::new("..")).is_err());
     }
 }
