@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustix::process::{Pid, test_kill_process};
 
 use super::failure::Failure;
@@ -118,12 +119,21 @@ fn is_alive(pid: Pid) -> bool {
     !has_ended && test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
-/// As much as a number takes.
+/// As much as a number takes, of a regular file. What was put in its place is neither waited for nor
+/// followed.
 fn content(path: &Path) -> Result<String, Failure> {
     const LONGEST: u64 = 32;
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut bytes));
-    read.map_err(|error| cannot(path, &error))?;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let mut read = || {
+        let file = File::options().read(true).custom_flags(flags).open(path)?;
+        match file.metadata()?.is_file() {
+            true => file.take(LONGEST).read_to_end(&mut bytes),
+            false => Err(ErrorKind::InvalidInput.into()),
+        }
+    };
+    read().map_err(|error| cannot(path, &error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -188,5 +198,35 @@ mod tests {
         drop(written);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n");
         assert!(PidFile::write(folder.path().join("no/pid")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_that_replaced_it_is_neither_waited_for_nor_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, aside) = (folder.path().join("pid"), folder.path().join("aside"));
+        let replace: [&dyn Fn(); 2] = [
+            &|| {
+                let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
+                rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+            },
+            &|| std::os::unix::fs::symlink(&aside, &path).unwrap(),
+        ];
+        for replace in replace {
+            let written = PidFile::write(path.clone()).unwrap();
+            std::fs::rename(&path, &aside).unwrap();
+            replace();
+            let (ends, ended) = std::sync::mpsc::channel();
+            let ending = std::thread::spawn(move || {
+                drop(written);
+                ends.send(()).unwrap();
+            });
+            let waited = ended.recv_timeout(std::time::Duration::from_secs(10));
+            assert!(waited.is_ok(), "it waits for whoever writes to the pipe");
+            ending.join().unwrap();
+            assert!(path.symlink_metadata().is_ok_and(|it| !it.is_file()));
+            assert_eq!(std::fs::read_to_string(&aside).unwrap(), own_number());
+            std::fs::remove_file(&path).unwrap();
+            std::fs::remove_file(&aside).unwrap();
+        }
     }
 }
