@@ -251,12 +251,16 @@ pub fn tame(said: &str) -> String {
     text
 }
 
+/// Whether `character` reorders what a terminal shows: the controls of Unicode's bidirectional
+/// algorithm (UAX #9, section 2), all that have the property Bidi_Control.
+pub(crate) fn reorders(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn push_printable(text: &mut String, character: char) {
-    // Besides controls: the bidirectional overrides, which reorder what a terminal shows.
-    let reorders = matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if character == '\\' {
         text.push_str("\\\\");
-    } else if character.is_control() || reorders {
+    } else if character.is_control() || reorders(character) {
         let mut utf8 = [0; 4];
         for byte in character.encode_utf8(&mut utf8).bytes() {
             push_hex(text, byte);
@@ -306,5 +310,10 @@ mod tests {
             printable("\u{202e}x\u{9b}".as_bytes()),
             "\\xe2\\x80\\xaex\\xc2\\x9b"
         );
+        for reorders in [
+            "\u{61c}", "\u{200e}", "\u{200f}", "\u{202a}", "\u{202e}", "\u{2066}", "\u{2069}",
+        ] {
+            assert!(printable(reorders.as_bytes()).is_ascii(), "{reorders:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::time;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, reorders};
 use crate::filesystem::{Attributes, FileType};
 
 /// The version of everything printed as JSON: a program that reads it should refuse a higher one.
@@ -131,9 +131,7 @@ pub(crate) fn pretty(value: &Value) -> String {
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let obeyed = matches!(character, '\u{7f}'..='\u{9f}' | '\u{200e}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if obeyed {
+        if matches!(character, '\u{7f}'..='\u{9f}') || reorders(character) {
             let _ = write!(out, "\\u{:04x}", u32::from(character)); // cannot fail
         } else {
             out.push(character);
@@ -159,10 +157,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_printed_and_nothing_is_lost() {
-        let value = json!({"label": "a\u{1b}[31m\u{9b}31m\u{202e}\u{7f}\n"});
+        let value = json!({"label": "a\u{1b}[31m\u{9b}31m\u{202e}\u{61c}\u{7f}\n"});
         let text = line(&value);
         assert!(
-            text.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+            text.chars().all(|c| !c.is_control() && !reorders(c)),
             "{text}"
         );
         assert_eq!(
