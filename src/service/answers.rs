@@ -2,13 +2,13 @@
 //! by the name that the image gives, and for what was kept from the last time.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
+use super::channel::fixed;
 use super::image_file::{self, ImageFile};
 use super::keys::{self, Handed, Line, Terminal};
 use super::mount::Request;
@@ -283,16 +283,6 @@ fn here(file: Option<impl Into<OwnedFd>>) -> (Answer, Option<OwnedFd>) {
         Some(file) => (Answer::Here, Some(file.into())),
         None => (Answer::Nothing, None),
     }
-}
-
-/// Memory with these `bytes`, for good.
-fn fixed(name: &str, bytes: &[u8]) -> std::io::Result<File> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let mut file = File::from(rustix::fs::memfd_create(name, flags)?);
-    file.write_all(bytes)?;
-    let fixed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, fixed)?;
-    Ok(file)
 }
 
 /// Memory to write exactly `length` bytes to. The worker cannot make it longer.

@@ -2,18 +2,21 @@
 //! a pair of connected sockets. A packet comes whole or not at all, so nobody is left waiting for
 //! the rest of one.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use super::stored;
 use crate::error::{Error, Kind, Result};
 
 /// The longest packet: far below what a socket's buffer holds.
@@ -77,8 +80,7 @@ impl Channel {
         descriptor: Option<BorrowedFd<'_>>,
         flags: SendFlags,
     ) -> Result<()> {
-        let bytes = serde_json::to_vec(message)
-            .map_err(|error| Error::invalid(format!("message: {error}")))?;
+        let bytes = text(message)?;
         if bytes.len() > LONGEST {
             return Err(Error::invalid("a message between processes is too long"));
         }
@@ -122,9 +124,7 @@ impl Channel {
         }
         match bytes.get(..received.bytes) {
             None | Some([]) => Ok(None),
-            Some(bytes) => serde_json::from_slice(bytes)
-                .map(|message| Some((message, descriptor)))
-                .map_err(|error| Error::corrupt(format!("message: {error}"))),
+            Some(bytes) => message(bytes).map(|message| Some((message, descriptor))),
         }
     }
 
@@ -146,6 +146,28 @@ impl Channel {
         }
     }
 
+    /// Sends `message`, however long it is: in a file in memory, which a packet leads to.
+    pub(super) fn send_whole(&self, message: &impl Serialize) -> Result<()> {
+        let file = fixed("message", &text(message)?);
+        let file = file.map_err(|error| Error::io("send to the other process", &error))?;
+        self.send(&InFile, Some(file.as_fd()))
+    }
+
+    /// The next message that was [sent whole](Channel::send_whole), by a process that is believed;
+    /// `None` when the other end is closed.
+    ///
+    /// # Errors
+    /// As [`Channel::receive`].
+    pub(super) fn receive_whole<M: DeserializeOwned>(&self) -> Result<Option<M>> {
+        let Some((InFile, file)) = self.receive()? else {
+            return Ok(None);
+        };
+        let file = file.map(File::from);
+        let bytes = file.and_then(|file| stored::read_all(&file));
+        let bytes = bytes.ok_or_else(|| Error::corrupt("a message came without its file"))?;
+        message(&bytes).map(Some)
+    }
+
     /// As [`Channel::receive`], where there has to be one.
     pub(super) fn expect<M: DeserializeOwned>(&self) -> Result<(M, Option<OwnedFd>)> {
         self.receive()?
@@ -157,6 +179,30 @@ impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// That the descriptor which comes with it is the message.
+#[derive(Serialize, Deserialize)]
+struct InFile;
+
+fn text(message: &impl Serialize) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(message);
+    text.map_err(|error| Error::invalid(format!("message: {error}")))
+}
+
+fn message<M: DeserializeOwned>(text: &[u8]) -> Result<M> {
+    let message = serde_json::from_slice(text);
+    message.map_err(|error| Error::corrupt(format!("message: {error}")))
+}
+
+/// Memory with these `bytes`, for good.
+pub(super) fn fixed(name: &str, bytes: &[u8]) -> std::io::Result<File> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(rustix::fs::memfd_create(name, flags)?);
+    file.write_all(bytes)?;
+    let fixed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, fixed)?;
+    Ok(file)
 }
 
 fn unheard(error: Errno) -> Error {
@@ -192,7 +238,7 @@ fn descriptor_in(ancillary: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Seek, Write};
+    use std::io::{Read, Seek};
 
     #[test]
     fn a_message_and_a_descriptor_arrive_together() {
@@ -228,6 +274,21 @@ mod tests {
             other.receive::<u32>().unwrap_err().kind(),
             crate::error::Kind::Corrupt
         );
+    }
+
+    #[test]
+    fn a_message_that_is_sent_whole_may_be_longer() {
+        let (one, other) = Channel::pair().unwrap();
+        let long = "x".repeat(10 * LONGEST);
+        one.send_whole(&long).unwrap();
+        assert_eq!(other.receive_whole::<String>().unwrap().unwrap(), long);
+        one.send(&InFile, None).unwrap();
+        assert_eq!(
+            other.receive_whole::<String>().unwrap_err().kind(),
+            Kind::Corrupt
+        );
+        drop(one);
+        assert_eq!(other.receive_whole::<String>().unwrap(), None);
     }
 
     #[test]

@@ -144,11 +144,11 @@ fn in_background(request: &Request) -> Result<Mounted, Failure> {
         .spawn()
         .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
     drop(command); // It holds the other end, which would never close.
-    channel.send(&request.clone().named_for_others(), None)?;
+    channel.send_whole(&request.clone().named_for_others())?;
     handed.send(&channel)?;
-    match channel.receive::<Outcome>()? {
-        Some((Outcome::Ready(mounted), _)) => Ok(mounted),
-        Some((Outcome::Failed(failure), _)) => {
+    match channel.receive_whole()? {
+        Some(Outcome::Ready(mounted)) => Ok(mounted),
+        Some(Outcome::Failed(failure)) => {
             let _ = child.wait(); // It has said everything.
             Err(failure)
         }

@@ -435,18 +435,20 @@ pub(super) fn supervise() -> Result<(), Failure> {
     // It fails for the leader of a process group, which a program just started is not.
     let _ = rustix::process::setsid();
     let client = Channel::inherited()?;
-    let (request, _) = client.expect::<Request>()?;
+    let Some(request) = client.receive_whole::<Request>()? else {
+        return Err(Failure::host(interrupted()));
+    };
     let handed = Handed::receive(&client)?;
     let supervisor = match Supervisor::start(&request, None, Some(&client), handed) {
         Ok(supervisor) => supervisor,
         Err(failure) => {
-            client.send(&Outcome::Failed(failure.clone()), None)?;
+            client.send_whole(&Outcome::Failed(failure.clone()))?;
             return Err(failure);
         }
     };
     let mounted = supervisor.mounted().clone();
     leave_terminal()?;
-    client.send(&Outcome::Ready(mounted), None)?;
+    client.send_whole(&Outcome::Ready(mounted))?;
     drop(client);
     supervisor.stay(Log::System)
 }

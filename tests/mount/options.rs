@@ -68,6 +68,23 @@ fn an_image_may_be_named_by_a_descriptor() {
     }
 }
 
+/// The process in the background is told of all of them.
+#[test]
+fn as_many_files_may_be_allowed_as_a_command_line_has_room_for() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let folder = place.directory(&"d".repeat(200));
+    let allowed = folder.join("file");
+    std::fs::write(&allowed, "").unwrap();
+    place.directory("m");
+    let words = (0..2000).flat_map(|_| ["--allow-file".as_ref(), allowed.as_os_str()]);
+    let mount = |image: &str| place.imgmount().args(words.clone()).args([image, "m"]);
+    mount("disk.img").run();
+    assert_eq!(place.run("cat").arg("m/hello").text(), "hello, world\n");
+    place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
+}
+
 #[test]
 fn g11_the_name_of_an_image_changes_no_option_and_no_terminal() {
     need!(fuse, tool "mke2fs");
