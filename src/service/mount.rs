@@ -1,6 +1,7 @@
 //! Mounting: what the command line asks for, and what it gets.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ pub use super::run::{Ran, run};
 use super::supervisor::Supervisor;
 pub use super::unmount::unmount;
 use super::wire::{self, Outcome};
-use super::{open, shown};
-use crate::error::{Error, Kind};
+use super::{image_file, open, shown};
+use crate::error::{Error, Kind, Result};
 use crate::{fuse, tree};
 
 /// What to mount, where and how.
@@ -77,23 +78,62 @@ impl Request {
     }
 
     /// The same for another process: what names a descriptor of this one, as `/dev/fd/3` does, is
-    /// named by what that leads to, if that has a name.
-    fn named_for_others(mut self) -> Self {
-        const OWN: [&str; 4] = ["/dev/fd", "/dev/stdin", "/proc/self", "/proc/thread-self"];
-        for path in std::iter::once(&mut self.image).chain(&mut self.open.with) {
-            if OWN.iter().any(|own| path.starts_with(own))
-                && let Ok(named) = path.canonicalize()
-            {
-                *path = named;
-            }
+    /// named by what that leads to.
+    ///
+    /// # Errors
+    /// `Unsupported` where that has no name, or is no image; `NotFound`, `Denied`. `Host` for the
+    /// mount point.
+    fn named_for_others(mut self) -> std::result::Result<Self, Failure> {
+        let headers = self.open.keys.headers.iter_mut();
+        let headers = headers.map(|header| &mut header.path);
+        let images = std::iter::once(&mut self.image).chain(&mut self.open.with);
+        for path in images.chain(headers) {
+            name_for_others(path, |path| image_file::open(path).map(|_| ()))?;
         }
-        self
+        let allowed = self.open.allow_files.iter_mut();
+        for path in allowed.chain(&mut self.open.allow_directories) {
+            name_for_others(path, looked_at)?;
+        }
+        if let Some(path) = &mut self.mountpoint {
+            name_for_others(path, looked_at).map_err(Failure::host)?;
+        }
+        Ok(self)
     }
 
     /// [`Request::idle_timeout`], where that is any.
     pub(super) fn idle(&self) -> Option<Duration> {
         self.idle_timeout.filter(|timeout| !timeout.is_zero())
     }
+}
+
+/// Where `path` leads, if it is one that leads elsewhere in another process; `usable` says what is
+/// wrong with it in this one.
+fn name_for_others(path: &mut PathBuf, usable: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    const OWN: [&str; 4] = ["/dev/fd", "/dev/stdin", "/proc/self", "/proc/thread-self"];
+    if !OWN.iter().any(|own| path.starts_with(own)) {
+        return Ok(());
+    }
+    if let Some(named) = path.canonicalize().ok().filter(|named| is_one(path, named)) {
+        *path = named;
+        return Ok(());
+    }
+    let text = "it has no name, by which alone the process in the background could open it";
+    let nameless = || Error::unsupported(text).hint("-f serves it from this process");
+    let error = usable(path).err().unwrap_or_else(nameless);
+    Err(error.context(shown(path)))
+}
+
+/// Whether both paths lead to the same thing: the name that the kernel gives what is open was that
+/// of another file, where this one was deleted.
+fn is_one(path: &Path, other: &Path) -> bool {
+    let [one, other] = [path, other].map(|path| path.metadata().ok());
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    one.is_some() && one.map(identity) == other.map(identity)
+}
+
+fn looked_at(path: &Path) -> Result<()> {
+    let found = path.metadata().map(|_| ());
+    found.map_err(|error| Error::io("cannot be opened", &error))
 }
 
 /// A mount that is usable.
@@ -114,7 +154,10 @@ pub struct Mounted {
 ///
 /// # Errors
 /// The image is refused, or the host cannot mount; nothing is left mounted then.
-pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted) -> bool) -> Result<(), Failure> {
+pub fn mount(
+    request: &Request,
+    ready: &mut dyn FnMut(&Mounted) -> bool,
+) -> std::result::Result<(), Failure> {
     if request.foreground {
         let handed = Handed::open(&request.open.keys)?;
         let supervisor = Supervisor::start(request, None, None, handed)?;
@@ -133,8 +176,9 @@ pub fn mount(request: &Request, ready: &mut dyn FnMut(&Mounted) -> bool) -> Resu
 }
 
 /// Starts the supervisor as a process of its own, and waits until it has mounted or given up.
-fn in_background(request: &Request) -> Result<Mounted, Failure> {
+fn in_background(request: &Request) -> std::result::Result<Mounted, Failure> {
     let handed = Handed::open(&request.open.keys)?;
+    let told = request.clone().named_for_others()?;
     let (channel, theirs) = Channel::pair()?;
     let about = std::iter::once(&request.image).chain(&request.mountpoint);
     let about: Vec<_> = about.map(|path| path.clone().into_os_string()).collect();
@@ -144,7 +188,7 @@ fn in_background(request: &Request) -> Result<Mounted, Failure> {
         .spawn()
         .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
     drop(command); // It holds the other end, which would never close.
-    channel.send_whole(&request.clone().named_for_others())?;
+    channel.send_whole(&told)?;
     handed.send(&channel)?;
     match channel.receive_whole()? {
         Some(Outcome::Ready(mounted)) => Ok(mounted),

@@ -68,6 +68,65 @@ fn an_image_may_be_named_by_a_descriptor() {
     }
 }
 
+/// Only the command that was called has the descriptor; the process that serves opens by name.
+#[test]
+fn a_descriptor_of_the_command_leads_nowhere_else_in_the_background() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    place.directory("m");
+    std::fs::write(place.folder.join("h"), "no header").unwrap();
+    let imgmount = place.imgmount().command();
+    let run = |script: &str| {
+        let shell = place.run("sh").args(["-c", script]);
+        super::code_and_words(&shell.arg(imgmount.get_program()).output())
+    };
+    let nameless =
+        "it has no name, by which alone the process in the background could open it (-f ";
+    for (script, code, words) in [
+        ("\"$0\" --header /dev/fd/3 disk.img m 3<h", 0, ""),
+        (
+            "\"$0\" --header /dev/fd/4 disk.img m",
+            1,
+            "/dev/fd/4: cannot be opened: No such file",
+        ),
+        (
+            "echo | \"$0\" /dev/stdin m",
+            1,
+            "/dev/stdin: a pipe, not an image",
+        ),
+        (
+            "\"$0\" disk.img /dev/fd/6",
+            5,
+            "/dev/fd/6: cannot be opened: No such file",
+        ),
+        (
+            "cp disk.img x; exec 5<x; rm x; \"$0\" /dev/fd/5 m",
+            1,
+            nameless,
+        ),
+        // What has the name now is another file.
+        (
+            "cp disk.img x; exec 5<x; rm x; cp disk.img 'x (deleted)'; \"$0\" /dev/fd/5 m",
+            1,
+            nameless,
+        ),
+        (
+            "cp disk.img x; exec 5<x; rm x; \"$0\" --allow-file /dev/fd/5 disk.img m",
+            1,
+            nameless,
+        ),
+    ] {
+        let (ended, said) = run(script);
+        assert_eq!(ended, code, "{script}: {said}");
+        assert!(said.contains(words), "{script}: {said}");
+        match code {
+            0 => place.imgmount().words("umount m").run(),
+            _ => assert!(place.mounts().is_empty()),
+        }
+        place.assert_clean_within(SOON);
+    }
+}
+
 /// The process in the background is told of all of them.
 #[test]
 fn as_many_files_may_be_allowed_as_a_command_line_has_room_for() {
