@@ -136,6 +136,8 @@ fn u02_under_eight_readers_the_mount_of_a_killed_worker_is_gone_at_once() {
         took[took.len() - 1],
     );
     assert!(right > 0 && errors > 0);
+    // Everything else that is tested runs beside this.
+    assert!(took[took.len() / 2] < SECOND, "{took:?}");
     place.assert_clean_within(SOON);
 }
 
