@@ -106,3 +106,46 @@ fn u07_memory_that_runs_out_costs_the_cache_and_not_the_mount() {
     place.imgmount().words("umount m").run();
     place.assert_clean_within(SOON);
 }
+
+#[test]
+fn u06_an_image_that_is_overwritten_gives_errors_or_bytes_and_no_signal() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let point = place.mount();
+    let image = std::fs::File::options().write(true).open(&place.image);
+    let image = image.unwrap();
+    image.write_all_at(&vec![0xff; 4 << 20], 4096).unwrap();
+    // What was not written over, what it was written over with, or an error.
+    let known = |error: std::io::Error| {
+        let known = [Errno::IO, Errno::UCLEAN].map(Errno::raw_os_error);
+        assert!(known.map(Some).contains(&error.raw_os_error()), "{error}");
+    };
+    match std::fs::read(point.join("large")) {
+        Ok(bytes) => {
+            let pieces = bytes.chunks(4096).zip(0..);
+            let expected = numbered(1 << 20);
+            let mut before = expected.chunks(4096);
+            for (piece, number) in pieces {
+                let before = before.next() == Some(piece);
+                let after = piece.iter().all(|byte| *byte == 0xff);
+                assert!(before || after, "page {number}");
+            }
+            assert_eq!(bytes.len(), expected.len());
+        }
+        Err(error) => known(error),
+    }
+    match std::fs::read_dir(point.join("lost+found")) {
+        Ok(entries) => entries.for_each(|entry| {
+            entry.map_or_else(known, |entry| panic!("{entry:?} was never there"));
+        }),
+        Err(error) => known(error),
+    }
+    match std::fs::metadata(point.join("other")) {
+        Ok(found) => panic!("{found:?} was never there"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => known(error),
+    }
+    assert_eq!(place.processes("").len(), 2, "nobody died");
+    place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
+}
