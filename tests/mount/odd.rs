@@ -63,6 +63,43 @@ fn u08_wherever_a_directory_is_read_from_there_are_entries_of_it_or_an_error() {
     place.assert_clean_within(SOON);
 }
 
+/// Cursors are good for whoever has the directory open, and after the kernel has forgotten all that
+/// was in it.
+#[test]
+fn u08_a_place_in_a_directory_is_found_again_after_a_forget() {
+    need!(fuse, tool "mke2fs");
+    let files = Scratch::new();
+    for number in 0..FILES {
+        std::fs::write(files.join(&format!("some-file-{number}")), "").unwrap();
+    }
+    let place = Place::with_files(Who::Self_, files.path(), "8M");
+    let point = place.mount();
+    let list = |from: u64| {
+        let folder = std::fs::File::open(&point).unwrap();
+        seek(&folder, SeekFrom::Start(from)).unwrap();
+        let mut space = vec![std::mem::MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(folder.as_fd(), &mut space);
+        let mut listed = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry.unwrap();
+            listed.push((entry.file_name().to_owned(), entry.next_entry_cookie()));
+        }
+        listed
+    };
+    let all = list(0);
+    assert_eq!(all.len(), FILES + 3);
+    for name in std::fs::read_dir(&point).unwrap() {
+        std::fs::symlink_metadata(name.unwrap().path()).unwrap();
+    }
+    // It is root's to say; without that, the kernel forgets when it likes.
+    let _ = std::fs::write("/proc/sys/vm/drop_caches", "2");
+    for (index, (name, cursor)) in all.iter().enumerate().step_by(97) {
+        assert_eq!(list(*cursor), all[index + 1..], "behind {name:?}");
+    }
+    place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
+}
+
 #[test]
 fn u12_programs_that_would_give_rights_give_none() {
     need!(root, fuse, tool "mke2fs", tool "setcap", tool "getcap");
