@@ -4,9 +4,10 @@ use imgmount::error::Kind::Corrupt;
 use imgmount::filesystem::Inode;
 
 use super::expect::{Broken, Part, blames};
-use super::ext::Object;
 use super::ext::seeds::{self, Seed};
+use super::ext::{Image, Object};
 use super::walk::{self, Seen};
+use crate::mount::loops::find;
 
 /// Changes one field of the entry `name` in the directory `links` of `seed`.
 fn entry_changed(seed: &'static Seed, name: &str, field: &str, value: u64) -> Broken {
@@ -169,15 +170,37 @@ fn e13_dots_as_further_entries() {
     }
 }
 
-#[test]
-fn e14_directory_loop() {
-    let seed = seeds::modern();
-    let mut mutant = seed.mutant();
+/// A file of `dir/sub` is `dir`.
+fn looped() -> Image {
+    let mut mutant = seeds::modern().mutant();
     let dir = mutant.ino("dir");
     let entry = mutant.dirent(mutant.ino("dir/sub"), "leaf.txt");
     mutant
         .set_raw(entry, "inode", u64::from(dir))
         .set(entry, "file_type", 2);
+    mutant
+}
+
+#[test]
+fn e14_e15_find_comes_to_an_end_in_the_mount() {
+    need!(fuse, tool "mke2fs");
+    let found = find(&looped().bytes);
+    // The kernel takes no directory that it has above as one below.
+    let around = |path: &&String| path.starts_with("dir/sub/leaf.txt/");
+    assert_eq!(found.iter().find(around), None);
+    assert!(found.iter().any(|path| path == "empty%d"), "{found:?}");
+    let mut mutant = seeds::modern().mutant();
+    let dir = mutant.ino("dir");
+    let entry = mutant.dirent(2, "empty");
+    mutant.set(entry, "inode", u64::from(dir));
+    let found = find(&mutant.bytes);
+    let leaves = found.iter().filter(|path| path.ends_with("leaf.txt%f"));
+    assert!(leaves.count() >= 1, "{found:?}");
+}
+
+#[test]
+fn e14_directory_loop() {
+    let (seed, mutant) = (seeds::modern(), looped());
     let broken = seed.broken(&mutant);
     broken.rest_as_before(&["dir/sub"]);
     // The walk looks into each directory once.

@@ -327,6 +327,24 @@ fn fill_up(bytes: &mut [u8], table: Table, cluster: u32) {
 }
 
 #[test]
+fn f05_find_comes_to_an_end_in_the_mount() {
+    need!(fuse, tool "mkfs.fat", tool "mcopy", tool "mke2fs");
+    for seed in seeds() {
+        let table = Table::of(&seed.bytes);
+        let dir = table.first_cluster(&seed.bytes, b"DIR        ");
+        let mut bytes = seed.bytes.clone();
+        let at = table.entry(&bytes, b"DEEP    TXT");
+        bytes[at + 11] = 0x10;
+        table.set_first_cluster(&mut bytes, b"DEEP    TXT", dir);
+        assert!(bytes != seed.bytes);
+        let found = crate::mount::loops::find(&bytes);
+        let around = |path: &&String| path.starts_with("dir/sub/deep.txt/");
+        assert!(found.iter().any(|path| path == "dir/sub%d"), "{found:?}");
+        assert_eq!(found.iter().find(around), None);
+    }
+}
+
+#[test]
 fn f05_a_directory_that_lies_in_itself() {
     need!(tool "mkfs.fat", tool "mcopy");
     for seed in seeds() {

@@ -6,6 +6,7 @@ use super::expect::{Broken, Part};
 use super::ext::seeds::{self, Seed};
 use super::ext::{Image, Object};
 use super::walk::{Seen, Xattrs};
+use crate::mount::loops::find;
 
 /// Reading the link `path` fails, and nothing else does.
 fn link_fails(seed: &'static Seed, path: &str, mutant: &Image, words: &[&str]) {
@@ -83,14 +84,28 @@ fn e18_link_with_nul() {
     link_fails(seed, "links/fast", &mutant, &["NUL"]);
 }
 
-#[test]
-fn e19_link_to_itself() {
+/// `target`, of 12 bytes, is where `links/fast` leads.
+fn leads_to(target: &[u8]) -> Image {
     let seed = seeds::modern();
     let ino = seed.image.ino("links/fast");
     let mut mutant = seed.mutant();
     let at = mutant.inode_offset(ino) + 0x28;
-    mutant.bytes[at..at + 12].copy_from_slice(b"/links/fast/");
+    assert_ne!(&mutant.bytes[at..at + 12], target);
+    mutant.bytes[at..at + 12].copy_from_slice(target);
     mutant.mend(Object::Inode(ino));
+    mutant
+}
+
+#[test]
+fn e19_find_does_not_follow_a_link_to_itself_for_ever() {
+    need!(fuse, tool "mke2fs");
+    let found = find(&leads_to(b"././././fast").bytes);
+    assert!(found.iter().any(|path| path == "links/fast%l"), "{found:?}");
+}
+
+#[test]
+fn e19_link_to_itself() {
+    let (seed, mutant) = (seeds::modern(), leads_to(b"/links/fast/"));
     let broken = seed.broken(&mutant);
     broken.rest_as_before(&["links/fast"]);
     let node = broken.node("links/fast");

@@ -11,6 +11,7 @@ mod killed;
 mod life;
 mod limits;
 mod load;
+pub mod loops;
 mod musl;
 mod naming;
 mod odd;

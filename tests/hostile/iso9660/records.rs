@@ -201,6 +201,17 @@ fn i03_directories_in_themselves_and_in_their_parents_end() {
 }
 
 #[test]
+fn i03_find_comes_to_an_end_in_the_mount() {
+    need!(fuse, tool "xorriso", tool "mke2fs");
+    let seed = rock_ridge();
+    let dir = seed.at("DIR");
+    let root = u32::from_le_bytes(seed.bytes[16 * SECTOR + 158..][..4].try_into().unwrap());
+    let bytes = seed.changed(|bytes| put(bytes, dir + 2, &both(root)));
+    let found = crate::mount::loops::find(&bytes);
+    assert!(found.iter().any(|path| path == "other/kept%f"), "{found:?}");
+}
+
+#[test]
 fn i03_a_directory_of_one_name_ends() {
     need!(tool "xorriso");
     let seed = rock_ridge();
