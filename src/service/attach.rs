@@ -219,6 +219,13 @@ fn mount_failed(point: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn mount_through_helper(point: &Path, how: &How) -> Result<OwnedFd, Failure> {
+    if !mountinfo::is_found_by_helper(&how.source, point) {
+        let text = format!(
+            "the path of {} is too long: fusermount3 could not unmount it again",
+            shown(point)
+        );
+        return Err(Failure::host(Error::new(Kind::Denied, text)));
+    }
     // fusermount3 takes a backslash as the escape of what follows.
     let source = how.source.replace('\\', "\\\\");
     let mut options = format!("ro,nosuid,nodev,fsname={source},subtype=imgmount");

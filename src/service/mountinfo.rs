@@ -109,19 +109,25 @@ fn octal(digits: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
 }
 
+/// The longest that source and mount point may be together in the table of mounts, in bytes.
+/// fusermount3 reads it by getmntent(3), which cuts a line after 4 KiB: the user could never unmount
+/// what it does not find. The rest is for the type and the options.
+const LONGEST_LINE: usize = 3900;
+
+/// Whether fusermount3 finds the mount of `source` at `point` in the table of mounts.
+pub(super) fn is_found_by_helper(source: &str, point: &Path) -> bool {
+    let point = length_in_table(point.as_os_str().as_bytes());
+    length_in_table(source.as_bytes()).saturating_add(point) <= LONGEST_LINE
+}
+
 /// The name of an image in the table of mounts: no comma, which would end a mount option, and
 /// nothing that a terminal obeys. It is the whole path where that leaves the line of the mount at
 /// `point` short enough.
 pub(super) fn source_name(image: &Path, point: &Path) -> String {
     /// The kernel takes no longer source than one page.
     const LONGEST: usize = 2048;
-    /// fusermount3 reads the table by getmntent(3), which cuts a line after 4 KiB: the user could
-    /// never unmount what it does not find. The rest is for the type and the options.
-    const LONGEST_LINE: usize = 3500;
     let escape = |bytes: &[u8]| printable(bytes).replace(',', "\\x2c");
-    let left = LONGEST_LINE.saturating_sub(length_in_table(point.as_os_str().as_bytes()));
-    let fits =
-        |source: &String| source.len() <= LONGEST && length_in_table(source.as_bytes()) <= left;
+    let fits = |source: &String| source.len() <= LONGEST && is_found_by_helper(source, point);
     let name = image.file_name().unwrap_or_default();
     let names = [image.as_os_str(), name].map(|name| escape(name.as_bytes()));
     let fitting = names.into_iter().find(fits);
@@ -177,9 +183,12 @@ mod tests {
         let plain = image("d");
         let short = Path::new("/mnt");
         assert_eq!(source_name(&plain, short), plain.to_str().unwrap());
-        assert_eq!(source_name(&plain, &point("d")), "disk.img");
+        let long = PathBuf::from(format!("{}/{}", point("d").display(), "e".repeat(200)));
+        assert_eq!(source_name(&plain, &long), "disk.img");
+        assert!(is_found_by_helper("disk.img", &long));
         // Each space of it takes four bytes.
         assert_eq!(source_name(&image(" "), short), "disk.img");
         assert_eq!(source_name(&plain, &point(" ")), "imgmount");
+        assert!(!is_found_by_helper("imgmount", &point(" ")));
     }
 }

@@ -1,7 +1,7 @@
 //! What other users of the same machine try: mounts and names that are not what they were a moment
 //! ago.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -103,16 +103,24 @@ fn u01_what_another_program_left_stays() {
     }
 }
 
+/// A directory of the user's with a path of `length` bytes.
+fn long_folder(place: &Place, length: usize) -> PathBuf {
+    let mut folder = place.folder.clone();
+    while let left @ 2.. = length - folder.as_os_str().len() {
+        folder.push("d".repeat((left - 1).min(200)));
+        if !folder.is_dir() {
+            place.directory(folder.to_str().unwrap());
+        }
+    }
+    folder
+}
+
 /// What fusermount3 reads of the table of mounts, a line at a time, is 4 KiB.
 #[test]
 fn a_long_path_of_image_and_mount_point_leaves_a_mount_that_its_user_can_unmount() {
     need!(root, fuse, tool "mke2fs");
     let place = Place::new(Who::Nobody);
-    let mut folder = place.folder.clone();
-    while let left @ 2.. = 2030 - folder.as_os_str().len() {
-        folder.push("d".repeat((left - 1).min(200)));
-        place.directory(folder.to_str().unwrap());
-    }
+    let folder = long_folder(&place, 2030);
     std::fs::rename(&place.image, folder.join("disk.img")).unwrap();
     place.run("mkdir").arg("m").within(&folder).run();
     for unmount in ["fusermount3 -u m", "imgmount umount m"] {
@@ -128,4 +136,16 @@ fn a_long_path_of_image_and_mount_point_leaves_a_mount_that_its_user_can_unmount
         program.words(words).within(&folder).run();
         place.assert_clean_within(SOON);
     }
+    // One whose own path leaves no room in a line is none for fusermount3.
+    let point = long_folder(&place, 3950);
+    let (code, said) = super::code_and_words(
+        &place
+            .imgmount()
+            .arg(folder.join("disk.img"))
+            .arg(point)
+            .output(),
+    );
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("could not unmount it again"), "{said}");
+    place.assert_clean_within(SOON);
 }
