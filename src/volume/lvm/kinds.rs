@@ -59,6 +59,40 @@ pub(super) struct Raid {
     pub(super) copies: u64,
     /// Each image, and the volume with what is known of it.
     pub(super) images: Vec<(Option<String>, String)>,
+    /// The data of all images begin at 0, whatever the superblocks say: the text tells the kernel to
+    /// write that into them, as the space for a reshape was given back.
+    pub(super) is_at_zero: bool,
+}
+
+impl Raid {
+    /// How many extents of a segment of `count` can be written to. Of each image that is not
+    /// counted as parity `reshape_count` extents are room to reshape in, which LVM2 counts in
+    /// (`_seg_len` of lib/activate/dev_manager.c): also the copies of RAID 10.
+    ///
+    /// # Errors
+    /// `Corrupt` where nothing is left.
+    pub(super) fn extents(&self, section: &Section<'_>, count: u64) -> Result<u64> {
+        let each = section.number("reshape_count")?.unwrap_or(0);
+        let images = u64::from(super::group::count(&self.images));
+        let with_room = images.saturating_sub(self.parities());
+        let left = each
+            .checked_mul(with_room)
+            .and_then(|room| count.checked_sub(room));
+        left.filter(|left| *left > 0).ok_or_else(|| {
+            let text =
+                format!("reshape_count is {each} for {with_room} images, of {count} extents");
+            section.wrong("reshape_count", text)
+        })
+    }
+
+    /// Images' worth of parity.
+    fn parities(&self) -> u64 {
+        match self.kind.get(..5) {
+            Some("raid4" | "raid5") => 1,
+            Some("raid6") => 2,
+            _ => 0,
+        }
+    }
 }
 
 /// Where a cache's metadata and data are in one volume: first byte and bytes.
@@ -120,10 +154,9 @@ pub(super) fn of(kind: &[u8], section: &Section<'_>) -> Result<Option<Stacked>> 
 
 fn raid(kind: &[u8], section: &Section<'_>) -> Result<Raid> {
     let kind = printable(kind);
-    if section
-        .number("data_offset")?
-        .is_some_and(|offset| offset > 1)
-    {
+    // LVM2 writes it for the kernel only, and takes it out again once that has begun.
+    let data_offset = section.number("data_offset")?;
+    if data_offset.is_some_and(|offset| offset > 1) {
         let error = Error::unsupported(format!("{kind} that is being reshaped"));
         return Err(error.at(section.place("data_offset")));
     }
@@ -153,6 +186,7 @@ fn raid(kind: &[u8], section: &Section<'_>) -> Result<Raid> {
         chunk: chunk.or_else(whole).ok_or_else(wrong)?,
         copies: section.number("data_copies")?.unwrap_or(2),
         images,
+        is_at_zero: data_offset.is_some(),
         kind,
     })
 }

@@ -105,11 +105,16 @@ fn of(section: &Section<'_>) -> Result<Segment> {
     let kind = section.text("type").unwrap_or_default();
     // Flags may stand behind a plus sign: `cache+CACHE_USES_CACHEVOL`.
     let word = kind.split(|byte| *byte == b'+').next().unwrap_or_default();
+    let kind = kind_of(word, section, count)?;
+    let count = match &kind {
+        Kind::Stacked(Stacked::Raid(raid)) => raid.extents(section, count)?,
+        _ => count,
+    };
     Ok(Segment {
         at: section.at,
         start,
         count,
-        kind: kind_of(word, section, count)?,
+        kind,
     })
 }
 

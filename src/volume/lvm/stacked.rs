@@ -89,10 +89,7 @@ impl<'a> Assembler<'a> {
             missing = missing.or(image.as_ref().err().cloned());
             images.push(image.ok());
         }
-        let in_step = super::raid::in_step(&states)?;
-        for (image, in_step) in images.iter_mut().zip(in_step) {
-            *image = image.take().filter(|_| in_step);
-        }
+        let images = super::raid::to_read(raid, level, images, &states)?;
         self.note_missing(raid, &images);
         check_sizes(&images, size, super::raid::data_images(level, images.len()))?;
         let cache = self.context.cache.clone();

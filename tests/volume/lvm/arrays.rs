@@ -9,10 +9,10 @@ use super::groups::look;
 use super::made::{EXTENT, Physical, extent, hidden, linear, logical, segment, text};
 
 /// Extents of an image.
-const IMAGE: u64 = 12;
+pub const IMAGE: u64 = 12;
 
 /// Bytes of a chunk.
-const CHUNK: usize = 1024;
+pub const CHUNK: usize = 1024;
 
 /// A type, its rows (data by number, P and Q; they repeat), and how many images may be missing.
 const CASES: &[(&str, &str, usize)] = &[
@@ -37,7 +37,7 @@ const CASES: &[(&str, &str, usize)] = &[
 ];
 
 /// What is in the volume, and the images that hold it.
-fn array(kind: &str, rows: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
+pub fn array(kind: &str, rows: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
     let first = rows.split(' ').next().unwrap();
     let width = first.chars().filter(char::is_ascii_digit).count();
     let all = (0..).flat_map(|number| extent('z', number));
@@ -49,7 +49,7 @@ fn array(kind: &str, rows: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
 
 /// The group with a volume `r` of this kind, on as many physical volumes as there are images, each
 /// with an extent for what is known of it and its image behind that; `more` is in its segment.
-fn group(
+pub fn group(
     kind: &str,
     images: &[Vec<u8>],
     extents: u64,
@@ -70,13 +70,17 @@ fn group(
         "type = \"{kind}\"\n{count} = {}\nregion_size = 64\n{more}\n{list} = [{names}]",
         images.len()
     );
+    let image_extents = images[0].len() as u64 / EXTENT;
     let mut volumes = logical("r", &[segment(0, extents, &body)]);
     for index in 0..images.len() {
         let area = |extent| format!("\"pv{index}\", {extent}");
         volumes += &hidden(&format!("r_rmeta_{index}"), &[linear(0, 1, &area(0))]);
-        volumes += &hidden(&format!("r_rimage_{index}"), &[linear(0, IMAGE, &area(1))]);
+        volumes += &hidden(
+            &format!("r_rimage_{index}"),
+            &[linear(0, image_extents, &area(1))],
+        );
     }
-    let text = text(1, letters, IMAGE + 1, "", &volumes);
+    let text = text(1, letters, image_extents + 1, "", &volumes);
     let physical = letters.chars().zip(images).enumerate();
     let physical = physical.map(|(index, (letter, image))| {
         let mut bytes = Physical::new(letter, &text).with(0);
@@ -90,7 +94,7 @@ fn group(
 }
 
 /// What is in the group without the images numbered `gone`.
-fn without(physical: &[Vec<u8>], gone: &[usize]) -> Stack {
+pub fn without(physical: &[Vec<u8>], gone: &[usize]) -> Stack {
     let there = physical
         .iter()
         .enumerate()
@@ -154,14 +158,40 @@ fn raid10_has_each_chunk_twice_in_a_row() {
     assert!(error.contains("2 of 4 members are missing"), "{error}");
 }
 
-/// What device-mapper knows of an image: its events, which failed, and how far it is rebuilt.
-fn state(events: u64, failed: u64, rebuilt: u64) -> Vec<u8> {
+/// `struct dm_raid_superblock` of an image that is in step, field for field as the kernel leaves it
+/// behind: of an array of `count` images whose data begin at sector `data_offset`.
+pub fn superblock(count: u32, position: u32, data_offset: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    bytes.extend(0x6452_6d44_u32.to_le_bytes());
-    bytes.extend([0; 12]);
-    bytes.extend(events.to_le_bytes());
-    bytes.extend(failed.to_le_bytes());
-    bytes.extend(rebuilt.to_le_bytes());
+    let all = u64::MAX;
+    let [level, layout, chunk] = [5, 2, CHUNK as u32 / 512];
+    // Magic, compatible features, devices, position.
+    bytes.extend(
+        [0x6452_6d44, 1, count, position]
+            .map(u32::to_le_bytes)
+            .concat(),
+    );
+    // Events, failed devices, recovered and synchronised up to.
+    bytes.extend([30, 0, all, all].map(u64::to_le_bytes).concat());
+    // Level, layout, chunk, flags.
+    bytes.extend([level, layout, chunk, 0].map(u32::to_le_bytes).concat());
+    // Reshaped up to; what level, layout and chunk are to be, and by how many devices more.
+    bytes.extend(all.to_le_bytes());
+    bytes.extend([level, layout, chunk, 0].map(u32::to_le_bytes).concat());
+    // Sectors of the array, data offset and new data offset, sectors of an image. What a reshape
+    // leaves in the last is less than there are: nothing goes by it.
+    let sectors = IMAGE * EXTENT / 512;
+    bytes.extend(
+        [3 * sectors, data_offset, data_offset, sectors / 2]
+            .map(u64::to_le_bytes)
+            .concat(),
+    );
+    bytes
+}
+
+/// What device-mapper knows of an image of three: its events, which failed, how far it is rebuilt.
+fn state(position: u32, events: u64, failed: u64, rebuilt: u64) -> Vec<u8> {
+    let mut bytes = superblock(3, position, 0);
+    bytes[16..40].copy_from_slice(&[events, failed, rebuilt].map(u64::to_le_bytes).concat());
     bytes
 }
 
@@ -170,13 +200,13 @@ fn an_image_that_is_out_of_step_is_not_read() {
     let (volume, mut images) = array("raid5", "01P 1P0 P01");
     images[1] = images[1].iter().map(|byte| !byte).collect();
     let whole = u64::MAX;
-    let fine = state(9, 0, whole);
+    let fine = |position| state(position, 9, 0, whole);
     for (first, second) in [
-        (state(9, 2, whole), state(9, 2, whole)),
-        (fine.clone(), state(5, 0, whole)),
-        (fine.clone(), state(9, 0, 100)),
+        (state(0, 9, 2, whole), state(1, 9, 2, whole)),
+        (fine(0), state(1, 5, 0, whole)),
+        (fine(0), state(1, 9, 0, 100)),
     ] {
-        let states = [first, second, fine.clone()];
+        let states = [first, second, fine(2)];
         let physical = group("raid5", &images, 2 * IMAGE, "stripe_size = 2", &states);
         let (stack, notices) = look(&physical);
         assert!(bytes(&stack, "vg0/r") == Ok(volume.clone()));

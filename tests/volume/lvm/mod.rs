@@ -7,6 +7,7 @@ pub mod graph;
 pub mod groups;
 pub mod made;
 pub mod numbered;
+mod reshaped;
 mod sets;
 mod shown;
 pub mod thin;
