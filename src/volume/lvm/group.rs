@@ -7,6 +7,7 @@ use super::layout::SECTOR;
 use super::segment::{self, Segment};
 use super::text::{self, Section, Text};
 use super::uuid::Uuid;
+use super::visible;
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::number::to_u64;
 
@@ -112,6 +113,7 @@ impl Group {
                 group.add_logical(name, volume)?;
             }
         }
+        visible::settle(&mut group);
         Ok(group)
     }
 

@@ -22,6 +22,7 @@ mod text;
 mod thin;
 mod usage;
 mod uuid;
+mod visible;
 
 use self::assemble::Assembler;
 use self::group::{Group, Logical};

@@ -299,15 +299,18 @@ fn chunk_of(index: u64) -> u64 {
     2 + index + index / 256
 }
 
+/// An origin `o` and its snapshot `s`, with the flags that LVM2 gives them: `snapshot0` is what it
+/// calls visible, unless the snapshot is being merged.
 pub fn snapshot(bytes: &[u8], merging: bool) -> imgmount::stack::Stack {
     let body = match merging {
         true => "type = \"snapshot\"\nchunk_size = 8\norigin = \"o\"\nmerging_store = \"s\"",
         false => "type = \"snapshot\"\nchunk_size = 8\norigin = \"o\"\ncow_store = \"s\"",
     };
+    let pair = if merging { hidden } else { logical };
     let volumes = [
         logical("o", &[linear(0, 1000, "\"pv0\", 2000")]),
-        logical("s", &[linear(0, 1024, "\"pv0\", 0")]),
-        hidden("snapshot0", &[segment(0, 1000, body)]),
+        hidden("s", &[linear(0, 1024, "\"pv0\", 0")]),
+        pair("snapshot0", &[segment(0, 1000, body)]),
     ];
     look(physical(
         &text(1, "a", 4000, "", &volumes.concat()),
@@ -355,6 +358,28 @@ fn a_snapshot_is_its_exceptions_over_the_origin_which_is_as_it_was() {
             assert!(plain.is_none_or(|plain| found(plain) == origin(chunk)));
         }
     }
+}
+
+#[test]
+fn a_snapshot_is_called_like_its_store_and_one_that_is_merged_is_its_origin() {
+    let bytes = store(&[5]);
+    let names = |merging| {
+        let stack = snapshot(&bytes, merging);
+        let nodes = stack.nodes().into_iter().map(|node| node.name.clone());
+        let names = nodes.filter(|name| name.starts_with("vg0/"));
+        let (_, description) = stack.sets[0].content.described().unwrap();
+        let hidden = description
+            .facts
+            .iter()
+            .find(|(name, _)| *name == "hidden volumes");
+        (names.collect::<Vec<_>>(), hidden.unwrap().1.clone())
+    };
+    let of = |names: &[&str], hidden: &str| {
+        let names = names.iter().map(ToString::to_string);
+        (names.collect::<Vec<_>>(), hidden.to_owned())
+    };
+    assert_eq!(names(false), of(&["vg0/o", "vg0/s"], "snapshot0"));
+    assert_eq!(names(true), of(&["vg0/o"], "s, snapshot0"));
 }
 
 #[test]

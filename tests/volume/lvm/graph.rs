@@ -53,12 +53,12 @@ fn group() -> String {
         logical("m", &[segment(0, 2, mirror)]),
         hidden("m_mimage_0", &[linear(0, 2, "\"pv0\", 5")]),
         hidden("m_mimage_1", &[linear(0, 2, "\"pv1\", 5")]),
-        logical("snap", &[linear(0, 1, "\"pv0\", 7")]).replacen(
+        hidden("snap", &[linear(0, 1, "\"pv0\", 7")]).replacen(
             "segment_count",
             "tags = [\"old\", \"x\"]\nsegment_count",
             1,
         ),
-        hidden("snapshot0", &[segment(0, 3, snapshot)]),
+        logical("snapshot0", &[segment(0, 3, snapshot)]),
     ];
     text(5, "ab", 8, "", &volumes.concat())
 }

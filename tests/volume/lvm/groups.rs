@@ -346,9 +346,9 @@ fn logical_volumes_may_be_called_like_physical_ones() {
         logical("pv0", &[linear(0, 2, "\"pv1\", 3")]),
         // An area is the physical volume's.
         logical("pv1", &[linear(0, 1, "\"pv0\", 5")]),
-        logical("s", &[linear(0, 1, "\"pv0\", 7")]),
+        hidden("s", &[linear(0, 1, "\"pv0\", 7")]),
         // A snapshot's origin is a logical volume.
-        hidden(
+        logical(
             "snapshot0",
             &[segment(
                 0,
