@@ -29,6 +29,8 @@ pub(super) enum Stacked {
         device: u64,
         /// What has the blocks that were never written.
         origin: Option<String>,
+        /// The volume that it becomes the contents of, and which it is hidden behind.
+        merge: Option<String>,
     },
     /// `cache-pool`, which has no bytes of its own.
     CachePool {
@@ -134,6 +136,7 @@ pub(super) fn of(kind: &[u8], section: &Section<'_>) -> Result<Option<Stacked>> 
             pool: name("thin_pool")?,
             device: section.need("device_id")?,
             origin: section.text("external_origin").map(printable),
+            merge: section.text("merge").map(printable),
         },
         b"cache-pool" => Stacked::CachePool {
             metadata: name("metadata")?,

@@ -188,10 +188,12 @@ fn stacked_on(stacked: &Stacked) -> Lies {
             pool,
             device,
             origin,
+            merge,
         } => {
             let on = std::iter::once(pool).chain(origin).map(|it| volume(it));
             let mut facts = vec![("device id", device.to_string())];
             facts.extend(origin.clone().map(|origin| ("external origin", origin)));
+            facts.extend(merge.clone().map(|merge| ("merges into", merge)));
             return (on.collect(), facts);
         }
         Stacked::Cache { pool, origin, .. } => vec![origin, pool],

@@ -26,6 +26,7 @@ impl<'a> Assembler<'a> {
                 pool,
                 device,
                 origin,
+                ..
             } => self.thin(pool, *device, origin.as_deref(), size),
             Stacked::Cache {
                 pool,

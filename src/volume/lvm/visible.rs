@@ -10,10 +10,13 @@ use super::segment::Kind;
 enum Change {
     Show(usize),
     Hide(usize),
+    /// A thin volume that another one is merged into is that one, by its number in the pool, as
+    /// soon as the group is activated (`_thin_add_target_line` of lib/thin/thin.c).
+    Become(usize, u64),
 }
 
-/// Makes the volumes of `group` visible or hidden. One that names another that is not there stays
-/// what its flags say, so that it is seen what it lacks.
+/// Makes the volumes of `group` visible or hidden, and what they are once it is activated. A volume
+/// that names one that is not there stays what its flags say, so that it is seen what it lacks.
 pub(super) fn settle(group: &mut Group) {
     let all = group.logical.iter().enumerate();
     let changes: Vec<Change> = all
@@ -24,6 +27,11 @@ pub(super) fn settle(group: &mut Group) {
         match change {
             Change::Show(index) => set_visible(group, index, true),
             Change::Hide(index) => set_visible(group, index, false),
+            Change::Become(index, number) => {
+                if let Some(device) = group.logical.get_mut(index).and_then(thin_device) {
+                    *device = number;
+                }
+            }
         }
     }
 }
@@ -44,6 +52,11 @@ fn changes(group: &Group, index: usize, logical: &Logical) -> Option<[Change; 2]
             };
             Some([Change::Hide(index), store])
         }
+        Stacked::Thin { device, merge, .. } => {
+            let origin = group.number(merge.as_deref()?).ok()?;
+            let is_thin = matches!(stacked(group.logical.get(origin)?)?, Stacked::Thin { .. });
+            is_thin.then_some([Change::Hide(index), Change::Become(origin, *device)])
+        }
         _ => None,
     }
 }
@@ -62,5 +75,15 @@ fn stacked(logical: &Logical) -> Option<&Stacked> {
 fn set_visible(group: &mut Group, index: usize, is_visible: bool) {
     if let Some(logical) = group.logical.get_mut(index) {
         logical.is_visible = is_visible;
+    }
+}
+
+fn thin_device(logical: &mut Logical) -> Option<&mut u64> {
+    match logical.segments.as_deref_mut().ok()? {
+        [segment] => match &mut segment.kind {
+            Kind::Stacked(Stacked::Thin { device, .. }) => Some(device),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -282,6 +282,43 @@ fn what_was_never_written_is_in_the_external_origin() {
     assert_eq!(found(2 * CHUNK), None);
 }
 
+#[test]
+fn a_volume_that_a_snapshot_is_to_be_merged_into_is_the_snapshot() {
+    need!(tool "thin_restore");
+    let scratch = Scratch::new();
+    let both = [
+        (1, Mappings::from([(0, 4)])),
+        (2, Mappings::from([(0, 5), (2, 6)])),
+    ];
+    let bytes = metadata(&scratch, &both, 4 << 20);
+    let names = |stack: &Stack| {
+        let nodes = stack.nodes().into_iter().map(|node| node.name.clone());
+        let names = nodes.filter(|name| name.starts_with("vg0/"));
+        names.collect::<Vec<_>>()
+    };
+    // As LVM2 leaves it: the snapshot is not visible any more, and keeps its number.
+    let snapshot = thin(2, 3, "origin = \"thin1\"\nmerge = \"thin1\"");
+    let merging = snapshot.replacen(", \"VISIBLE\"", "", 1);
+    assert_ne!(merging, snapshot);
+    for snapshot in [snapshot, merging] {
+        let (stack, _, start) = pool(&bytes, 30, &(thin(1, 3, "") + &snapshot));
+        assert_eq!(names(&stack), ["vg0/thin1"]);
+        for (block, data) in [(0, Some(5)), (1, None), (2, Some(6))] {
+            let found = place(&stack, "vg0/thin1", block * CHUNK + 8, start);
+            assert_eq!(found, Ok(data.map(|data: u64| data * CHUNK + 8)), "{block}");
+        }
+        assert_eq!(usage(&stack, "thin1").allocated, Some(2 * CHUNK));
+    }
+    // What there is nothing to merge into is what it was.
+    let nowhere = thin(2, 3, "merge = \"gone\"");
+    let (stack, _, start) = pool(&bytes, 30, &(thin(1, 3, "") + &nowhere));
+    assert_eq!(names(&stack), ["vg0/thin1", "vg0/thin2"]);
+    assert_eq!(
+        place(&stack, "vg0/thin1", 8, start),
+        Ok(Some(4 * CHUNK + 8))
+    );
+}
+
 /// Writes the checksum of a metadata block.
 pub fn seal(block: &mut [u8], salt: u32) {
     let crc = !crc32c::crc32c(&block[4..]) ^ salt;
