@@ -8,6 +8,7 @@ use imgmount::service::open::{Options, open};
 
 use super::convert;
 use super::generate::{self, kinds};
+use crate::container::flips::{Lost, cut};
 use crate::container::guest::{self, Random};
 use crate::support::images::{self, Scratch};
 
@@ -99,34 +100,6 @@ fn extents_of_esxi() {
     flip(&image, &scratch.join("two-extent.vmdk"), 6);
 }
 
-/// `image`, one of whose files is `file`, with that file cut to every number of sectors: what can
-/// still be read is what was there.
-fn cut(image: &Path, file: &Path) {
-    let (whole, disk) = (std::fs::read(file).unwrap(), super::super::disk(image));
-    let mut expected = vec![0; disk.size() as usize];
-    disk.read_exact_at(&mut expected, 0).unwrap();
-    let sizes = (0..64)
-        .map(|sector| sector * 512)
-        .chain((0..40).map(|it| it * it * 997 + 211));
-    for size in sizes.filter(|size| *size < whole.len()) {
-        std::fs::write(file, &whole[..size]).unwrap();
-        let Ok(opened) = open(image, &Options::default()) else {
-            continue;
-        };
-        let disk = opened.stack.disks[0].source.clone().unwrap();
-        if disk.size() != expected.len() as u64 {
-            continue; // A descriptor that lost its last lines.
-        }
-        for (index, part) in expected.chunks(4096).enumerate() {
-            let mut found = vec![0xa5; part.len()];
-            if disk.read_exact_at(&mut found, index as u64 * 4096).is_ok() {
-                assert!(found == part, "{size}: {index}");
-            }
-        }
-    }
-    std::fs::write(file, whole).unwrap();
-}
-
 #[test]
 fn g02_files_that_were_cut() {
     need!(tool "qemu-img");
@@ -134,18 +107,18 @@ fn g02_files_that_were_cut() {
         let scratch = Scratch::new();
         let raw = guest::disk(&scratch, 300 << 10, 53);
         let image = convert(&raw, "disk.vmdk", options, &scratch);
-        cut(&image, &image);
+        cut(&image, &image, Lost::Unreadable);
         if options.ends_with("Flat") {
-            cut(&image, &scratch.join("disk-flat.vmdk"));
+            cut(&image, &scratch.join("disk-flat.vmdk"), Lost::Unreadable);
         }
     }
     let scratch = Scratch::new();
     let cowd = generate::cowd(500, 1, &kinds(500, 1), 1);
     let image = generate::described(&scratch, "one", ("vmfsSparse", "VMFSSPARSE"), 500, &cowd);
-    cut(&image, &scratch.join("one-extent.vmdk"));
+    cut(&image, &scratch.join("one-extent.vmdk"), Lost::Unreadable);
     let se = generate::se_sparse(800, &kinds(100, 2), 2);
     let image = generate::described(&scratch, "two", ("seSparse", "SESPARSE"), 800, &se);
-    cut(&image, &scratch.join("two-extent.vmdk"));
+    cut(&image, &scratch.join("two-extent.vmdk"), Lost::Unreadable);
 }
 
 #[test]
