@@ -11,11 +11,17 @@ const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// The user and group of [`Run::by_nobody`]: `nobody` on every common distribution.
 pub const NOBODY: u32 = 65534;
 
-/// The path of the program `name`.
+/// The path of the program `name`, or of the same program where a distribution calls it otherwise.
 pub fn find(name: &str) -> Option<PathBuf> {
-    folders()
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
+    let other = match name {
+        "7z" => "7zz",
+        _ => name,
+    };
+    let file = |name: &str| {
+        let mut candidates = folders().map(|folder| folder.join(name));
+        candidates.find(|candidate| candidate.is_file())
+    };
+    file(name).or_else(|| file(other))
 }
 
 /// Where programs are looked for.
