@@ -8,7 +8,7 @@ use crate::filesystem::Request;
 use crate::number::to_usize;
 use crate::source::zeroed;
 
-/// Bytes of a target, as for the kernel: a page. Where an inode says more, the kernel has no such inode.
+/// Bytes of a target, as for the kernel: a page. An inode that says more is none.
 pub(super) const MOST: u64 = 4096;
 
 /// The target at `place` of the link `inode`.

@@ -2,8 +2,8 @@
 //!
 //! A cursor is the byte of the list at which a run begins and the number of an entry in it, so that
 //! it is found again without a table. What comes before it is walked from the nearest place that the
-//! index has, as by the kernel: from wherever somebody reads, he gets entries that there are. `.` and `..` are not stored; they come first, as from the
-//! kernel.
+//! index has, as by the kernel: from wherever somebody reads, there are only entries of the directory.
+//! `.` and `..` are not stored; they come first, as from the kernel.
 
 mod index;
 mod listing;
