@@ -9,7 +9,10 @@ use crate::service::patience::StandardError;
 
 /// Writes one line to standard error; where that is closed or full there is nobody to tell.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    // At once: the process that reads the image writes its log to the same place.
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }
 
 /// Writes an error as one line to standard error.
