@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
@@ -72,6 +72,12 @@ impl Passed {
         lock(&self.0).identities.contains(&identity)
     }
 
+    /// Whether the worker was given this open file.
+    #[must_use]
+    pub fn holds(&self, file: impl AsFd) -> bool {
+        identity(file).is_some_and(|identity| self.has(identity))
+    }
+
     /// Fills `buf` from byte `skip` of `bytes` on, of which nothing is believed: they are whatever
     /// the worker says.
     ///
@@ -117,7 +123,6 @@ mod tests {
     #![allow(clippy::arithmetic_side_effects)]
 
     use std::num::NonZeroU64;
-    use std::os::fd::AsFd;
 
     use super::*;
 
@@ -132,8 +137,8 @@ mod tests {
         passed.keep(named.as_file().as_fd());
         passed.keep(named.as_file().as_fd());
         assert_eq!(lock(&passed.0).files.len(), 1);
-        assert!(passed.has(identity(named.as_file()).unwrap()));
-        assert!(!passed.has(identity(other.as_file()).unwrap()));
+        assert!(passed.holds(named.as_file()));
+        assert!(!passed.holds(other.as_file()));
         let at = |file: &File, offset| {
             let Identity { device, inode } = identity(file).unwrap();
             let len = NonZeroU64::MIN;
@@ -174,12 +179,10 @@ mod tests {
             .collect();
         files.iter().for_each(|file| passed.keep(file.as_fd()));
         assert_eq!(lock(&passed.0).files.len(), MOST_FILES);
-        let mut identities = files.iter().filter_map(identity);
-        assert!(identities.all(|identity| passed.has(identity)));
+        assert!(files.iter().all(|file| passed.holds(file)));
         let listed = Passed::default();
         files.iter().for_each(|file| listed.keep(file.as_fd()));
         assert_eq!(lock(&listed.0).files.len(), 0);
-        let mut identities = files.iter().filter_map(identity);
-        assert!(identities.all(|identity| listed.has(identity)));
+        assert!(files.iter().all(|file| listed.holds(file)));
     }
 }

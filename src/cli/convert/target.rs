@@ -7,7 +7,6 @@ use std::path::Path;
 use super::super::exit::Failure;
 use super::super::open;
 use crate::error::Error;
-use crate::format::Identity;
 use crate::number::to_u64;
 use crate::service::passed::Passed;
 
@@ -65,12 +64,7 @@ impl Target {
             return Err(refused("is no regular file", ""));
         }
         let file = existing().map_err(|error| failed(&error))?;
-        let opened = file.metadata().map_err(|error| failed(&error))?;
-        let identity = Identity {
-            device: opened.dev(),
-            inode: opened.ino(),
-        };
-        if read.has(identity) {
+        if read.holds(&file) {
             return Err(refused(open::OF_THE_IMAGE, ""));
         }
         file.set_len(0).map_err(|error| failed(&error))?;
