@@ -1,6 +1,5 @@
 //! The walk over what is copied.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
@@ -169,21 +168,24 @@ impl<'a> Copier<'a> {
                 Some(metadata),
             )));
         }
+        if self.leaves_out(attributes.kind) {
+            return Ok(None);
+        }
         let has_more_names = attributes.nlink > 1;
         if has_more_names && self.linked(item)? {
             return Ok(None);
         }
-        let is_made = match attributes.kind {
+        match attributes.kind {
             FileType::Regular | FileType::Directory => self.regular(item, &metadata)?,
             FileType::Symlink => {
                 let target = self.from.files.read_link(&request(), item.inode)?;
                 let make = || item.parent.make_link(item.name, &target);
                 self.put(item, "make the link", make)?;
-                by_handle(item, &metadata)?
+                by_handle(item, &metadata)?;
             }
             kind => self.special(item, kind, &metadata)?,
-        };
-        if has_more_names && is_made {
+        }
+        if has_more_names {
             self.links.insert(item.inode, item.way.place.path());
         }
         Ok(None)
@@ -195,16 +197,11 @@ impl<'a> Copier<'a> {
         let Some(first) = self.links.get(item.inode) else {
             return Ok(false);
         };
-        let is_refused = Cell::new(false);
         let make = || match item.parent.make_hard_link(item.name, &self.base, first) {
-            Err(error) if NO_LINKS.contains(&error) => {
-                is_refused.set(true);
-                Ok(())
-            }
-            other => other,
+            Err(error) if NO_LINKS.contains(&error) => Ok(false),
+            other => other.map(|()| true),
         };
-        self.put(item, "link", make)?;
-        Ok(!is_refused.get())
+        self.put(item, "link", make)
     }
 
     /// Makes something called as `item`; where the name is taken, by removing what has it, unless
@@ -227,7 +224,7 @@ impl<'a> Copier<'a> {
         removed.and_then(|()| make()).map_err(host(doing))
     }
 
-    fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<bool, Fault> {
+    fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
         let out = self.put(item, "create", || item.parent.make_file(item.name))?;
         let size = metadata.attributes.size;
         let progress = &self.progress;
@@ -235,23 +232,20 @@ impl<'a> Copier<'a> {
             progress.advance(bytes)
         });
         let applied = metadata.apply(out.as_fd());
-        copied.and(applied.map_err(host("set the attributes")))?;
-        Ok(true)
+        copied.and(applied.map_err(host("set the attributes")))
     }
 
-    /// False for what is left out.
-    fn special(
-        &mut self,
-        item: &Item<'_>,
-        kind: FileType,
-        metadata: &Metadata,
-    ) -> Result<bool, Fault> {
-        let is_device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
-        if is_device && !self.preserve_all {
+    /// Whether files of this kind are not copied; counts one more of them then.
+    fn leaves_out(&mut self, kind: FileType) -> bool {
+        let is_left_out = is_device(kind) && !self.preserve_all;
+        if is_left_out {
             self.left_out.devices = self.left_out.devices.saturating_add(1);
-            return Ok(false);
         }
-        let device = if is_device {
+        is_left_out
+    }
+
+    fn special(&self, item: &Item<'_>, kind: FileType, metadata: &Metadata) -> Result<(), Fault> {
+        let device = if is_device(kind) {
             metadata.attributes.rdev
         } else {
             (0, 0)
@@ -336,12 +330,15 @@ impl Way {
     }
 }
 
-/// Sets what is to be set on something just made that cannot be opened. True.
-fn by_handle(item: &Item<'_>, metadata: &Metadata) -> Result<bool, Fault> {
+const fn is_device(kind: FileType) -> bool {
+    matches!(kind, FileType::BlockDevice | FileType::CharacterDevice)
+}
+
+/// Sets what is to be set on something just made that cannot be opened.
+fn by_handle(item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
     let handle = item.parent.handle(item.name).map_err(host("open"))?;
     let applied = metadata.apply_by_handle(&handle);
-    applied.map_err(host("set the attributes"))?;
-    Ok(true)
+    applied.map_err(host("set the attributes"))
 }
 
 fn host(doing: &'static str) -> impl Fn(rustix::io::Errno) -> Fault {
