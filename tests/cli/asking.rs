@@ -53,11 +53,23 @@ for attempt in range(100):
         break
     time.sleep(0.05)
 print('hidden', not echo(), 'roles', *sorted(roles))
+def terminals(process):
+    found = []
+    for number in os.listdir(f'/proc/{process}/fd'):
+        try:
+            found.append(os.readlink(f'/proc/{process}/fd/{number}'))
+        except FileNotFoundError:
+            pass
+    return len(found) > 0, [it for it in found if '/pts' in it or 'tty' in it]
 for role in ('worker', 'reader'):
     if role in roles:
-        folder = f'/proc/{roles[role]}/fd/'
-        names = [os.readlink(folder + number) for number in os.listdir(folder)]
-        print('open', len(names) > 0, 'terminals', [it for it in names if '/pts' in it or 'tty' in it])
+        # What the shell left open is its own until the first line of its program is reached.
+        for attempt in range(100):
+            some, of_terminals = terminals(roles[role])
+            if some and not of_terminals:
+                break
+            time.sleep(0.05)
+        print('open', some, 'terminals', of_terminals)
 if what == 'type':
     os.write(terminal, to.encode() + b'\n')
 else:
