@@ -4,18 +4,23 @@
 //! it who still answers. So the supervisor listens on an abstract socket that is named by the
 //! mount's device number, which no other mount has as long as it lives. Whoever is about to
 //! unmount connects; the supervisor tells all who have when it ends. Nothing happens in between:
-//! a connection waits by itself.
+//! a connection waits by itself. The kernel gives the number of a mount that has just gone to the
+//! next one, whose supervisor waits until the name is free as well.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// How long the end of a mount may take that is unmounted already.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the supervisor may take to end whose mount had the number before. Nobody can keep others
+/// from mounting by taking the name.
+const SUCCESSION: Duration = Duration::from_millis(500);
 
 /// Connections that may wait.
 const BACKLOG: i32 = 16;
@@ -24,16 +29,19 @@ const BACKLOG: i32 = 16;
 pub(super) struct LastWords(UnixListener);
 
 impl LastWords {
-    /// For the mount with the number `device`. `None` where somebody else has taken the name, or
-    /// there are no such sockets: nobody is told then.
+    /// For the mount with the number `device`. `None` where somebody else has taken the name and
+    /// keeps it, or there are no such sockets: nobody is told then.
     pub(super) fn of(device: &str) -> Option<Self> {
-        let listen = || {
-            let (socket, address) = socket(device)?;
-            rustix::net::bind(&socket, &address)?;
-            rustix::net::listen(&socket, BACKLOG)?;
-            Result::Ok(socket)
-        };
-        listen().ok().map(|socket| Self(socket.into()))
+        const STEP: Duration = Duration::from_millis(5);
+        let deadline = Instant::now().checked_add(SUCCESSION);
+        loop {
+            match listen(device) {
+                Err(Errno::ADDRINUSE) if deadline.is_some_and(|end| Instant::now() < end) => {
+                    std::thread::sleep(STEP);
+                }
+                listening => return listening.ok().map(|socket| Self(socket.into())),
+            }
+        }
     }
 
     /// Tells all who have connected how many requests failed by bugs of this program.
@@ -74,6 +82,13 @@ impl Listening {
     }
 }
 
+fn listen(device: &str) -> Result<OwnedFd> {
+    let (socket, address) = socket(device)?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
 /// A socket that never waits, and the name that the mount's has.
 fn socket(device: &str) -> Result<(OwnedFd, SocketAddrUnix)> {
     let address = SocketAddrUnix::new_abstract_name(format!("imgmount/{device}").as_bytes())?;
@@ -100,6 +115,18 @@ mod tests {
         drop(words);
         assert!(listeners.into_iter().all(|it| it.hear() == 7));
         assert!(listening().is_none());
+    }
+
+    #[test]
+    fn the_supervisor_of_a_mount_that_has_gone_is_waited_for() {
+        let device = format!("test next {}", std::process::id());
+        let before = LastWords::of(&device).unwrap();
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(before);
+        });
+        assert!(LastWords::of(&device).is_some());
+        ends.join().unwrap();
     }
 
     #[test]

@@ -13,6 +13,8 @@
 
 mod format;
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -33,6 +35,11 @@ const TESTS: &[Test] = &[
         "a_mount_in_the_foreground_ends_with_the_bug",
         true,
         foreground,
+    ),
+    (
+        "a_mount_with_the_number_of_one_that_has_gone_says_so",
+        true,
+        succession,
     ),
     ("a_command_that_met_a_bug_ends_with_it", true, run),
 ];
@@ -280,7 +287,7 @@ fn foreground(place: &Place) {
     meet_all(&place.path("m"));
     let unmounted = place.imgmount("umount m");
     let (code, _, words) = said(child.wait_with_output().unwrap());
-    assert_eq!((code, unmounted.0), (6, 6), "{words}");
+    assert_eq!((code, unmounted.0), (6, 6), "{words}{}", unmounted.2);
     assert_eq!(faults(&words), faults(&unmounted.2), "{words}");
     assert!(
         words.contains("a bug in imgmount, please report it: "),
@@ -290,6 +297,38 @@ fn foreground(place: &Place) {
         words.contains("tests/planted/format.rs"),
         "it says where: {words}"
     );
+}
+
+/// The kernel gives the number of a mount that has gone to the next, whose supervisor may begin
+/// before the other has ended.
+fn succession(place: &Place) {
+    let (code, _, words) = place.imgmount("disk.img m");
+    assert_eq!(code, 0, "{words}");
+    let device = rustix::fs::stat(place.path("m")).unwrap().st_dev;
+    assert_eq!(place.imgmount("umount m").0, 0);
+    let number = format!(
+        "imgmount/{}:{}",
+        rustix::fs::major(device),
+        rustix::fs::minor(device)
+    );
+    // Taken as by the supervisor that ends, as soon as that has.
+    let name = SocketAddr::from_abstract_name(number).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let taken = loop {
+        if let Ok(taken) = UnixListener::bind_addr(&name) {
+            break taken;
+        }
+        assert!(Instant::now() < deadline, "the first supervisor never ends");
+    };
+    let mounts = place.command("disk.img m").spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(taken);
+    let (code, _, words) = said(mounts.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{words}");
+    meet_all(&place.path("m"));
+    let (code, _, words) = place.imgmount("umount m");
+    assert_eq!(code, 6, "{words}");
+    assert!(faults(&words).is_some_and(|count| count >= 5), "{words}");
 }
 
 fn run(place: &Place) {
