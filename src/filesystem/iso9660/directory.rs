@@ -309,7 +309,8 @@ impl<'a> Directory<'a> {
 
 impl Listing for Directory<'_> {
     fn number(&self) -> u64 {
-        self.start
+        // Another may begin at the same place, and be longer.
+        self.node.inode.0
     }
 
     fn each(&self, each: &mut dyn FnMut(&[u8], u64) -> bool) -> Result<()> {

@@ -5,6 +5,7 @@ use imgmount::filesystem::{Cancel, Entry, Request};
 use imgmount::service::open::Options as OpenOptions;
 
 use super::*;
+use crate::hostile::opened::{names_from, opened};
 use crate::support::library;
 
 #[test]
@@ -198,6 +199,44 @@ fn i03_directories_in_themselves_and_in_their_parents_end() {
     let start = u32::from_le_bytes(seed.bytes[dir + 2..][..4].try_into().unwrap()) as usize;
     let bytes = seed.changed(|bytes| put(bytes, start * SECTOR + 2, &other));
     assert!(walk(&bytes).nodes.contains_key("dir/kept"));
+}
+
+/// What is known of one directory is not taken for another's that begins at the same place.
+#[test]
+fn i03_a_directory_that_says_to_begin_where_another_does() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let block = |name| {
+        let at = seed.at(name) + 2;
+        u32::from_le_bytes(seed.bytes[at..][..4].try_into().unwrap())
+    };
+    let (dir, other) = (block("DIR"), block("OTHER"));
+    assert_eq!(other, dir + 1, "a sector each");
+    let bytes = seed.changed(|bytes| {
+        let own = other as usize * SECTOR;
+        put(bytes, own + 2, &both(dir));
+        put(bytes, own + 10, &both(2 * SECTOR as u32));
+    });
+    for is_dir_first in [true, false] {
+        let filesystem = opened("iso9660", &bytes);
+        let look_up = |dir, name: &str| {
+            let found = filesystem.lookup(&Request::new(0), dir, name.as_bytes());
+            found.unwrap()
+        };
+        let folder = |name| look_up(filesystem.root(), name).unwrap();
+        if is_dir_first {
+            assert_eq!(look_up(folder("dir"), "kept"), None);
+        }
+        let (names, end) = names_from(&*filesystem, folder("other"), 0, usize::MAX);
+        end.unwrap();
+        for name in ["one", "kept"] {
+            assert!(names.iter().any(|it| it == name.as_bytes()), "{names:?}");
+            let found = look_up(folder("other"), name);
+            assert!(found.is_some(), "{name}, {is_dir_first}");
+        }
+        let found = look_up(folder("dir"), "kept");
+        assert_eq!(found, None, "{is_dir_first}");
+    }
 }
 
 #[test]
