@@ -24,7 +24,7 @@ const MOST_NESTED: usize = 8;
 const MOST_OPENED: usize = 256;
 
 /// Which file of this host something is: device and inode number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
     /// The device that holds it.
     pub device: u64,

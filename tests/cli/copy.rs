@@ -128,16 +128,19 @@ fn root_gets_what_gives_rights_when_asked_for() {
     assert_eq!((other.uid(), other.gid()), (12345, 54321));
 }
 
-/// Runs imgmount as an ordinary user in a directory of theirs; gives the exit code and what was
-/// said.
+/// Runs imgmount as an ordinary user in a directory of theirs, which is kept for the next time; gives
+/// the exit code and what was said.
 fn by_an_ordinary_user(scratch: &Scratch, arguments: &[&str]) -> (Option<i32>, String) {
     let program = scratch.join("imgmount"); // a user may not reach where cargo puts it
-    std::fs::copy(env!("CARGO_BIN_EXE_imgmount"), &program).unwrap();
+    let home = scratch.join("home");
+    if !home.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_imgmount"), &program).unwrap();
+        match skip::is_root() {
+            true => scratch.folder_of_nobody("home"),
+            false => scratch.folder("home"),
+        };
+    }
     let run = Run::new(program.to_str().unwrap()).args(arguments);
-    let home = match skip::is_root() {
-        true => scratch.folder_of_nobody("home"),
-        false => scratch.folder("home"),
-    };
     let run = match skip::is_root() {
         true => run.by_nobody(&home),
         false => run.within(&home),
@@ -193,4 +196,17 @@ fn an_ordinary_user_who_asks_for_everything_hears_what_was_not_possible() {
     let suid = out.join("suid").metadata().unwrap();
     assert_eq!(suid.mode() & 0o7777, 0o755, "set-uid of whoever copied");
     assert_eq!(std::fs::read(out.join("suid")).unwrap(), b"suid");
+    // What is in the way of something that cannot be made stays.
+    std::fs::write(out.join("null"), "of the user").unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(&out).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    let (code, said) = by_an_ordinary_user(&scratch, &arguments);
+    assert_eq!((code, said), (Some(4), expected));
+    assert_eq!(std::fs::read(out.join("null")).unwrap(), b"of the user");
+    assert_eq!(names(), before);
 }

@@ -11,6 +11,7 @@ use super::super::links::Links;
 use super::super::open::OF_THE_IMAGE;
 use super::super::progress::Progress;
 use super::destination::Directory;
+use super::made::Made;
 use super::metadata::{Metadata, host_type};
 use super::{Fault, LeftOut, Origin, content};
 use crate::error::{Error, Kind};
@@ -25,6 +26,9 @@ const NO_LINKS: [Errno; 5] = [
     Errno::OPNOTSUPP,
 ];
 
+/// What is said of a file whose name another copy has.
+const TAKEN: &str = "another file was copied to this name just now";
+
 /// Copies files and directories below one directory.
 pub(super) struct Copier<'a> {
     from: Origin<'a>,
@@ -32,6 +36,7 @@ pub(super) struct Copier<'a> {
     preserve_all: bool,
     /// Files with several names that were copied: where, below the base.
     links: Links,
+    made: Made,
     progress: Progress,
     left_out: LeftOut,
     outcome: Outcome,
@@ -71,6 +76,7 @@ impl<'a> Copier<'a> {
             base,
             preserve_all,
             links: Links::default(),
+            made: Made::default(),
             progress: Progress::new(None),
             left_out: LeftOut::default(),
             outcome: Outcome::Done,
@@ -152,34 +158,28 @@ impl<'a> Copier<'a> {
     /// Copies a file, or makes a directory; gives the directory's contents to go on with.
     fn item(&mut self, item: &Item<'_>) -> Result<Option<Frame>, Fault> {
         let mut metadata = self.metadata(item)?;
-        if !self.preserve_all {
-            metadata.leave_out_rights(&mut self.left_out);
-        }
-        let attributes = &metadata.attributes;
-        if attributes.kind == FileType::Directory {
-            let directory = item
-                .parent
-                .make_directory(item.name)
-                .map_err(host("make the directory"))?;
-            return Ok(Some(self.frame(
-                item.way,
-                directory,
-                item.inode,
-                Some(metadata),
-            )));
-        }
-        if self.leaves_out(attributes.kind) {
+        let kind = metadata.attributes.kind;
+        if self.leaves_out(kind) {
             return Ok(None);
         }
-        let has_more_names = attributes.nlink > 1;
+        let has_more_names = kind != FileType::Directory && metadata.attributes.nlink > 1;
         if has_more_names && self.linked(item)? {
             return Ok(None);
         }
-        match attributes.kind {
-            FileType::Regular | FileType::Directory => self.regular(item, &metadata)?,
+        if !self.preserve_all {
+            metadata.leave_out_rights(&mut self.left_out);
+        }
+        match kind {
+            FileType::Directory => {
+                let made = item.parent.make_directory(item.name);
+                let directory = made.map_err(host("make the directory"))?;
+                let frame = self.frame(item.way, directory, item.inode, Some(metadata));
+                return Ok(Some(frame));
+            }
+            FileType::Regular => self.regular(item, &metadata)?,
             FileType::Symlink => {
                 let target = self.from.files.read_link(&request(), item.inode)?;
-                let make = || item.parent.make_link(item.name, &target);
+                let make = |name: &[u8]| item.parent.make_link(name, &target);
                 self.put(item, "make the link", make)?;
                 by_handle(item, &metadata)?;
             }
@@ -193,39 +193,54 @@ impl<'a> Copier<'a> {
 
     /// Makes `item` one more name of a file that was copied already; false where none was, or where
     /// the host takes no such link: it is copied once more then.
-    fn linked(&self, item: &Item<'_>) -> Result<bool, Fault> {
-        let Some(first) = self.links.get(item.inode) else {
+    fn linked(&mut self, item: &Item<'_>) -> Result<bool, Fault> {
+        let Some(first) = self.links.get(item.inode).map(<[u8]>::to_vec) else {
             return Ok(false);
         };
-        let make = || match item.parent.make_hard_link(item.name, &self.base, first) {
-            Err(error) if NO_LINKS.contains(&error) => Ok(false),
+        let (parent, last) = self.base.parent_of(&first).map_err(host("link"))?;
+        // Another may have its name by now.
+        let first = parent.identity(last).map_err(host("link"))?;
+        if self.made.original(first) != Some(item.inode) {
+            return Ok(false);
+        }
+        let make = |name: &[u8]| item.parent.make_hard_link(name, &parent, last);
+        match self.put(item, "link", make) {
+            Err(Fault::Host(error, _)) if is_no_link(&error) => Ok(false),
             other => other.map(|()| true),
-        };
-        self.put(item, "link", make)
+        }
     }
 
-    /// Makes something called as `item`; where the name is taken, by removing what has it, unless
-    /// that is a directory or of the image, and making it once more.
+    /// Makes something called as `item`, in the place of what has the name, unless that is a
+    /// directory, of the image, or a copy of another file.
     fn put<T>(
-        &self,
+        &mut self,
         item: &Item<'_>,
         doing: &'static str,
-        make: impl Fn() -> rustix::io::Result<T>,
+        make: impl Fn(&[u8]) -> rustix::io::Result<T>,
     ) -> Result<T, Fault> {
-        match make() {
-            Err(Errno::EXIST) => {}
-            other => return other.map_err(host(doing)),
-        }
-        let taken = item.parent.identity(item.name).map_err(host(doing))?;
-        if self.from.passed.has(taken) {
-            return Err(Error::new(Kind::Denied, OF_THE_IMAGE).into());
-        }
-        let removed = item.parent.remove(item.name);
-        removed.and_then(|()| make()).map_err(host(doing))
+        let made = match make(item.name) {
+            Err(Errno::EXIST) => {
+                let taken = item.parent.identity(item.name).map_err(host(doing))?;
+                let original = self.made.original(taken);
+                if self.from.passed.has(taken) {
+                    return Err(Error::new(Kind::Denied, OF_THE_IMAGE).into());
+                }
+                if original.is_some_and(|original| original != item.inode) {
+                    return Err(Error::new(Kind::Denied, TAKEN).into());
+                }
+                let made = item.parent.replace(item.name, make);
+                made.inspect(|_| self.made.remove(taken))
+            }
+            made => made,
+        };
+        let made = made.map_err(host(doing))?;
+        let copy = item.parent.identity(item.name).map_err(host(doing))?;
+        self.made.insert(copy, item.inode);
+        Ok(made)
     }
 
     fn regular(&mut self, item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
-        let out = self.put(item, "create", || item.parent.make_file(item.name))?;
+        let out = self.put(item, "create", |name| item.parent.make_file(name))?;
         let size = metadata.attributes.size;
         let progress = &self.progress;
         let copied = content::copy(self.from.files, item.inode, size, &out, |bytes| {
@@ -244,13 +259,18 @@ impl<'a> Copier<'a> {
         is_left_out
     }
 
-    fn special(&self, item: &Item<'_>, kind: FileType, metadata: &Metadata) -> Result<(), Fault> {
+    fn special(
+        &mut self,
+        item: &Item<'_>,
+        kind: FileType,
+        metadata: &Metadata,
+    ) -> Result<(), Fault> {
         let device = if is_device(kind) {
             metadata.attributes.rdev
         } else {
             (0, 0)
         };
-        let make = || item.parent.make_node(item.name, host_type(kind), device);
+        let make = |name: &[u8]| item.parent.make_node(name, host_type(kind), device);
         self.put(item, "make the node", make)?;
         by_handle(item, metadata)
     }
@@ -339,6 +359,11 @@ fn by_handle(item: &Item<'_>, metadata: &Metadata) -> Result<(), Fault> {
     let handle = item.parent.handle(item.name).map_err(host("open"))?;
     let applied = metadata.apply_by_handle(&handle);
     applied.map_err(host("set the attributes"))
+}
+
+fn is_no_link(error: &std::io::Error) -> bool {
+    let code = error.raw_os_error();
+    code.is_some_and(|code| NO_LINKS.contains(&Errno::from_raw_os_error(code)))
 }
 
 fn host(doing: &'static str) -> impl Fn(rustix::io::Errno) -> Fault {

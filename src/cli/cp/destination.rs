@@ -73,17 +73,20 @@ impl Directory {
         rustix::fs::mknodat(&self.0, name, kind, Mode::RUSR | Mode::WUSR, device)
     }
 
-    /// A hard link `name` to the file at `path` below `base`; nothing is done where it is one
-    /// already.
-    pub(super) fn make_hard_link(&self, name: &[u8], base: &Self, path: &[u8]) -> Result<()> {
-        check(name)?;
-        let (parent, last) = match path.iter().rposition(|byte| *byte == b'/') {
+    /// The directory of what is at `path` below this one, and its name there.
+    pub(super) fn parent_of<'p>(&self, path: &'p [u8]) -> Result<(Self, &'p [u8])> {
+        match path.iter().rposition(|byte| *byte == b'/') {
             Some(slash) => {
                 let (parent, last) = path.split_at(slash);
-                (base.directory(parent)?, last.get(1..).unwrap_or(&[]))
+                Ok((self.directory(parent)?, last.get(1..).unwrap_or(&[])))
             }
-            None => (base.again()?, path),
-        };
+            None => Ok((self.again()?, path)),
+        }
+    }
+
+    /// A hard link `name` to `last` in `parent`; nothing is done where it is one already.
+    pub(super) fn make_hard_link(&self, name: &[u8], parent: &Self, last: &[u8]) -> Result<()> {
+        check(name)?;
         match rustix::fs::linkat(&parent.0, last, &self.0, name, AtFlags::empty()) {
             Err(Errno::EXIST) if parent.identity(last)? == self.identity(name)? => Ok(()),
             other => other,
@@ -97,6 +100,30 @@ impl Directory {
             device: found.st_dev,
             inode: found.st_ino,
         })
+    }
+
+    /// Does `make` with a name that nothing here has, and gives what it made the name `name`, in the
+    /// place of what has that now. Fails where that is a directory; nothing has changed then, nor
+    /// where `make` fails.
+    pub(super) fn replace<T>(&self, name: &[u8], make: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        const ATTEMPTS: u32 = 1000;
+        check(name)?;
+        let process = std::process::id();
+        for attempt in 0..ATTEMPTS {
+            let spare = format!(".imgmount-{process}-{attempt}").into_bytes();
+            match make(&spare) {
+                Err(Errno::EXIST) => {}
+                made => {
+                    let made = made?;
+                    let renamed = rustix::fs::renameat(&self.0, &*spare, &self.0, name);
+                    return match renamed {
+                        Ok(()) => Ok(made),
+                        Err(error) => self.remove(&spare).and(Err(error)),
+                    };
+                }
+            }
+        }
+        Err(Errno::EXIST)
     }
 
     /// Removes `name`: a link itself, not what it points at. Fails for a directory.

@@ -4,6 +4,7 @@
 mod content;
 mod copier;
 mod destination;
+mod made;
 mod metadata;
 
 use std::ffi::OsString;

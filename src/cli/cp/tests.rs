@@ -328,6 +328,52 @@ fn a_second_name_never_leads_to_what_was_not_copied() {
     assert_eq!(copy, b"of the image");
 }
 
+/// Files of one name from several directories, and a file that has a name more than one of them.
+#[test]
+fn a_copy_takes_no_other_copys_place() {
+    let mut memory = Memory::default();
+    let [one, two] = [b"day1", b"day2"].map(|day| memory.add(day, directory()));
+    let new = memory.add_to(one, b"a", file(b"new"));
+    memory.node(new).attributes.nlink = 2;
+    memory.add_to(two, b"a", file(b"old"));
+    memory.add_entry(two, b"b", new);
+    let dir = scratch();
+    let read = |name: &str| std::fs::read(dir.path().join(name)).expect("there");
+    std::fs::write(dir.path().join("a"), "of the user").expect("written");
+    let outcome = copied(&memory, &["day1/a", "day2/a", "day2/b"], dir.path(), false);
+    assert_eq!(outcome, Outcome::PartlyDamaged);
+    assert_eq!((read("a"), read("b")), (b"new".to_vec(), b"new".to_vec()));
+    // One file by two paths, and a directory with what is in it.
+    let sources = ["day1/a", "/", "day1", "day2", "day2/b"];
+    let outcome = copied(&memory, &sources, dir.path(), false);
+    assert_eq!(outcome, Outcome::Done);
+    assert_eq!(read("day2/a"), b"old");
+}
+
+/// Something has taken the first name of a file meanwhile.
+#[test]
+fn a_second_name_never_leads_to_what_another_has_put_there() {
+    let memory = linked();
+    let dir = scratch();
+    let base = Directory::open(dir.path()).expect("there");
+    let passed = Passed::default();
+    let mut copier = Copier::new(origin(&memory, &passed), base, false);
+    let mut copy = |path: &str, name: &str| {
+        let inode = open::find(&memory, path.as_bytes(), false).expect("there");
+        let copied = copier.source(path.as_bytes(), inode, Some(name.as_bytes()));
+        copied.expect("DEST can be written");
+    };
+    copy("day1/etc/passwd", "one");
+    let one = dir.path().join("one");
+    std::fs::rename(&one, dir.path().join("moved")).expect("moved");
+    host_link("/etc/hosts", &one).expect("linked");
+    copy("day2/etc/passwd", "two");
+    let two = dir.path().join("two").symlink_metadata().expect("there");
+    assert!(two.is_file());
+    let copy = std::fs::read(dir.path().join("two")).expect("there");
+    assert_eq!(copy, b"root:");
+}
+
 #[test]
 fn the_files_that_an_image_is_read_from_are_not_replaced() {
     let mut memory = Memory::default();
