@@ -32,11 +32,6 @@ impl Links {
             self.written.insert(inode, path.to_vec());
         }
     }
-
-    /// It was not written after all.
-    pub(crate) fn remove(&mut self, inode: Inode) {
-        self.written.remove(&inode);
-    }
 }
 
 #[cfg(test)]
@@ -57,7 +52,5 @@ mod tests {
             (links.get(Inode(3)), links.get(Inode(4))),
             (None, Some(&b"ab"[..]))
         );
-        links.remove(Inode(4));
-        assert_eq!(links.get(Inode(4)), None);
     }
 }

@@ -151,7 +151,6 @@ impl<'a, W: Write> Archive<'a, W> {
                     self.header(&entry, &attributes)?;
                     return Ok(None);
                 }
-                self.links.insert(inode, name);
             }
             _ => {}
         }
@@ -160,18 +159,20 @@ impl<'a, W: Write> Archive<'a, W> {
             xattrs: &xattrs,
             ..Entry::default()
         };
-        self.file(path, entry, &attributes, inode)?;
+        if self.file(path, entry, &attributes, inode)? && attributes.nlink > 1 {
+            self.links.insert(inode, name);
+        }
         Ok(None)
     }
 
-    /// Adds what is no directory.
+    /// Adds what is no directory; says whether it is in the archive.
     fn file(
         &mut self,
         path: &[u8],
         entry: Entry<'_>,
         attributes: &Attributes,
         inode: Inode,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<bool, Failure> {
         match attributes.kind {
             FileType::Regular => self.regular(path, entry, attributes, inode),
             FileType::Symlink => match self.filesystem.read_link(&request(), inode) {
@@ -181,13 +182,12 @@ impl<'a, W: Write> Archive<'a, W> {
                 }
                 Err(error) => {
                     self.complain(path, error);
-                    Ok(())
+                    Ok(false)
                 }
             },
             FileType::Socket => {
                 self.sockets = self.sockets.saturating_add(1);
-                self.links.remove(inode);
-                Ok(())
+                Ok(false)
             }
             _ => self.header(&entry, attributes),
         }
@@ -199,14 +199,13 @@ impl<'a, W: Write> Archive<'a, W> {
         entry: Entry<'_>,
         attributes: &Attributes,
         inode: Inode,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<bool, Failure> {
         let size = attributes.size;
         let pieces = match sparse::pieces(self.filesystem, inode, size) {
             Ok(pieces) => pieces,
             Err(error) => {
                 self.complain(path, error);
-                self.links.remove(inode);
-                return Ok(());
+                return Ok(false);
             }
         };
         let map = match pieces.has_holes {
@@ -233,7 +232,7 @@ impl<'a, W: Write> Archive<'a, W> {
                 error.hint("zeros stand in the archive where it cannot be read"),
             );
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Adds a range of a file, with zeros for what cannot be read: the header has promised so many
@@ -284,14 +283,15 @@ impl<'a, W: Write> Archive<'a, W> {
         }
     }
 
+    /// Adds a header, where tar has one for such a file; says whether it has.
     fn header(
         &mut self,
         entry: &Entry<'_>,
         attributes: &Attributes,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<bool, Failure> {
         match entry::headers(entry, attributes) {
-            Some(bytes) => self.put(&bytes),
-            None => Ok(()),
+            Some(bytes) => self.put(&bytes).map(|()| true),
+            None => Ok(false),
         }
     }
 

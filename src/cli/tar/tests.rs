@@ -84,6 +84,20 @@ fn further_names_of_a_file_are_links_to_the_first() {
 }
 
 #[test]
+fn no_name_is_a_link_to_what_is_not_in_the_archive() {
+    for mut node in [file(&[7; 5000]), symlink(b"target")] {
+        let mut memory = Memory::default();
+        node.attributes.nlink = 2;
+        let inode = memory.add(b"one", node);
+        memory.add_entry(memory.root(), b"two", inode);
+        memory.bad.insert(inode.0);
+        let (bytes, outcome) = archive(&memory);
+        assert_eq!(outcome, Outcome::PartlyDamaged);
+        assert_eq!(names(&bytes), ["./"]);
+    }
+}
+
+#[test]
 fn times_and_large_numbers_survive() {
     let mut memory = Memory::default();
     let mut node = file(b"old");
