@@ -76,3 +76,38 @@ cases! {
     no_checksums: "-t ext4 -b 1024 -O ^metadata_csum,^64bit", "jo";
     no_checksums_of_ext3: "-t ext3 -b 1024", "jo";
 }
+
+/// As many revoked blocks as the removal of a large tree leaves, none of which but one has a copy.
+#[test]
+fn a_million_revoked_blocks() {
+    need!(root, loop, kernel "ext4", tool "mke2fs", tool "debugfs");
+    let scratch = Scratch::new();
+    let image = scratch.file("dirty.img", 6 << 30);
+    Run::new("mke2fs")
+        .words("-q -F -t ext4 -b 4096 -O ^metadata_csum,64bit -J size=64")
+        .words("-E lazy_itable_init=1,nodiscard")
+        .arg(&image)
+        .run();
+    let [good, bad] = [("good", b"g"), ("bad", b"b")].map(|(name, byte)| {
+        let path = scratch.join(name);
+        std::fs::write(&path, byte.repeat(4096)).unwrap();
+        path.display().to_string()
+    });
+    let debugfs = |command: &str| {
+        let run = Run::new("debugfs").args(["-w", "-R", command]);
+        run.arg(&image).text().trim().to_owned()
+    };
+    debugfs(&format!("write {good} f"));
+    let block = block(&image, 0);
+    let commands = scratch.join("commands");
+    let script = format!("jo\njw -b {block} {bad}\njw -r 100000-1250000,{block}\njc\n");
+    std::fs::write(&commands, script).unwrap();
+    Run::new("debugfs")
+        .args(["-w", "-f"])
+        .arg(&commands)
+        .arg(&image)
+        .run();
+    assert!(needs_recovery(&image));
+    let found = compare(&Dirty { scratch, image }, &[]);
+    assert!(found[&b"f"[..]].content.is_some());
+}

@@ -6,6 +6,7 @@
 //! are kept in memory. The result is a volume on which nothing is left to recover; the reader needs to
 //! know nothing of it.
 
+mod copied;
 mod crc32_be;
 pub(super) mod edit;
 mod fast_commit;
@@ -110,7 +111,11 @@ fn replay(volume: &SharedSource, context: &Context, number: u32) -> Result<Repla
         editor.superblock.inode_size,
     );
     let fast_commits = match scanned {
-        Ok(tags) => tags,
+        Ok((tags, problem)) => {
+            let problem = problem.map(|error| error.context("fast commits"));
+            recovery.problems.extend(problem);
+            tags
+        }
         Err(error) => {
             recovery.problems.push(error.context("fast commits"));
             Vec::new()

@@ -1,10 +1,9 @@
 //! Recovery: all three passes over the log, and their result, a list of which blocks of the volume
 //! are to be read from the log instead.
 
-use std::collections::BTreeMap;
-
+use super::copied::{Copied, Newest};
 use super::log::Log;
-use super::revoke::{Revoked, is_later};
+use super::revoke::{is_later, records};
 use super::scan::{Block, Walk, scan};
 use super::superblock::Superblock;
 use super::tags::{tags, verify_tail};
@@ -43,17 +42,6 @@ impl Recovery {
     }
 }
 
-/// Copies of more blocks than this are not looked up in the log: four times as many as the largest
-/// log that mke2fs makes by itself can hold.
-pub(super) const MOST_BLOCKS: usize = 1 << 20;
-
-/// Where one block's newest copy lies.
-#[derive(Clone, Copy)]
-struct Newest {
-    place: u64,
-    escaped: bool,
-}
-
 /// Recovers `log`, whose volume has `volume_blocks` blocks.
 pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64) -> Recovery {
     let scanned = scan(log, superblock);
@@ -63,34 +51,53 @@ pub(super) fn recover(log: &Log<'_>, superblock: &Superblock, volume_blocks: u64
         ..Recovery::default()
     };
     recovery.problems.extend(scanned.problem);
-    let mut revoked = Revoked::default();
-    let collect = |block: Block, _: u64, walk: &mut Walk<'_>| match block {
-        Block::Revoke(block) => revoked.add(&block, walk.sequence, superblock, volume_blocks),
-        Block::Descriptor(block) => {
-            for _ in tags(&block, superblock) {
-                walk.advance()?;
-            }
-            Ok(())
+    let mut replay = match revoked(log, superblock, scanned.blocks, scanned.end) {
+        Ok(copied) => Replay {
+            log,
+            superblock,
+            volume_blocks,
+            copied,
+            problems: Vec::new(),
+        },
+        // Whose copies are void is not known.
+        Err(error) => {
+            recovery.transactions = 0;
+            recovery.problems.push(error);
+            return recovery;
         }
-        Block::Commit(_) => Ok(()),
-    };
-    let collected = pass(log, superblock, scanned.end, collect);
-    recovery.problems.extend(collected.err());
-    let mut replay = Replay {
-        log,
-        superblock,
-        volume_blocks,
-        revoked: &revoked,
-        newest: BTreeMap::new(),
-        problems: Vec::new(),
     };
     let replayed = pass(log, superblock, scanned.end, |block, at, walk| {
         replay.block(&block, at, walk)
     });
     recovery.problems.append(&mut replay.problems);
     recovery.problems.extend(replayed.err());
-    recovery.copies = merge(&replay.newest);
+    match replay.copied.merged() {
+        Ok(copies) => recovery.copies = copies,
+        Err(error) => recovery.problems.push(error),
+    }
     recovery
+}
+
+/// The second pass: what is revoked of `blocks`, of which the log has copies.
+fn revoked(log: &Log<'_>, superblock: &Superblock, blocks: Vec<u64>, end: u32) -> Result<Copied> {
+    let mut copied = Copied::of(blocks)?;
+    pass(log, superblock, end, |block, _, walk| {
+        match block {
+            Block::Revoke(block) => {
+                for number in records(&block, superblock)? {
+                    copied.revoke(number, walk.sequence);
+                }
+            }
+            Block::Descriptor(block) => {
+                for _ in tags(&block, superblock) {
+                    walk.advance()?;
+                }
+            }
+            Block::Commit(_) => {}
+        }
+        Ok(())
+    })?;
+    Ok(copied)
 }
 
 /// Walks from the start of the log to transaction `end`; `each` gets each block, and the byte of the
@@ -120,8 +127,7 @@ struct Replay<'a> {
     log: &'a Log<'a>,
     superblock: &'a Superblock,
     volume_blocks: u64,
-    revoked: &'a Revoked,
-    newest: BTreeMap<u64, Newest>,
+    copied: Copied,
     /// Damaged copies, of which the first few are kept.
     problems: Vec<Error>,
 }
@@ -138,7 +144,7 @@ impl Replay<'_> {
         }
         for tag in tags(block, self.superblock) {
             let number = walk.advance()?;
-            if self.revoked.contains(tag.block, sequence) {
+            if self.copied.is_void(tag.block, sequence) {
                 continue;
             }
             if let Err(error) = self.check(&tag, number, sequence) {
@@ -149,20 +155,8 @@ impl Replay<'_> {
                 place: self.log.physical(number)?,
                 escaped: tag.escaped,
             };
-            self.remember(tag.block, newest)?;
+            self.copied.remember(tag.block, newest);
         }
-        Ok(())
-    }
-
-    /// # Errors
-    /// `Corrupt` past [`MOST_BLOCKS`].
-    fn remember(&mut self, block: u64, newest: Newest) -> Result<()> {
-        if self.newest.len() >= MOST_BLOCKS && !self.newest.contains_key(&block) {
-            return Err(Error::corrupt(format!(
-                "the log holds copies of over {MOST_BLOCKS} blocks"
-            )));
-        }
-        self.newest.insert(block, newest);
         Ok(())
     }
 
@@ -194,26 +188,4 @@ impl Replay<'_> {
             self.problems.push(error);
         }
     }
-}
-
-/// Neighbouring blocks with neighbouring copies as one run.
-fn merge(newest: &BTreeMap<u64, Newest>) -> Vec<Copy> {
-    let mut copies: Vec<Copy> = Vec::new();
-    for (&block, copy) in newest {
-        if let Some(last) = copies.last_mut() {
-            let goes_on = last.block.checked_add(last.blocks) == Some(block)
-                && last.place.checked_add(last.blocks) == Some(copy.place);
-            if goes_on && !last.escaped && !copy.escaped {
-                last.blocks = last.blocks.saturating_add(1);
-                continue;
-            }
-        }
-        copies.push(Copy {
-            block,
-            place: copy.place,
-            blocks: 1,
-            escaped: copy.escaped,
-        });
-    }
-    copies
 }

@@ -1,54 +1,10 @@
-//! Revoke records: blocks whose copies in the log are void, since the block was freed and may
-//! belong to a file's contents now, which are not in the log.
-
-use std::collections::HashMap;
+//! Revoke records: numbers of blocks whose copies in the log are void.
 
 use zerocopy::FromBytes;
 
 use super::layout::RevokeHeader;
 use super::superblock::Superblock;
 use crate::error::{Error, Result};
-
-/// More revoked blocks than this are not kept in memory.
-const MOST: usize = 1 << 20;
-
-/// For each revoked block the last transaction that revoked it.
-#[derive(Default)]
-pub(super) struct Revoked(HashMap<u64, u32>);
-
-impl Revoked {
-    /// Adds the records of the revoke block `block` of transaction `sequence`. Those past the
-    /// volume's `volume_blocks` mean nothing, and there may be many.
-    ///
-    /// # Errors
-    /// `Corrupt` as of [`records`].
-    pub(super) fn add(
-        &mut self,
-        block: &[u8],
-        sequence: u32,
-        superblock: &Superblock,
-        volume_blocks: u64,
-    ) -> Result<()> {
-        let numbers = records(block, superblock)?.into_iter();
-        for number in numbers.filter(|number| *number < volume_blocks) {
-            if self.0.len() >= MOST && !self.0.contains_key(&number) {
-                return Err(Error::corrupt(format!("over {MOST} blocks are revoked")));
-            }
-            let last = self.0.entry(number).or_insert(sequence);
-            if is_later(sequence, *last) {
-                *last = sequence;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a copy of `block` that transaction `sequence` wrote is void: it was revoked in that
-    /// transaction or a later one.
-    pub(super) fn contains(&self, block: u64, sequence: u32) -> bool {
-        let last = self.0.get(&block);
-        last.is_some_and(|last| !is_later(sequence, *last))
-    }
-}
 
 /// Whether transaction `one` is later than `other`. The numbers wrap round at 2^32.
 pub(super) fn is_later(one: u32, other: u32) -> bool {
@@ -93,12 +49,5 @@ mod tests {
     fn numbers_are_later_across_the_wrap() {
         assert!(is_later(2, 1) && !is_later(1, 2) && !is_later(7, 7));
         assert!(is_later(3, u32::MAX - 3) && !is_later(u32::MAX - 3, 3));
-    }
-
-    #[test]
-    fn a_copy_is_void_up_to_the_transaction_that_revokes_it() {
-        let revoked = Revoked(HashMap::from([(40, 1)]));
-        assert!(revoked.contains(40, u32::MAX) && revoked.contains(40, 1));
-        assert!(!revoked.contains(40, 2) && !revoked.contains(41, 1));
     }
 }

@@ -8,6 +8,7 @@
 use zerocopy::FromBytes;
 
 use super::super::checksum::crc32c_around;
+use super::copied::short;
 use super::crc32_be::crc32_be;
 use super::layout::{CommitHeader, JournalHeader, MAGIC, block_type};
 use super::log::Log;
@@ -18,6 +19,10 @@ use crate::error::{Error, Result};
 
 /// `h_chksum_type` and `h_chksum_size` of a version 1 checksum.
 const COMMIT_CRC32: (u8, u8) = (1, 4);
+
+/// Copies of more blocks than this are not looked up in the log: twice as many as a log of 4 GiB can
+/// hold. It ends before the transaction with the next one.
+pub(super) const MOST_COPIES: usize = 1 << 21;
 
 /// A block of the log that belongs to the transaction that the walk is at.
 pub(super) enum Block {
@@ -109,6 +114,8 @@ pub(super) struct Scan {
     pub(super) end: u32,
     /// What ended the log before its time, if anything did.
     pub(super) problem: Option<Error>,
+    /// The blocks of the volume that it has copies of, in no order.
+    pub(super) blocks: Vec<u64>,
 }
 
 /// Finds the end of the log. Where the kernel would refuse the file system, because a block of the
@@ -123,6 +130,7 @@ pub(super) fn scan(log: &Log<'_>, superblock: &Superblock) -> Scan {
         crc: !0,
         suspicious: None,
         last_commit: 0,
+        blocks: Vec::new(),
     };
     let problem = loop {
         match pass.step() {
@@ -141,6 +149,7 @@ pub(super) fn scan(log: &Log<'_>, superblock: &Superblock) -> Scan {
             .end
             .map_or(pass.walk.sequence, |(sequence, _)| sequence),
         problem: problem.or(rejected),
+        blocks: pass.blocks,
     }
 }
 
@@ -159,6 +168,7 @@ struct Pass<'a> {
     /// the log, or damaged. The commit time tells which.
     suspicious: Option<u32>,
     last_commit: u64,
+    blocks: Vec<u64>,
 }
 
 impl Pass<'_> {
@@ -192,12 +202,26 @@ impl Pass<'_> {
         if sums {
             self.crc = crc32_be(self.crc, block);
         }
-        for _ in tags(block, self.superblock) {
+        for tag in tags(block, self.superblock) {
             let number = self.walk.advance()?;
+            self.remember(tag.block)?;
             if sums {
                 self.crc = crc32_be(self.crc, &self.log.read(number)?);
             }
         }
+        Ok(())
+    }
+
+    /// # Errors
+    /// `Unsupported` past [`MOST_COPIES`]; `Io` where memory is short.
+    fn remember(&mut self, block: u64) -> Result<()> {
+        if self.blocks.len() >= MOST_COPIES {
+            let text = format!("the log holds over {MOST_COPIES} copies, more than are kept");
+            let transaction = format!("transaction {}", self.walk.sequence);
+            return Err(Error::unsupported(text).context(transaction));
+        }
+        self.blocks.try_reserve(1).map_err(short)?;
+        self.blocks.push(block);
         Ok(())
     }
 

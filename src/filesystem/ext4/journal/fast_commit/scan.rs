@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 /// No more of the fast-commit blocks are looked at: mke2fs makes 1/64 of the log.
 const MOST_BYTES: usize = 32 << 20;
 
-/// No more records than this are kept in memory: ten times what the blocks that mke2fs makes can hold.
-const MOST_RECORDS: usize = 1 << 19;
+/// No more records than this are kept in memory: as many as there are in 16 MiB, which mke2fs makes for
+/// a large volume. Those that are more are left out with all that were committed with them.
+const MOST_RECORDS: usize = 1 << 20;
 
-/// The records behind `log` that belong to transaction `expected`.
+/// The records behind `log` that belong to transaction `expected`, and why they are not all.
 ///
 /// # Errors
 /// Where there are fast commits of that transaction and not one is whole, as the kernel would
@@ -23,7 +24,7 @@ pub(in super::super) fn scan(
     superblock: &Superblock,
     expected: u32,
     inode_size: u16,
-) -> Result<Vec<Tag>> {
+) -> Result<(Vec<Tag>, Option<Error>)> {
     let mut scan = Scan {
         expected,
         inode_size,
@@ -31,6 +32,7 @@ pub(in super::super) fn scan(
         tags: Vec::new(),
         pending: Vec::new(),
         whole: 0,
+        problem: None,
     };
     let most = MOST_BYTES.checked_div(log.block_size()).unwrap_or(0);
     for number in superblock
@@ -48,7 +50,7 @@ pub(in super::super) fn scan(
             break;
         }
     }
-    Ok(scan.tags)
+    Ok((scan.tags, scan.problem))
 }
 
 struct Scan {
@@ -60,6 +62,7 @@ struct Scan {
     pending: Vec<Tag>,
     /// Tails that were right.
     whole: u32,
+    problem: Option<Error>,
 }
 
 impl Scan {
@@ -98,7 +101,9 @@ impl Scan {
                 _ => {
                     self.crc = crc32c(self.crc, record);
                     if self.tags.len().saturating_add(self.pending.len()) >= MOST_RECORDS {
-                        return Err(Error::corrupt(format!("over {MOST_RECORDS} records")));
+                        let text = format!("over {MOST_RECORDS} records, more than are kept");
+                        self.problem = Some(Error::unsupported(text));
+                        return Ok(false);
                     }
                     self.pending.extend(parse(kind, value));
                 }
@@ -131,6 +136,7 @@ mod tests {
             tags: Vec::new(),
             pending: Vec::new(),
             whole: 0,
+            problem: None,
         };
         // Sixteen bytes each: nothing is mapped at block 0 of inode 12 any more.
         let mut record = [0; 16];
@@ -142,9 +148,11 @@ mod tests {
         for _ in 0..all {
             assert_eq!(scan.block(&block), Ok(true));
         }
-        let error = scan.block(&block).unwrap_err();
-        assert_eq!(error.kind(), Kind::Corrupt);
-        assert!(error.to_string().contains("over 524288 records"), "{error}");
+        assert_eq!(scan.block(&block), Ok(false));
+        let error = scan.problem.unwrap();
+        assert_eq!(error.kind(), Kind::Unsupported);
+        let text = "over 1048576 records";
+        assert!(error.to_string().contains(text), "{error}");
         assert_eq!(scan.pending.len(), MOST_RECORDS);
     }
 }
