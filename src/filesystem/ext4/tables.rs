@@ -19,8 +19,11 @@ const PIECE: u32 = 512;
 /// Pieces that are listed together.
 const PIECES: u32 = 512;
 
-/// No more pieces than this are kept, 16 MiB: 256 TiB of the usual groups.
+/// No more pieces than this are kept, 16 MiB: 256 TiB of the usual groups. A list counts as well.
 const MOST_PIECES: u32 = 1 << 12;
+
+/// As many pieces take the memory of a list.
+const PIECES_OF_A_LIST: u32 = 3;
 
 /// The places of [`PIECE`] groups, 0 where nobody has asked.
 type Piece = Box<[AtomicU64]>;
@@ -29,7 +32,7 @@ type Piece = Box<[AtomicU64]>;
 /// the same time as another reads the same descriptor.
 pub(super) struct Tables {
     lists: Vec<OnceLock<Box<[OnceLock<Piece>]>>>,
-    /// How many pieces there are.
+    /// How many pieces there are, and what takes as much.
     pieces: AtomicU32,
 }
 
@@ -79,7 +82,10 @@ impl Tables {
             Some(list) => list,
             None => {
                 self.is_room().then_some(())?;
-                list.get_or_init(|| (0..PIECES).map(|_| OnceLock::new()).collect())
+                list.get_or_init(|| {
+                    self.pieces.fetch_add(PIECES_OF_A_LIST, Ordering::Relaxed);
+                    (0..PIECES).map(|_| OnceLock::new()).collect()
+                })
             }
         };
         let piece = list.get(to_usize((number % PIECES).into()))?;
@@ -115,7 +121,8 @@ mod tests {
                 place.store(7, Ordering::Relaxed);
             }
         }
-        assert_eq!(tables.pieces.load(Ordering::Relaxed), MOST_PIECES);
+        let used = tables.pieces.load(Ordering::Relaxed);
+        assert!((MOST_PIECES..MOST_PIECES + 4).contains(&used), "{used}");
         let known = |group| {
             tables
                 .place(group)
@@ -123,7 +130,23 @@ mod tests {
         };
         assert_eq!(known(0), Some(7));
         assert_eq!(known(1), Some(0));
-        assert_eq!(known((MOST_PIECES - 1) * PIECE), Some(7));
+        let lists = MOST_PIECES / PIECES * PIECES_OF_A_LIST;
+        assert_eq!(known((MOST_PIECES - lists - 1) * PIECE), Some(7));
         assert_eq!(known(MOST_PIECES * PIECE), None);
+    }
+
+    #[test]
+    fn e02_groups_far_from_one_another_take_no_more() {
+        let tables = Tables::new(u32::MAX).expect("memory");
+        for group in (0..=u32::MAX).step_by(to_usize((PIECE * PIECES).into())) {
+            tables.place(group);
+        }
+        let bytes = |list: &OnceLock<Box<[OnceLock<Piece>]>>| {
+            let pieces = list.get()?;
+            let found = pieces.iter().filter(|piece| piece.get().is_some()).count();
+            Some(size_of_val(&**pieces) + found * to_usize(PIECE.into()) * 8)
+        };
+        let all: usize = tables.lists.iter().filter_map(bytes).sum();
+        assert!((15 << 20..17 << 20).contains(&all), "{all}");
     }
 }
