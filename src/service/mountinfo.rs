@@ -14,6 +14,8 @@ pub(super) const TYPE: &str = "fuse.imgmount";
 pub(super) struct Entry {
     /// The mount's number; another mount may get it once this one is gone.
     pub(super) id: u64,
+    /// That of the mount that it is in, or on top of.
+    pub(super) parent: u64,
     /// `st_dev` of its files, `major:minor`.
     pub(super) device: String,
     /// Where it is mounted, as seen from this process's root.
@@ -38,7 +40,7 @@ impl Entry {
     }
 }
 
-/// Every mount that this process sees, the later ones on top of the earlier.
+/// Every mount that this process sees, in no order that says what is on top.
 ///
 /// # Errors
 /// `Io` where /proc is not there.
@@ -56,8 +58,11 @@ pub(super) fn all() -> Result<Vec<Entry>> {
 /// # Errors
 /// As [`all`].
 pub(super) fn at(point: &Path) -> Result<Option<Entry>> {
-    let found = |entry: &Entry| entry.point == point;
-    Ok(all()?.into_iter().rev().find(found))
+    let mut there = all()?;
+    there.retain(|entry| entry.point == point);
+    let parents: Vec<u64> = there.iter().map(|entry| entry.parent).collect();
+    let is_uncovered = |entry: &Entry| !parents.contains(&entry.id);
+    Ok(there.into_iter().rev().find(is_uncovered))
 }
 
 /// The number of the mount that the open file of this process, or another, is of, about which the
@@ -71,8 +76,9 @@ pub(super) fn id_of(information: &Path) -> Option<u64> {
 /// One line: `36 35 98:0 /root /point rw,noatime shared:1 - type source options`.
 fn entry(line: &[u8]) -> Option<Entry> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-    let device = String::from_utf8(fields.nth(1)?.to_vec()).ok()?;
+    let mut number = || std::str::from_utf8(fields.next()?).ok()?.parse().ok();
+    let (id, parent) = (number()?, number()?);
+    let device = String::from_utf8(fields.next()?.to_vec()).ok()?;
     let point = unescape(fields.nth(1)?);
     let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
     let kind = String::from_utf8(tail.next()?.to_vec()).ok()?;
@@ -82,6 +88,7 @@ fn entry(line: &[u8]) -> Option<Entry> {
     let user = options.find_map(|option| option.strip_prefix(b"user_id="));
     Some(Entry {
         id,
+        parent,
         device,
         point: PathBuf::from(OsString::from_vec(point)),
         kind,
