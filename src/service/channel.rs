@@ -146,11 +146,17 @@ impl Channel {
         }
     }
 
-    /// Sends `message`, however long it is: in a file in memory, which a packet leads to.
+    /// Sends `message`, however long it is: one that is too long for a packet in a file in memory,
+    /// which has to be within the user's limit for files.
     pub(super) fn send_whole(&self, message: &impl Serialize) -> Result<()> {
-        let file = fixed("message", &text(message)?);
+        let bytes = text(message)?;
+        if bytes.len() <= LONGEST {
+            self.send(&Whole { is_in_file: false }, None)?;
+            return self.send(message, None);
+        }
+        let file = fixed("message", &bytes);
         let file = file.map_err(|error| Error::io("send to the other process", &error))?;
-        self.send(&InFile, Some(file.as_fd()))
+        self.send(&Whole { is_in_file: true }, Some(file.as_fd()))
     }
 
     /// The next message that was [sent whole](Channel::send_whole), by a process that is believed;
@@ -159,9 +165,12 @@ impl Channel {
     /// # Errors
     /// As [`Channel::receive`].
     pub(super) fn receive_whole<M: DeserializeOwned>(&self) -> Result<Option<M>> {
-        let Some((InFile, file)) = self.receive()? else {
+        let Some((Whole { is_in_file }, file)) = self.receive()? else {
             return Ok(None);
         };
+        if !is_in_file {
+            return Ok(self.receive()?.map(|(message, _)| message));
+        }
         let file = file.map(File::from);
         let bytes = file.and_then(|file| stored::read_all(&file));
         let bytes = bytes.ok_or_else(|| Error::corrupt("a message came without its file"))?;
@@ -181,9 +190,11 @@ impl AsFd for Channel {
     }
 }
 
-/// That the descriptor which comes with it is the message.
+/// That the next packet is the message, or the descriptor which comes with this one.
 #[derive(Serialize, Deserialize)]
-struct InFile;
+struct Whole {
+    is_in_file: bool,
+}
 
 fn text(message: &impl Serialize) -> Result<Vec<u8>> {
     let text = serde_json::to_vec(message);
@@ -279,10 +290,12 @@ mod tests {
     #[test]
     fn a_message_that_is_sent_whole_may_be_longer() {
         let (one, other) = Channel::pair().unwrap();
-        let long = "x".repeat(10 * LONGEST);
-        one.send_whole(&long).unwrap();
-        assert_eq!(other.receive_whole::<String>().unwrap().unwrap(), long);
-        one.send(&InFile, None).unwrap();
+        for length in [1, LONGEST - 2, LONGEST - 1, 10 * LONGEST] {
+            let long = "x".repeat(length);
+            one.send_whole(&long).unwrap();
+            assert_eq!(other.receive_whole::<String>().unwrap().unwrap(), long);
+        }
+        one.send(&Whole { is_in_file: true }, None).unwrap();
         assert_eq!(
             other.receive_whole::<String>().unwrap_err().kind(),
             Kind::Corrupt

@@ -385,6 +385,10 @@ fn u05_a_closed_or_full_standard_error_is_no_harm() {
         place.imgmount().words("umount m").run();
         place.assert_clean_within(SOON);
     }
+    let script = format!("ulimit -f 0; exec {program} disk.img m");
+    place.run("sh").arg("-c").arg(script).run();
+    place.imgmount().words("umount m").run();
+    place.assert_clean_within(SOON);
     let script = format!("ulimit -f 0; exec {program} -f -vv disk.img m 2>log");
     let mut child = place
         .run("sh")
