@@ -93,10 +93,11 @@ impl Target {
 
     /// Half a disk is not left behind as if it were one.
     pub(super) fn abandon(&self, path: &Path) {
-        if self.new {
-            // What failed is reported; that this fails too would say nothing more.
-            let _ = std::fs::remove_file(path);
-        }
+        // What failed is reported; that this fails too would say nothing more.
+        let _ = match self.new {
+            true => std::fs::remove_file(path),
+            false => self.file.set_len(0),
+        };
     }
 }
 
