@@ -66,9 +66,17 @@ pub(crate) fn run(arguments: &Run) -> Result<Outcome, Failure> {
     } = arguments;
     let request = wanted(image, showing, opening)?;
     let ran = service::run(&request, command, &mut |mounted| notices(&request, mounted))?;
-    match bugs(&name_of(&request.image), ran.faults) {
-        Outcome::Bug if ran.code == 0 => Ok(Outcome::Bug),
-        _ => Ok(Outcome::Command(ran.code)),
+    let name = name_of(&request.image);
+    let bugs = bugs(&name, ran.faults);
+    match (ran.death.map(|death| death.context(name)), ran.code) {
+        (Some(death), 0) => Err(Failure::Host(death)),
+        (death, code) => {
+            death.inspect(complain);
+            match bugs {
+                Outcome::Bug if code == 0 => Ok(Outcome::Bug),
+                _ => Ok(Outcome::Command(code)),
+            }
+        }
     }
 }
 

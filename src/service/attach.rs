@@ -102,11 +102,18 @@ impl Attached {
     ///
     /// # Errors
     /// As [`Attached::detach`].
-    pub(super) fn clear(&self) -> Result<(), Failure> {
-        match self.find()? {
-            Some(entry) if is_dead(&entry.point) => detach(&entry, true).map(|_| ()),
-            _ => Ok(()),
+    pub(super) fn clear(&self) -> Result<Detached, Failure> {
+        let Some(entry) = self.find()? else {
+            return Ok(Detached::Done);
+        };
+        if is_dead(&entry.point) {
+            return detach(&entry, true);
         }
+        let top = mountinfo::at(&entry.point)?;
+        Ok(match top.is_some_and(|top| top.is(&entry)) {
+            true => Detached::Done,
+            false => Detached::Busy,
+        })
     }
 
     fn find(&self) -> Result<Option<Entry>, Failure> {

@@ -94,7 +94,9 @@ impl Request {
         for path in allowed.chain(&mut self.open.allow_directories) {
             name_for_others(path, looked_at)?;
         }
-        if let Some(path) = &mut self.mountpoint {
+        // One that is not there is refused later, with what to do.
+        let point = self.mountpoint.as_mut();
+        if let Some(path) = point.filter(|path| path.symlink_metadata().is_ok()) {
             name_for_others(path, looked_at).map_err(Failure::host)?;
         }
         Ok(self)
@@ -188,9 +190,11 @@ fn in_background(request: &Request) -> std::result::Result<Mounted, Failure> {
         .spawn()
         .map_err(|error| Failure::host(Error::io("start the supervisor", &error)))?;
     drop(command); // It holds the other end, which would never close.
-    channel.send_whole(&told)?;
-    handed.send(&channel)?;
-    match channel.receive_whole()? {
+    let sent = channel
+        .send_whole(&told)
+        .and_then(|()| handed.send(&channel));
+    sent.map_err(Failure::host)?;
+    match channel.receive_whole().map_err(Failure::host)? {
         Some(Outcome::Ready(mounted)) => Ok(mounted),
         Some(Outcome::Failed(failure)) => {
             let _ = child.wait(); // It has said everything.

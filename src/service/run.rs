@@ -16,19 +16,21 @@ use super::failure::Failure;
 use super::keys::Handed;
 use super::mount::{Mounted, Request};
 use super::mount_point::MountPoint;
-use super::process::Log;
+use super::process::{self, Log};
 use super::shown;
 use super::supervisor::Supervisor;
 use crate::error::{Error, Kind};
 use crate::sys;
 
 /// What became of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// Its exit code, 128 + n where signal n ended it.
     pub code: u8,
     /// How many of its requests to the mount failed by bugs of this program.
     pub faults: u64,
+    /// What ended the process that reads the image, where that did not live so long.
+    pub death: Option<Error>,
 }
 
 /// Mounts at a fresh private directory, runs `command` with `$IMGMOUNT` set to it and every `{}`
@@ -62,21 +64,28 @@ pub fn run(
         Err(error) => Err(Failure::usage(Error::io(shown(Path::new(program)), &error))),
     };
     let faults = supervisor.end()?;
+    let (status, death) = status?;
     Ok(Ran {
-        code: exit_code(status?),
+        code: exit_code(status),
         faults,
+        death,
     })
 }
 
-/// Waits for the command's end, and hands on the signals that are for both.
-fn attend(supervisor: &mut Supervisor, mut child: Child) -> Result<ExitStatus, Failure> {
+/// Waits for the command's end, and hands on the signals that are for both. Gives also what ended the
+/// process that reads the image, where that did not live so long.
+fn attend(
+    supervisor: &mut Supervisor,
+    mut child: Child,
+) -> Result<(ExitStatus, Option<Error>), Failure> {
     let failed = |error: std::io::Error| Failure::host(Error::io("wait for the command", &error));
     let pid = Pid::from_child(&child);
     let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
     let mut is_served = true;
+    let mut death = None;
     loop {
         if let Some(status) = child.try_wait().map_err(failed)? {
-            return Ok(status);
+            return Ok((status, death));
         }
         let command = PollFd::new(&ended, PollFlags::IN);
         let happened = match is_served {
@@ -94,7 +103,9 @@ fn attend(supervisor: &mut Supervisor, mut child: Child) -> Result<ExitStatus, F
         }
         if happened.worker {
             // The mount is dead, which the command has noticed or will.
-            supervisor.bury();
+            let status = supervisor.bury();
+            let is_well = status.is_some_and(|status| status.success());
+            death = (!is_well).then(|| process::death(status.as_ref()));
             is_served = false;
         }
     }

@@ -134,7 +134,11 @@ impl Supervisor {
             signals,
             idle: Idle::after(request.idle()),
         };
-        if let Report::Opened { notices } = starting.next_report(client).context(|| name)? {
+        let named = |Failure { cause, error }| Failure {
+            cause,
+            error: error.context(name),
+        };
+        if let Report::Opened { notices } = starting.next_report(client).map_err(named)? {
             starting.mounted.notices.extend(notices);
         }
         starting.answers.settle();
@@ -164,7 +168,8 @@ impl Supervisor {
         // With the last descriptor outside the worker, its end is the end of the connection.
         drop(device);
         let look = self.look()?;
-        self.next_report(client).map_err(Failure::host)?;
+        let ready = self.next_report(client);
+        ready.map_err(|failure| Failure::host(failure.error))?;
         if let Some(attached) = &self.mount.attached {
             readahead::raise(attached.device());
         }
@@ -243,16 +248,18 @@ impl Supervisor {
         &self.mounted
     }
 
-    fn next_report(&mut self, client: Option<&Channel>) -> Result<Report, Error> {
+    /// # Errors
+    /// What the worker refuses; `Host` where it is waited for no more.
+    fn next_report(&mut self, client: Option<&Channel>) -> Result<Report, Failure> {
         loop {
             let client = client.map(|client| PollFd::new(client, PollFlags::empty()));
-            let happened = self.wait(client, None, Log::Show)?;
+            let happened = self.wait(client, None, Log::Show).map_err(Failure::host)?;
             if let Some(report) = self.said.take() {
                 self.worker.pass_log(Log::Show);
-                return report;
+                return report.map_err(Failure::from);
             }
             if happened.signal.is_some() || happened.other {
-                return Err(interrupted());
+                return Err(Failure::host(interrupted()));
             }
         }
     }

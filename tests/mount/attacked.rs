@@ -149,3 +149,50 @@ fn a_long_path_of_image_and_mount_point_leaves_a_mount_that_its_user_can_unmount
     assert!(said.contains("could not unmount it again"), "{said}");
     place.assert_clean_within(SOON);
 }
+
+/// Whoever moved one mount onto another sees it first.
+#[test]
+fn u01_the_mount_that_is_seen_is_the_one_that_is_unmounted() {
+    need!(root, fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    for (name, point) in [("one", "a"), ("two", "b")] {
+        let image = place.folder.join(name);
+        std::fs::copy(&place.image, &image).unwrap();
+        place.directory(point);
+        place.imgmount().arg(&image).arg(point).run();
+    }
+    let private = format!(
+        "mount --make-private {0} 2>&-; mount --move a b",
+        place.folder.display()
+    );
+    place.run("sh").arg("-c").arg(private).run();
+    assert_eq!(place.mounts().len(), 2);
+    for name in ["one", "two"] {
+        let source = place.folder.join(name).display().to_string();
+        assert!(place.mounts().iter().any(|line| line.starts_with(&source)));
+        place.imgmount().words("umount b").run();
+        let gone = !place.mounts().iter().any(|line| line.starts_with(&source));
+        assert!(gone, "{name}: {:?}", place.mounts());
+    }
+    place.assert_clean_within(SOON);
+}
+
+/// A mount that another one lies on is not to be taken away, and nobody says that it was.
+#[test]
+fn u01_a_covered_mount_that_stays_is_told() {
+    need!(root, fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    let script = "mount -t tmpfs tmpfs $IMGMOUNT; echo $IMGMOUNT";
+    let run = place.imgmount().words("run disk.img -- sh -c").arg(script);
+    let output = run.output();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(5), "{words}");
+    let text = "stays mounted, and nothing serves it: it is covered";
+    assert!(words.contains(text), "{words}");
+    let point = String::from_utf8(output.stdout).unwrap();
+    let point = Path::new(point.trim_end());
+    Run::new("umount").arg(point).run();
+    place.imgmount().arg("umount").arg(point).run();
+    std::fs::remove_dir(point).unwrap();
+    place.assert_clean_within(SOON);
+}

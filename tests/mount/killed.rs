@@ -404,3 +404,28 @@ fn u02_the_mount_of_a_running_command_goes_with_its_worker() {
     assert_eq!(child.wait().unwrap().code(), Some(128 + 15));
     place.assert_clean_within(SOON);
 }
+
+/// One that ends well has not noticed it, perhaps.
+#[test]
+fn u02_a_command_that_ends_well_without_its_mount_is_not_believed() {
+    need!(fuse, tool "mke2fs");
+    let place = Place::new(Who::Self_);
+    for (code, expected) in [(0, 5), (3, 3)] {
+        let script = format!("echo $IMGMOUNT; read line; exit {code}");
+        let command = place.imgmount().words("run disk.img -- sh -c").arg(script);
+        let mut command = command.command();
+        let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = streams.stderr(Stdio::piped()).spawn().unwrap();
+        let mut point = String::new();
+        let mut told = std::io::BufReader::new(child.stdout.take().unwrap());
+        told.read_line(&mut point).unwrap();
+        signal(place.processes("--worker")[0], "KILL");
+        let is_gone = || !Path::new(point.trim_end()).exists();
+        wait_until(SOON, is_gone, || "the directory stays".to_owned());
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let (found, words) = super::code_and_words(&child.wait_with_output().unwrap());
+        assert_eq!(found, expected, "{words}");
+        assert!(words.contains("signal 9"), "{words}");
+        place.assert_clean_within(SOON);
+    }
+}

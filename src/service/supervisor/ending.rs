@@ -7,6 +7,7 @@ use super::super::attach::{Attached, Detached};
 use super::super::failure::Failure;
 use super::super::mount_point::MountPoint;
 use super::super::shown;
+use crate::error::{Error, Kind};
 
 /// How long files may stay in use after a signal asked for the end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -93,13 +94,23 @@ impl Mount {
     }
 
     /// Takes away what is left once the worker is gone.
-    pub(super) fn clear(&mut self) {
+    ///
+    /// # Errors
+    /// `Host` where it stays.
+    pub(super) fn clear(&mut self) -> Result<(), Failure> {
         let Some(attached) = self.attached.take() else {
-            return;
+            return Ok(());
         };
-        if let Err(failure) = attached.clear() {
-            log::warn!("{failure}");
-        }
+        let cleared = attached.clear();
         self.point.remove();
+        match cleared? {
+            Detached::Done => Ok(()),
+            Detached::Busy => {
+                let place = shown(self.point.path());
+                let text = format!("{place} stays mounted, and nothing serves it: it is covered");
+                let hint = format!("unmount what covers it, then imgmount umount {place}");
+                Err(Failure::host(Error::new(Kind::Denied, text).hint(hint)))
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The time between a mount that can be used and its end.
 
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -98,11 +99,22 @@ impl Supervisor {
         }
     }
 
-    /// Ends the worker, and takes away the mount, which is dead without it.
-    pub(in super::super) fn bury(&mut self) {
+    /// Ends the worker, and takes away the mount, which is dead without it. Gives how it ended.
+    pub(in super::super) fn bury(&mut self) -> Option<ExitStatus> {
+        let (status, left) = self.leave();
+        if let Err(failure) = left {
+            log::error!("{failure}");
+        }
+        // The kernel gives its number to the next one, whose supervisor wants the name.
+        self.faults();
+        self.last_words = None;
+        status
+    }
+
+    /// How the worker ended, and why the mount stays where it does.
+    fn leave(&mut self) -> (Option<ExitStatus>, Result<(), Failure>) {
         self.worker.kill();
-        self.worker.wait();
-        self.mount.clear();
+        (self.worker.wait(), self.mount.clear())
     }
 
     /// Waits as [`Supervisor::wait`] does, once there is no worker any more.
@@ -121,17 +133,19 @@ impl Supervisor {
 
     fn finish(mut self, ending: Ending, log: Log) -> Result<(), Failure> {
         // It has ended, or says what it has no reason to say any more.
-        self.worker.kill();
-        let status = self.worker.wait();
-        self.mount.clear();
+        let (status, left) = self.leave();
         let faults = self.faults();
         if faults > 0 {
+            if let Err(failure) = &left {
+                log::warn!("{failure}");
+            }
             let bugs = failure::bugs(faults);
             if log == Log::System {
                 self.worker.note(bugs.to_string().as_bytes());
             }
             return Err(bugs.into());
         }
+        left?;
         let well = status.is_some_and(|status| status.success());
         if well || ending == Ending::Killed {
             return Ok(());
@@ -152,7 +166,8 @@ impl Supervisor {
                 self.mount.detach(true)?;
             }
             if happened.worker || late {
-                return Ok(self.faults());
+                let faults = self.faults();
+                return self.leave().1.map(|()| faults);
             }
         }
     }
