@@ -210,3 +210,27 @@ fn an_ordinary_user_who_asks_for_everything_hears_what_was_not_possible() {
     assert_eq!(std::fs::read(out.join("null")).unwrap(), b"of the user");
     assert_eq!(names(), before);
 }
+
+/// The directory of the first name has its own mode when the second is made.
+#[test]
+fn an_ordinary_user_gets_a_file_with_a_name_in_a_closed_directory_twice() {
+    use std::os::unix::fs::PermissionsExt;
+    need!(root, tool "mke2fs");
+    let scratch = Scratch::new();
+    let files = scratch.folder("files");
+    std::fs::create_dir(files.join("closed")).unwrap();
+    std::fs::write(files.join("closed/f"), "text").unwrap();
+    std::fs::hard_link(files.join("closed/f"), files.join("second")).unwrap();
+    let closed = std::fs::Permissions::from_mode(0);
+    std::fs::set_permissions(files.join("closed"), closed).unwrap();
+    let image = scratch.file("disk.img", 4 << 20);
+    let make = Run::new("mke2fs").words("-q -F -d").arg(&files);
+    make.arg(&image).run();
+    let arguments = ["cp", image.to_str().unwrap(), "/", "out"];
+    let (code, said) = by_an_ordinary_user(&scratch, &arguments);
+    assert_eq!((code, &*said), (Some(0), ""));
+    let out = scratch.join("home/out");
+    for name in ["closed/f", "second"] {
+        assert_eq!(std::fs::read(out.join(name)).unwrap(), b"text");
+    }
+}

@@ -197,10 +197,13 @@ impl<'a> Copier<'a> {
         let Some(first) = self.links.get(item.inode).map(<[u8]>::to_vec) else {
             return Ok(false);
         };
-        let (parent, last) = self.base.parent_of(&first).map_err(host("link"))?;
-        // Another may have its name by now.
-        let first = parent.identity(last).map_err(host("link"))?;
-        if self.made.original(first) != Some(item.inode) {
+        // Its directory may have a mode by now that keeps it from being found.
+        let Ok((parent, last)) = self.base.parent_of(&first) else {
+            return Ok(false);
+        };
+        let there = parent.identity(last).ok();
+        let original = there.and_then(|there| self.made.original(there));
+        if original != Some(item.inode) {
             return Ok(false);
         }
         let make = |name: &[u8]| item.parent.make_hard_link(name, &parent, last);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::filesystem::Inode;
 use crate::format::Identity;
 
-/// Files that are remembered, in some hundred MiB. Of those behind them none is linked to, and one
+/// Files that are remembered, in a hundred MiB. Of those behind them none is linked to, and one
 /// that gets the name of another is not noticed.
 const MOST: usize = 2 << 20;
 
