@@ -19,13 +19,17 @@ impl Room {
     /// # Errors
     /// `Unsupported` where there are no more.
     pub fn take(&self, bytes: usize) -> Result<Taken> {
+        self.count(bytes)?;
+        let room = self.clone();
+        Ok(Taken { room, bytes })
+    }
+
+    fn count(&self, bytes: usize) -> Result<()> {
         let fits = |used: usize| used.checked_add(bytes).filter(|all| *all <= MOST);
         let order = Ordering::Relaxed;
         let taken = self.0.fetch_update(order, order, fits);
         let full = |_| Error::unsupported(format!("tables of over {MOST} bytes together"));
-        taken.map_err(full)?;
-        let room = self.clone();
-        Ok(Taken { room, bytes })
+        taken.map(drop).map_err(full)
     }
 }
 
@@ -34,6 +38,24 @@ impl Room {
 pub struct Taken {
     room: Room,
     bytes: usize,
+}
+
+impl Taken {
+    /// Makes them `bytes` instead, for a table that grows or has become smaller.
+    ///
+    /// # Errors
+    /// As [`Room::take`]; nothing changes then.
+    pub fn resize(&mut self, bytes: usize) -> Result<()> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.room.count(more)?,
+            None => {
+                let less = self.bytes.saturating_sub(bytes);
+                self.room.0.fetch_sub(less, Ordering::Relaxed);
+            }
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
 }
 
 impl Drop for Taken {
@@ -61,5 +83,20 @@ mod tests {
         drop(half);
         assert!(room.take(MOST / 2).is_ok());
         drop(other);
+    }
+
+    #[test]
+    fn what_was_taken_grows_and_shrinks() {
+        let room = Room::default();
+        let mut taken = room.take(MOST / 2).unwrap();
+        assert!(taken.resize(MOST + 1).is_err());
+        assert!(room.take(MOST / 2).is_ok());
+        taken.resize(MOST).unwrap();
+        assert!(room.take(1).is_err());
+        taken.resize(1).unwrap();
+        assert!(room.take(MOST).is_err());
+        assert!(room.take(MOST - 1).is_ok());
+        drop(taken);
+        assert!(room.take(MOST).is_ok());
     }
 }

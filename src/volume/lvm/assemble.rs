@@ -139,6 +139,7 @@ impl<'a> Assembler<'a> {
         Sources {
             group: self.group,
             made: self.made.into_iter().map(source).collect(),
+            room: self.context.room.clone(),
         }
     }
 

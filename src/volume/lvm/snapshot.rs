@@ -12,6 +12,7 @@ use zerocopy::{Immutable, KnownLayout, Unaligned};
 use super::layout::SECTOR;
 use super::overlay::{Overlay, Pairs};
 use crate::error::{Error, Result, ResultExt};
+use crate::format::Room;
 use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
@@ -43,12 +44,13 @@ struct DiskException {
     new_chunk: U64,
 }
 
-/// The snapshot of `size` bytes whose exceptions are in `store`, which is member 0.
+/// The snapshot of `size` bytes whose exceptions are in `store`, which is member 0. Where
+/// they are is kept in what is left of `room`.
 ///
 /// # Errors
 /// `Corrupt` for a store that is none, or that was dropped as it was full, with the field's byte of
 /// the store.
-pub(super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
+pub(super) fn open(store: SharedSource, size: u64, room: &Room) -> Result<Overlay> {
     let bytes = read_vec(&*store, 0, 16)?;
     let parsed = DiskHeader::read_from_prefix(&bytes);
     let (header, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
@@ -74,7 +76,7 @@ pub(super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
         at(error, offset_of!(DiskHeader, chunk_size))
     };
     let chunk = NonZeroU64::new(chunk).filter(|_| fits).ok_or_else(wrong)?;
-    Ok(Overlay::new(size, chunk, move |pairs| {
+    Ok(Overlay::new(size, chunk, room, move |pairs| {
         exceptions(&store, chunk, pairs).context(|| "exception store")
     }))
 }

@@ -35,7 +35,7 @@ impl<'a> Assembler<'a> {
             } => self.cache(pool, origin, *ranges, size),
             Stacked::WriteCache { cache, origin } => {
                 let (cache, origin) = (self.named(cache)?, self.named(origin)?);
-                let overlay = writecache::open(cache.clone(), size)?;
+                let overlay = writecache::open(cache.clone(), size, &self.context.room)?;
                 Ok(self.over(overlay, cache, origin))
             }
             Stacked::ThinPool { .. } | Stacked::CachePool { .. } => {
@@ -52,7 +52,8 @@ impl<'a> Assembler<'a> {
         size: u64,
     ) -> Result<SharedSource> {
         let (origin, store) = (self.named(origin)?, self.named(store)?);
-        let overlay = snapshot::open(store.clone(), size).context(|| "exception store")?;
+        let overlay = snapshot::open(store.clone(), size, &self.context.room);
+        let overlay = overlay.context(|| "exception store")?;
         Ok(self.over(overlay, store, origin))
     }
 
@@ -185,7 +186,7 @@ impl<'a> Assembler<'a> {
             },
         };
         let origin = self.named(origin)?;
-        let overlay = cached::open(metadata, data.size(), size)?;
+        let overlay = cached::open(metadata, data.size(), size, &self.context.room)?;
         Ok(self.over(overlay, data, origin))
     }
 }

@@ -8,7 +8,7 @@ use super::segment::Kind;
 use super::thin::Pool;
 use super::{snapshot, stacked};
 use crate::error::Result;
-use crate::format::{Measured, Usage};
+use crate::format::{Measured, Room, Usage};
 use crate::source::SharedSource;
 use crate::source::window::Window;
 
@@ -16,6 +16,8 @@ use crate::source::window::Window;
 pub(super) struct Sources<'a> {
     pub(super) group: &'a Group,
     pub(super) made: Vec<Option<SharedSource>>,
+    /// What the tables that are read to measure may take, as long as it takes.
+    pub(super) room: Room,
 }
 
 impl Sources<'_> {
@@ -43,9 +45,9 @@ impl Sources<'_> {
                 Some(measured(move || cache(metadata, data)))
             }
             Stacked::WriteCache { cache, .. } => {
-                let store = self.named(cache)?;
+                let (store, room) = (self.named(cache)?, self.room.clone());
                 Some(measured(move || {
-                    let overlay = writecache::open(store, 0)?;
+                    let overlay = writecache::open(store, 0, &room)?;
                     Ok(one("not written back", overlay.over()?))
                 }))
             }
@@ -58,9 +60,10 @@ impl Sources<'_> {
         let Some(store) = self.named(store) else {
             return Measured::default();
         };
+        let room = self.room.clone();
         measured(move || {
             let size = store.size();
-            let exceptions = snapshot::open(store, 0)?.over()?;
+            let exceptions = snapshot::open(store, 0, &room)?.over()?;
             Ok(Usage {
                 allocated: Some(exceptions),
                 facts: vec![("exception store", size.to_string())],

@@ -17,6 +17,7 @@ use super::layout::SECTOR;
 use super::overlay::{MOST_CHUNKS, Overlay, Pairs};
 use super::persistent::{self, array_values};
 use crate::error::{Error, Result, ResultExt};
+use crate::format::Room;
 use crate::number::{to_u64, to_usize};
 use crate::source::SharedSource;
 
@@ -33,13 +34,14 @@ struct Cached {
 }
 
 /// The cache of `size` bytes whose `metadata` are about `data` bytes, which are member 0.
+/// Which of them are read is kept in what is left of `room`.
 ///
 /// # Errors
 /// `Corrupt` for a superblock that makes no sense; `Unsupported` for a version that is not known and
 /// for more blocks than are held.
-pub(super) fn open(metadata: SharedSource, data: u64, size: u64) -> Result<Overlay> {
+pub(super) fn open(metadata: SharedSource, data: u64, size: u64, room: &Room) -> Result<Overlay> {
     let (cache, chunk) = checked(metadata, data)?;
-    Ok(Overlay::new(size, chunk, move |pairs| {
+    Ok(Overlay::new(size, chunk, room, move |pairs| {
         cache.pairs(pairs).context(|| "cache metadata")
     }))
 }
@@ -80,7 +82,7 @@ fn checked(metadata: SharedSource, data: u64) -> Result<(Cached, NonZeroU64)> {
     let (cache, chunk) = superblock(metadata).context(|| "cache metadata")?;
     let blocks = cache.blocks;
     // What `data` is was read from the group's text, which may name any size: not a bound by itself.
-    let error = if blocks > to_u64(MOST_CHUNKS) {
+    let error = if blocks > u64::from(MOST_CHUNKS) {
         Error::unsupported(format!("cache_blocks is {blocks}: over {MOST_CHUNKS}"))
     } else if blocks > data / chunk {
         Error::corrupt(format!(

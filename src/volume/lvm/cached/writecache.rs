@@ -1,19 +1,19 @@
 //! dm-writecache: a superblock, an entry for each block that says what it is of, and the blocks. Of
 //! several about one place the one with the highest count is the last that was written.
 
-use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::num::NonZeroU64;
 
 use zerocopy::FromBytes;
 
 use super::super::layout::SECTOR;
-use super::super::overlay::{MOST_CHUNKS, Overlay, too_many};
+use super::super::overlay::{Overlay, Pairs};
 use super::layout::{
     MEMORY_SUPERBLOCK, MEMORY_SUPERBLOCK_MAGIC, MEMORY_SUPERBLOCK_VERSION, WcMemoryEntry,
     WcMemorySuperblock,
 };
 use crate::error::{Error, Result, ResultExt};
+use crate::format::Room;
 use crate::number::{to_u64, to_usize};
 use crate::source::{SharedSource, read_vec};
 
@@ -23,11 +23,12 @@ const PIECE: u64 = 64 << 10;
 /// How many blocks are looked at: those of 128 GiB in blocks of 4 KiB.
 const MOST_BLOCKS: u64 = 32 << 20;
 
-/// The volume of `size` bytes with what is in the write cache `store`, which is member 0.
+/// The volume of `size` bytes with what is in the write cache `store`, which is member 0. Where
+/// that is is kept in what is left of `room`.
 ///
 /// # Errors
 /// `Corrupt` for a superblock that makes no sense, with the field's byte of the store.
-pub(in super::super) fn open(store: SharedSource, size: u64) -> Result<Overlay> {
+pub(in super::super) fn open(store: SharedSource, size: u64, room: &Room) -> Result<Overlay> {
     let bytes = read_vec(&*store, 0, to_usize(MEMORY_SUPERBLOCK))?;
     let parsed = WcMemorySuperblock::read_from_prefix(&bytes);
     let (superblock, _) = parsed.map_err(|_| Error::corrupt("cut off"))?;
@@ -54,47 +55,39 @@ pub(in super::super) fn open(store: SharedSource, size: u64) -> Result<Overlay> 
         return Err(at(error, offset_of!(WcMemorySuperblock, n_blocks)));
     }
     let count = superblock.seq_count.get();
-    Ok(Overlay::new(size, chunk, move |pairs| {
-        let newest = entries(&store, blocks, count, chunk).context(|| "write cache")?;
-        let entries = blocks.saturating_mul(16);
-        let first = MEMORY_SUPERBLOCK
-            .saturating_add(entries)
-            .div_ceil(chunk.get());
-        let mut all = newest.into_iter();
-        all.try_for_each(|(chunk, (_, index))| pairs.push(chunk, first.saturating_add(index)))
+    Ok(Overlay::new(size, chunk, room, move |pairs| {
+        entries(&store, blocks, count, chunk, pairs).context(|| "write cache")
     }))
 }
 
-/// The newest entry of each chunk: its count and number.
+/// The entries, each younger by as much as its count is higher: at the end `committed` is the next.
 fn entries(
     store: &SharedSource,
     blocks: u64,
     committed: u64,
     chunk: NonZeroU64,
-) -> Result<BTreeMap<u64, (u64, u64)>> {
-    let mut newest = BTreeMap::new();
+    pairs: &mut Pairs,
+) -> Result<()> {
     let sectors = NonZeroU64::new(chunk.get() / SECTOR).unwrap_or(NonZeroU64::MIN);
-    let per_piece = PIECE / 16;
-    let mut index = 0_u64;
-    while index < blocks {
-        let count = per_piece.min(blocks.saturating_sub(index));
-        let at = MEMORY_SUPERBLOCK.saturating_add(index.saturating_mul(16));
-        let bytes = read_vec(&**store, at, to_usize(count.saturating_mul(16)))?;
+    let entries = blocks.saturating_mul(16);
+    let end = MEMORY_SUPERBLOCK.saturating_add(entries);
+    let mut place = end.div_ceil(chunk.get());
+    let mut at = MEMORY_SUPERBLOCK;
+    while at < end {
+        let bytes = read_vec(&**store, at, to_usize(PIECE.min(end.saturating_sub(at))))?;
         for entry in bytes.chunks_exact(16) {
             if let Ok((entry, _)) = WcMemoryEntry::read_from_prefix(entry) {
                 let (sector, seq) = (entry.original_sector.get(), entry.seq_count.get());
                 // What was not committed before the end does not count.
                 if sector != u64::MAX && seq < committed {
-                    let slot = newest.entry(sector / sectors).or_insert((seq, index));
-                    *slot = (*slot).max((seq, index));
+                    // Only the last commits have an older block beside the newer.
+                    let age = u32::try_from(committed.saturating_sub(seq)).unwrap_or(u32::MAX);
+                    pairs.push_aged(sector / sectors, place, age)?;
                 }
             }
-            index = index.saturating_add(1);
+            place = place.saturating_add(1);
         }
-        // Before the next piece: as many as there are entries would be hundreds of megabytes.
-        if newest.len() > MOST_CHUNKS {
-            return Err(too_many());
-        }
+        at = at.saturating_add(PIECE);
     }
-    Ok(newest)
+    Ok(())
 }
