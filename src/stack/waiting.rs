@@ -9,11 +9,17 @@ use crate::volume::Open;
 /// What tells a set from others: its format and its name.
 type Key = (&'static str, String);
 
+/// How many names are held for strays, in all sets together. Those beyond are nobody's, as if they
+/// were not named.
+const MOST_NAMES: usize = 1 << 16;
+
 /// Everybody who waits.
 pub(super) struct Waiting {
     /// The volume managers in probe order, arrays before what they may hold.
     managers: &'static [Format<Open>],
-    sets: BTreeMap<Key, Vec<Knowing>>,
+    sets: BTreeMap<Key, Forming>,
+    /// How many names the sets have.
+    names: usize,
     strays: Vec<Stray>,
     opened: BTreeSet<Key>,
 }
@@ -62,13 +68,21 @@ impl Place {
     }
 }
 
+/// What is known of a set that waits.
+#[derive(Default)]
+struct Forming {
+    members: Vec<Knowing>,
+    /// What the members call all of them. Most name the same ones, which are held once: there may be
+    /// thousands of either.
+    names: BTreeSet<String>,
+}
+
 /// A member that knows its set.
 struct Knowing {
     node: Newcomer,
     place: Place,
     expected: u32,
     event: u64,
-    names: Vec<String>,
 }
 
 /// A member that does not.
@@ -83,6 +97,7 @@ impl Waiting {
         Self {
             managers,
             sets: BTreeMap::new(),
+            names: 0,
             strays: Vec::new(),
             opened: BTreeSet::new(),
         }
@@ -99,23 +114,26 @@ impl Waiting {
                 event,
                 names,
             } => {
-                let members = self.sets.entry((format, set)).or_default();
-                members.push(Knowing {
+                let forming = self.sets.entry((format, set)).or_default();
+                forming.members.push(Knowing {
                     node,
                     place: Place::Role(role),
                     expected,
                     event,
-                    names,
                 });
+                for name in names {
+                    if self.names < MOST_NAMES && forming.names.insert(name) {
+                        self.names = self.names.saturating_add(1);
+                    }
+                }
             }
             Set::Beside { set, expected } => {
-                let members = self.sets.entry((format, set)).or_default();
-                members.push(Knowing {
+                let forming = self.sets.entry((format, set)).or_default();
+                forming.members.push(Knowing {
                     node,
                     place: Place::Beside(node.draft),
                     expected,
                     event: 0,
-                    names: Vec::new(),
                 });
             }
             Set::Stray { id } => self.strays.push(Stray { node, id }),
@@ -131,29 +149,30 @@ impl Waiting {
     /// set's volumes may still bring. Of those that lack some an array comes before what may lie on
     /// it, and of one manager's the one that lies on the fewest others.
     pub(super) fn next(&mut self) -> Option<Due> {
-        let is_complete = |(_, members): &(_, &Vec<Knowing>)| {
-            let places = self.members(members).map(|it| it.place);
+        let is_complete = |(_, forming): &(_, &Forming)| {
+            let places = self.members(forming).map(|it| it.place);
             let places: BTreeSet<Place> = places.filter(Place::counts).collect();
-            u32::try_from(places.len()).ok() >= Some(expected(members))
+            u32::try_from(places.len()).ok() >= Some(forming.expected())
         };
         let found = self.sets.iter().find(is_complete);
-        let rank = |(key, members): &(&Key, &Vec<Knowing>)| {
-            let deepest = self.nodes(members).map(|node| node.depth).max();
+        let rank = |(key, forming): &(&Key, &Forming)| {
+            let deepest = self.nodes(forming).map(|node| node.depth).max();
             (self.rank(key.0), deepest)
         };
         let key = found.or_else(|| self.sets.iter().min_by_key(rank))?.0;
         let key = key.clone();
-        let members = self.sets.remove(&key)?;
-        let mut all: Vec<Member> = self.members(&members).collect();
+        let forming = self.sets.remove(&key)?;
+        self.names = self.names.saturating_sub(forming.names.len());
+        let mut all: Vec<Member> = self.members(&forming).collect();
         all.sort_by(|a, b| a.place.cmp(&b.place).then(b.event.cmp(&a.event)));
         let taken: BTreeSet<usize> = all.iter().map(|member| member.draft).collect();
         self.strays
             .retain(|stray| !taken.contains(&stray.node.draft));
         Some(Due {
-            reader: members.first()?.node.reader,
+            reader: forming.members.first()?.node.reader,
             set: key.1.clone(),
             members: all,
-            expected: expected(&members),
+            expected: forming.expected(),
             is_late: !self.opened.insert(key),
         })
     }
@@ -171,13 +190,13 @@ impl Waiting {
     }
 
     /// The members that know their set, and those that they name.
-    fn members<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = Member> + 'a {
-        let strays = self.named(knowing).map(|stray| Member {
+    fn members<'a>(&'a self, forming: &'a Forming) -> impl Iterator<Item = Member> + 'a {
+        let strays = self.named(forming).map(|stray| Member {
             draft: stray.node.draft,
             place: Place::Called(stray.id.clone()),
             event: 0,
         });
-        let knowing = knowing.iter().map(|member| Member {
+        let knowing = forming.members.iter().map(|member| Member {
             draft: member.node.draft,
             place: member.place.clone(),
             event: member.event,
@@ -186,25 +205,82 @@ impl Waiting {
     }
 
     /// The nodes of all of them.
-    fn nodes<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = Newcomer> + 'a {
-        let strays = self.named(knowing).map(|stray| stray.node);
-        knowing.iter().map(|member| member.node).chain(strays)
+    fn nodes<'a>(&'a self, forming: &'a Forming) -> impl Iterator<Item = Newcomer> + 'a {
+        let strays = self.named(forming).map(|stray| stray.node);
+        let knowing = forming.members.iter().map(|member| member.node);
+        knowing.chain(strays)
     }
 
-    /// The strays that `knowing` name.
-    fn named<'a>(&'a self, knowing: &'a [Knowing]) -> impl Iterator<Item = &'a Stray> + 'a {
-        let named: BTreeSet<&str> = knowing
-            .iter()
-            .flat_map(|member| member.names.iter().map(String::as_str))
-            .collect();
-        let format = knowing.first().map(|member| member.node.reader.name());
+    /// The strays that the members of `forming` name.
+    fn named<'a>(&'a self, forming: &'a Forming) -> impl Iterator<Item = &'a Stray> + 'a {
+        let format = forming.members.first();
+        let format = format.map(|member| member.node.reader.name());
         self.strays.iter().filter(move |stray| {
-            Some(stray.node.reader.name()) == format && named.contains(stray.id.as_str())
+            Some(stray.node.reader.name()) == format && forming.names.contains(&stray.id)
         })
     }
 }
 
-fn expected(members: &[Knowing]) -> u32 {
-    let expected = members.iter().map(|member| member.expected);
-    expected.max().unwrap_or(0)
+impl Forming {
+    /// How many members there should be.
+    fn expected(&self) -> u32 {
+        let expected = self.members.iter().map(|member| member.expected);
+        expected.max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::FORMATS;
+
+    fn newcomer(draft: usize) -> Newcomer {
+        let reader = Reader::Volume(&FORMATS[0]);
+        Newcomer {
+            draft,
+            depth: 0,
+            reader,
+        }
+    }
+
+    fn member(set: &str, role: u32, names: impl Iterator<Item = usize>) -> Set {
+        Set::Member {
+            set: set.to_owned(),
+            role,
+            expected: 1000,
+            event: 0,
+            names: names.map(|it| it.to_string()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_names_that_many_members_have_are_held_once_and_find_strays() {
+        let mut waiting = Waiting::new(FORMATS);
+        for draft in 0..500 {
+            let names = if draft == 7 { 0..1000 } else { 1..999 };
+            waiting.add(newcomer(draft), member("a", 0, names));
+        }
+        assert_eq!(waiting.names, 1000);
+        for (draft, id) in [(500, "0"), (501, "1000"), (502, "998")] {
+            let id = id.to_owned();
+            waiting.add(newcomer(draft), Set::Stray { id });
+        }
+        let due = waiting.next().unwrap();
+        let called = due.members.iter().filter(|it| it.draft >= 500);
+        assert_eq!(called.map(|it| it.draft).collect::<Vec<_>>(), [500, 502]);
+        assert_eq!(waiting.names, 0);
+    }
+
+    #[test]
+    fn the_names_of_all_sets_together_are_bounded() {
+        let mut waiting = Waiting::new(FORMATS);
+        for number in 0..10 {
+            let set = number.to_string();
+            waiting.add(newcomer(number), member(&set, 0, 0..MOST_NAMES / 4));
+        }
+        let held = waiting.sets.values().map(|it| it.names.len());
+        assert_eq!(held.sum::<usize>(), MOST_NAMES);
+        while waiting.next().is_some() {}
+        assert_eq!(waiting.names, 0);
+    }
 }

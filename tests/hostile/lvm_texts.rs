@@ -140,3 +140,16 @@ fn l10_many_physical_volumes_with_one_text_are_held_as_one() {
     let (one, all) = (most(&members[..1]), most(&members));
     assert!(all < 2 * one, "{all} for {one}");
 }
+
+/// Each is a name that has to be held until the group is opened.
+#[test]
+fn l10_more_physical_volumes_than_there_may_be_are_no_group() {
+    let claimed = |count| {
+        let letters = "a".repeat(count);
+        let image = sharing(&text(1, &letters, 8, "", ""), &[FIRST]);
+        (lvm().claim)(&Memory(image)).unwrap().unwrap()
+    };
+    let most = claimed(8192);
+    assert!(matches!(most, Set::Member { expected: 8192, .. }));
+    assert!(matches!(claimed(8193), Set::Stray { .. }));
+}

@@ -14,6 +14,9 @@ use crate::number::to_u64;
 /// How many logical volumes there may be. Each is a name that has to be held.
 const MOST_LOGICAL: usize = 1 << 16;
 
+/// How many physical volumes there may be. Groups of a few hundred are large.
+const MOST_PHYSICAL: usize = 1 << 13;
+
 /// A volume group.
 pub(super) struct Group {
     pub(super) name: String,
@@ -119,6 +122,10 @@ impl Group {
 
     fn add_physical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
         let name = printable(name);
+        if self.physical.len() >= MOST_PHYSICAL {
+            let text = format!("more than {MOST_PHYSICAL} physical volumes");
+            return Err(Error::unsupported(text).at(section.at));
+        }
         let physical = Physical::of(section).context(|| format!("physical volume {name}"))?;
         let number = self.physical.len();
         self.physical.push(physical);
