@@ -80,7 +80,18 @@ impl Group {
     /// # Errors
     /// `Corrupt` for what cannot be a group; what is wrong with one logical volume is said there.
     pub(super) fn parse(text: &Text) -> Result<Self> {
-        let all = text::parse(text)?;
+        Self::of_text(&text::parse(text)?)
+    }
+
+    /// The same without its logical volumes, whatever is wrong with them.
+    ///
+    /// # Errors
+    /// As [`Group::parse`].
+    pub(super) fn parse_physical(text: &Text) -> Result<Self> {
+        Self::of_text(&text::parse_only(text, "physical_volumes")?)
+    }
+
+    fn of_text(all: &Section<'_>) -> Result<Self> {
         let version = all.number("version")?.unwrap_or(1);
         if version != 1 {
             let text = format!("version {version} of the metadata text");

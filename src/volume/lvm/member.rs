@@ -29,6 +29,8 @@ pub(super) struct Texts {
     /// Bytes that may still be parsed.
     left: u64,
     ignore_checksums: bool,
+    /// The logical volumes are of no interest.
+    only_physical: bool,
 }
 
 impl Texts {
@@ -38,6 +40,7 @@ impl Texts {
             newest: None,
             left: MOST_OF_ALL,
             ignore_checksums,
+            only_physical: false,
         }
     }
 
@@ -63,7 +66,10 @@ impl Texts {
             let text = "the texts before it are more than physical volumes have";
             Error::unsupported(text)
         })?;
-        let group = Group::parse(&text)?;
+        let group = match self.only_physical {
+            true => Group::parse_physical(&text),
+            false => Group::parse(&text),
+        }?;
         let seqno = group.seqno;
         if self.newest().is_none_or(|newest| newest.seqno < seqno) {
             self.newest = Some((text.bytes, group));
@@ -73,13 +79,16 @@ impl Texts {
 }
 
 impl Member {
-    /// Reads the label of `source`, whatever its checksums are, and what the newest of its texts says.
+    /// Reads the label of `source`, whatever its checksums are, and what the newest of its texts says
+    /// of who is in the group. The logical volumes are left out: each of a hundred physical volumes
+    /// has the same text of all of them, and is asked by itself.
     ///
     /// # Errors
     /// `Corrupt` for a label that is not whole. What is wrong with the texts is in `damage`.
     pub(super) fn alone(source: &dyn Source) -> Result<(Self, Option<Group>)> {
         let mut texts = Texts {
             left: MOST_OF_ONE,
+            only_physical: true,
             ..Texts::of_all(true)
         };
         let member = Self::read(source, &mut texts)?;

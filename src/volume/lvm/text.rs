@@ -2,16 +2,13 @@
 //! in quotes or a list of them in brackets (lvm.conf(5) has the grammar; libdm/libdm-config.c reads
 //! it). What is read here borrows from the text; depth and number of values are bounded.
 
+mod parser;
+
 use std::borrow::Cow;
 
-use crate::error::{Error, Result, ResultExt};
+use self::parser::Parser;
+use crate::error::{Error, Result};
 use crate::number::to_u64;
-
-/// How deep sections and lists may nest. LVM2's own go four deep.
-const DEPTH: usize = 32;
-
-/// How many values there may be: 40,000 logical volumes have half a million.
-const MOST_VALUES: usize = 1 << 20;
 
 /// A text, and where its bytes are: it goes round in its area, so that errors say where a byte of
 /// the text is on the physical volume.
@@ -66,13 +63,16 @@ enum Value<'a> {
 /// # Errors
 /// `Corrupt`, with the place in the text; `Unsupported` for what is deeper or more than the bounds.
 pub(super) fn parse(text: &Text) -> Result<Section<'_>> {
-    let mut parser = Parser {
-        whole: text,
-        text: &text.bytes,
-        at: 0,
-        left: MOST_VALUES,
-    };
-    parser.section(0, 0).context(|| "metadata text")
+    Parser::new(text, None).all()
+}
+
+/// Parses `text`, and leaves all sections in its groups empty but those called `wanted`. Of the
+/// others it is checked that each bracket and each string in them ends.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_only<'a>(text: &'a Text, wanted: &'static str) -> Result<Section<'a>> {
+    Parser::new(text, Some(wanted)).all()
 }
 
 impl<'a> Section<'a> {
@@ -181,193 +181,9 @@ impl Item<'_> {
     }
 }
 
-struct Parser<'a> {
-    whole: &'a Text,
-    text: &'a [u8],
-    at: usize,
-    /// How many more values there may be.
-    left: usize,
-}
-
-impl<'a> Parser<'a> {
-    /// The next byte that is neither blank nor in a comment.
-    fn peek(&mut self) -> Option<u8> {
-        loop {
-            match *self.text.get(self.at)? {
-                b' ' | b'\t' | b'\n' | b'\r' => self.skip(),
-                b'#' => {
-                    self.take_while(|byte| byte != b'\n');
-                }
-                byte => return Some(byte),
-            }
-        }
-    }
-
-    fn skip(&mut self) {
-        self.at = self.at.saturating_add(1);
-    }
-
-    fn take_while(&mut self, is_part: impl Fn(u8) -> bool) -> &'a [u8] {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let len = rest.iter().position(|byte| !is_part(*byte));
-        let taken = rest.get(..len.unwrap_or(rest.len())).unwrap_or_default();
-        self.at = self.at.saturating_add(taken.len());
-        taken
-    }
-
-    fn place(&self) -> u64 {
-        self.whole.place(self.at)
-    }
-
-    fn wrong(&self, what: &str) -> Error {
-        Error::corrupt(what).at(self.place())
-    }
-
-    /// What stands up to the closing brace; outside of all braces, up to the end. Its name is at
-    /// byte `name` of the text.
-    fn section(&mut self, name: usize, depth: usize) -> Result<Section<'a>> {
-        self.check_depth(depth)?;
-        let mut section = Section {
-            at: self.whole.place(name),
-            entries: Vec::new(),
-        };
-        loop {
-            match (self.peek(), depth) {
-                (None, 0) => return Ok(section),
-                // LVM2 counts the zero byte behind the text as part of it.
-                (Some(0), 0) if self.rest_is_zeros() => return Ok(section),
-                (None, _) => return Err(self.wrong("a section does not end")),
-                (Some(b'}'), 1..) => {
-                    self.skip();
-                    return Ok(section);
-                }
-                _ => section.entries.push(self.entry(depth)?),
-            }
-        }
-    }
-
-    fn rest_is_zeros(&self) -> bool {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        rest.iter().all(|byte| *byte == 0)
-    }
-
-    fn check_depth(&self, depth: usize) -> Result<()> {
-        if depth > DEPTH {
-            let text = format!("sections nest more than {DEPTH} deep");
-            return Err(Error::unsupported(text).at(self.place()));
-        }
-        Ok(())
-    }
-
-    /// One more value.
-    fn count(&mut self) -> Result<()> {
-        let left = self.left.checked_sub(1).ok_or_else(|| {
-            let text = format!("more than {MOST_VALUES} values");
-            Error::unsupported(text).at(self.place())
-        })?;
-        self.left = left;
-        Ok(())
-    }
-
-    fn entry(&mut self, depth: usize) -> Result<(&'a [u8], Item<'a>)> {
-        self.count()?;
-        let start = self.at;
-        let name = self.take_while(|byte| !b" \t\n\r#={}[],\"\0".contains(&byte));
-        if name.is_empty() {
-            return Err(self.wrong("a name should stand here"));
-        }
-        match self.peek() {
-            Some(b'{') => {
-                self.skip();
-                let inside = self.section(start, depth.saturating_add(1))?;
-                let (at, value) = (inside.at, Value::Section(inside));
-                Ok((name, Item { at, value }))
-            }
-            Some(b'=') => {
-                self.skip();
-                Ok((name, self.value(depth)?))
-            }
-            _ => Err(self.wrong("neither = nor { stands behind a name")),
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Result<Item<'a>> {
-        self.check_depth(depth)?;
-        let first = self.peek();
-        let at = self.place();
-        let value = match first {
-            Some(b'[') => {
-                self.skip();
-                self.items(depth)
-            }
-            Some(b'"') => {
-                self.skip();
-                self.quoted()
-            }
-            _ => self.bare(),
-        }?;
-        Ok(Item { at, value })
-    }
-
-    fn items(&mut self, depth: usize) -> Result<Value<'a>> {
-        let mut list = Vec::new();
-        loop {
-            match self.peek() {
-                Some(b']') => {
-                    self.skip();
-                    return Ok(Value::List(list));
-                }
-                Some(b',') => self.skip(),
-                Some(_) => {
-                    self.count()?;
-                    list.push(self.value(depth.saturating_add(1))?);
-                }
-                None => return Err(self.wrong("a list does not end")),
-            }
-        }
-    }
-
-    fn quoted(&mut self) -> Result<Value<'a>> {
-        let mut text = Cow::Borrowed(self.plain());
-        loop {
-            match self.text.get(self.at) {
-                Some(b'"') => {
-                    self.skip();
-                    return Ok(Value::Text(text));
-                }
-                Some(b'\\') => {
-                    self.skip();
-                    let escaped = self.text.get(self.at).copied();
-                    text.to_mut().extend(escaped);
-                    self.skip();
-                    let more = self.plain();
-                    text.to_mut().extend(more);
-                }
-                Some(_) => return Err(self.wrong("a zero byte stands in a string")),
-                None => return Err(self.wrong("a string does not end")),
-            }
-        }
-    }
-
-    fn plain(&mut self) -> &'a [u8] {
-        self.take_while(|byte| !b"\"\\\0".contains(&byte))
-    }
-
-    fn bare(&mut self) -> Result<Value<'a>> {
-        let word =
-            self.take_while(|byte| byte.is_ascii_alphanumeric() || b"+-._@/".contains(&byte));
-        if word.is_empty() {
-            return Err(self.wrong("a value should stand here"));
-        }
-        let number = std::str::from_utf8(word)
-            .ok()
-            .and_then(|it| it.parse().ok());
-        Ok(number.map_or(Value::Text(Cow::Borrowed(word)), Value::Number))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::parser::MOST_VALUES;
     use super::*;
 
     /// A text that begins at byte 512.
@@ -382,6 +198,55 @@ mod tests {
 
     fn message(bytes: &[u8]) -> String {
         parse(&text(bytes)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn sections_that_are_not_wanted_are_passed_over() {
+        let text = text(
+            b"vg { a = 1 pvs { p { id = 5 } } lvs { l = \"}\\\"{\" # }\n m { n = [1, \"]\"] } } b = 2 }\nc = 3",
+        );
+        let all = parse_only(&text, "pvs").unwrap();
+        let group = all.section("vg").unwrap();
+        assert_eq!((group.need("a"), group.need("b")), (Ok(1), Ok(2)));
+        assert_eq!(all.need("c"), Ok(3));
+        let volume = group.section("pvs").and_then(|it| it.section("p"));
+        assert_eq!(volume.unwrap().need("id"), Ok(5));
+        assert!(group.section("lvs").unwrap().entries.is_empty());
+    }
+
+    #[test]
+    fn l03_what_is_passed_over_ends_as_it_should() {
+        let message = |inside: &str| {
+            let text = text(format!("vg{{lvs{{{inside}").as_bytes());
+            parse_only(&text, "pvs").unwrap_err().to_string()
+        };
+        let begins = |inside: &str, words: &str| {
+            let message = message(inside);
+            assert!(message.starts_with(words), "{inside}: {message}");
+        };
+        begins(
+            "a = 1",
+            "metadata text: a section does not end at byte 0x20c",
+        );
+        begins("a = \"x", "metadata text: a string does not end");
+        begins(
+            "a = \"\0\"}}",
+            "metadata text: a zero byte stands in a string",
+        );
+        begins(
+            "a = [1}}",
+            "metadata text: a list does not end at byte 0x20d",
+        );
+        begins(
+            "a]}}",
+            "metadata text: a name should stand here at byte 0x208",
+        );
+        begins(
+            "a\0}}",
+            "metadata text: a name should stand here at byte 0x208",
+        );
+        let deep = "a{".repeat(100_000);
+        begins(&deep, "metadata text: sections nest more than 32 deep");
     }
 
     #[test]
