@@ -318,4 +318,17 @@ mod tests {
         let many = "a=1 ".repeat(MOST_VALUES + 1);
         assert!(message(many.as_bytes()).contains("more than 1048576 values"));
     }
+
+    #[test]
+    fn l03_sections_and_lists_of_one_entry_take_no_room_for_more() {
+        for (open, close) in [
+            ("a{".repeat(28), "}".repeat(28)),
+            ("a=[5]".repeat(14), String::new()),
+        ] {
+            let text = text((open + &close).repeat(5000).as_bytes());
+            let used = allocation_counter::measure(|| assert!(parse(&text).is_ok()));
+            // The outermost section grows by doubling.
+            assert!(used.bytes_max < 28 * 5000 * 120, "{}", used.bytes_max);
+        }
+    }
 }

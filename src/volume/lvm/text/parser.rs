@@ -76,22 +76,30 @@ impl<'a> Parser<'a> {
     /// byte `name` of the text.
     fn section(&mut self, name: usize, depth: usize) -> Result<Section<'a>> {
         self.check_depth(depth)?;
-        let mut section = Section {
+        let mut entries = Vec::new();
+        while !self.ends_section(depth)? {
+            entries.push(self.entry(depth)?);
+        }
+        // One entry makes room for four, and a million sections may have one each.
+        entries.shrink_to_fit();
+        Ok(Section {
             at: self.whole.place(name),
-            entries: Vec::new(),
-        };
-        loop {
-            match (self.peek(), depth) {
-                (None, 0) => return Ok(section),
-                // LVM2 counts the zero byte behind the text as part of it.
-                (Some(0), 0) if self.rest_is_zeros() => return Ok(section),
-                (None, _) => return Err(self.wrong("a section does not end")),
-                (Some(b'}'), 1..) => {
-                    self.skip();
-                    return Ok(section);
-                }
-                _ => section.entries.push(self.entry(depth)?),
+            entries,
+        })
+    }
+
+    /// Whether the section ends here; its brace is passed then.
+    fn ends_section(&mut self, depth: usize) -> Result<bool> {
+        match (self.peek(), depth) {
+            (None, 0) => Ok(true),
+            // LVM2 counts the zero byte behind the text as part of it.
+            (Some(0), 0) => Ok(self.rest_is_zeros()),
+            (None, _) => Err(self.wrong("a section does not end")),
+            (Some(b'}'), 1..) => {
+                self.skip();
+                Ok(true)
             }
+            _ => Ok(false),
         }
     }
 
@@ -207,6 +215,7 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(b']') => {
                     self.skip();
+                    list.shrink_to_fit();
                     return Ok(Value::List(list));
                 }
                 Some(b',') => self.skip(),
