@@ -26,8 +26,9 @@ pub(super) struct Member {
 /// byte for byte is not parsed again.
 pub(super) struct Texts {
     newest: Option<(Vec<u8>, Group)>,
-    /// Bytes that may still be parsed.
-    left: u64,
+    /// Bytes that may be parsed, and those of them that were.
+    most: u64,
+    parsed: u64,
     ignore_checksums: bool,
     /// The logical volumes are of no interest.
     only_physical: bool,
@@ -38,7 +39,8 @@ impl Texts {
     pub(super) fn of_all(ignore_checksums: bool) -> Self {
         Self {
             newest: None,
-            left: MOST_OF_ALL,
+            most: MOST_OF_ALL,
+            parsed: 0,
             ignore_checksums,
             only_physical: false,
         }
@@ -61,11 +63,16 @@ impl Texts {
         {
             return Ok(group.seqno);
         }
-        let left = self.left.checked_sub(to_u64(text.bytes.len()));
-        self.left = left.ok_or_else(|| {
-            let text = "the texts before it are more than physical volumes have";
-            Error::unsupported(text)
-        })?;
+        let parsed = self.parsed.saturating_add(to_u64(text.bytes.len()));
+        if parsed > self.most {
+            let (before, most) = (self.parsed, self.most);
+            let text = format!(
+                "its text is not parsed: those parsed before it have {before} bytes, and with it \
+                 that would be over {most}"
+            );
+            return Err(Error::unsupported(text));
+        }
+        self.parsed = parsed;
         let group = match self.only_physical {
             true => Group::parse_physical(&text),
             false => Group::parse(&text),
@@ -87,7 +94,7 @@ impl Member {
     /// `Corrupt` for a label that is not whole. What is wrong with the texts is in `damage`.
     pub(super) fn alone(source: &dyn Source) -> Result<(Self, Option<Group>)> {
         let mut texts = Texts {
-            left: MOST_OF_ONE,
+            most: MOST_OF_ONE,
             only_physical: true,
             ..Texts::of_all(true)
         };
@@ -120,4 +127,42 @@ impl Member {
 pub(super) struct Found {
     pub(super) source: SharedSource,
     pub(super) member: Member,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A text that is a whole group, and differs from the others.
+    fn text(number: u32) -> Text {
+        let id = ["aaaaaa", "aaaa", "aaaa", "aaaa", "aaaa", "aaaa", "aaaaaa"].join("-");
+        let group = format!("vg0 {{ id = \"{id}\" seqno = 1 extent_size = 8 }}");
+        let bytes = format!("creation_time = {number}\n{group}\n").into_bytes();
+        Text {
+            at: 0,
+            first: to_u64(bytes.len()),
+            behind: 0,
+            bytes,
+        }
+    }
+
+    #[test]
+    fn why_a_text_is_not_parsed_is_told_as_it_is() {
+        let mut texts = Texts {
+            most: 200,
+            ..Texts::of_all(false)
+        };
+        let len = text(1).bytes.len();
+        assert!((67..100).contains(&len), "{len}");
+        for number in [1, 1, 2] {
+            assert_eq!(texts.parse(text(number)), Ok(1));
+        }
+        let error = texts.parse(text(3)).unwrap_err().to_string();
+        let before = 2 * len;
+        let words = "its text is not parsed: those parsed before it have";
+        let all = format!("{words} {before} bytes, and with it that would be over 200");
+        assert_eq!(error, all);
+        // The one that is kept is still known.
+        assert_eq!(texts.parse(text(1)), Ok(1));
+    }
 }
