@@ -502,12 +502,12 @@ fn a_protector_that_is_damaged_keeps_no_other_from_being_tried() {
     }
 }
 
-#[test]
-fn k04_a_thousand_protectors_do_not_cost_a_thousand_times_as_much() {
+/// A disk with so many protectors that a password is tried on, and that none opens.
+fn with_protectors(count: usize) -> Vec<u8> {
     let stretch = datum(0, 3, &[&[1, 0x10, 0, 0], &[9; 16][..]].concat());
     let one = protector(0x2000, &[stretch, sealed(0, &[1; 32], &[2; 44])].concat());
     let made = Made {
-        protectors: vec![one; 300],
+        protectors: vec![one; count],
         ..Made::default()
     };
     let mut disk = Made::default().disk();
@@ -515,19 +515,41 @@ fn k04_a_thousand_protectors_do_not_cost_a_thousand_times_as_much() {
     for at in COPIES {
         disk[at as usize..][..metadata.len()].copy_from_slice(&metadata);
     }
-    let mut context = context(&[b"password"]);
-    context.options.kdf_limit.seconds = 0;
-    let start = Instant::now();
-    let stack = look(Arc::new(Memory(disk)), &context);
+    disk
+}
+
+#[test]
+fn k04_a_thousand_protectors_do_not_cost_a_thousand_times_as_much() {
+    let mut context = context(&[b"password", b"another"]);
+    context.options.kdf_limit.seconds = 1;
+    let stack = look(Arc::new(Memory(with_protectors(300))), &context);
     let error = unlocked(&stack).err().unwrap();
     assert_eq!(error.kind(), Kind::Locked);
-    assert!(
-        error
-            .to_string()
-            .contains("1 protectors took over 0 s, and there are more (--kdf-limit"),
-        "{error}"
-    );
-    assert!(start.elapsed() < Duration::from_secs(30));
+    // Four seconds are nine times 0.44; the second key is not tried at all.
+    let words = "KDF cost of all tries exceeds 4 times --kdf-limit: 9 protectors were tried with \
+                 this key, and there are more (--kdf-limit";
+    assert!(error.to_string().contains(words), "{error}");
+    let left = 16_000 - 9 * 440;
+    assert!(context.keys.spend(left, 16_000));
+    assert!(!context.keys.spend(1, 16_000));
+}
+
+#[test]
+fn k04_tries_on_all_volumes_together_have_an_end() {
+    let mut context = context(&[b"another", b"password"]);
+    context.options.kdf_limit.seconds = 1;
+    // What volumes before these have cost: two tries are left.
+    assert!(context.keys.spend(15_000, 16_000));
+    for tried in [2, 0] {
+        let stack = look(Arc::new(Memory(with_protectors(3))), &context);
+        let error = unlocked(&stack).err().unwrap();
+        let words = format!(
+            "KDF cost of all tries on all containers exceeds 16 times --kdf-limit: {tried} \
+             protectors were tried with this key, and there are more (--kdf-limit"
+        );
+        assert_eq!(error.kind(), Kind::Locked);
+        assert!(error.to_string().contains(&words), "{error}");
+    }
 }
 
 /// Reads what there is of the unlocked volume.

@@ -1,8 +1,6 @@
 //! From what the user has to the key of the sectors: that opens a protector, in which the master
 //! key is, which opens the key of the sectors.
 
-use std::time::{Duration, Instant};
-
 use super::guid::Guid;
 use super::metadata::Metadata;
 use super::protector::{Opener, Protector};
@@ -11,6 +9,7 @@ use super::sealed::{Key, SEALING};
 use super::startup;
 use super::stretch::{self, Hash, stretch};
 use super::text;
+use crate::crypt::kdf::Budget;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::format::{Container, Context, Refused, Secret};
 
@@ -23,7 +22,11 @@ type Master = (usize, Key);
 /// `Locked` where no key opens it, or finding out would take too long; `Corrupt` where one does, and
 /// what it opens is damaged.
 pub(super) fn sector_key(metadata: &Metadata, context: &Context) -> Result<Key> {
-    let vault = Vault { metadata, context };
+    let mut vault = Vault {
+        metadata,
+        context,
+        budget: Budget::new(context.options.kdf_limit, &context.keys),
+    };
     let master = match vault.clear() {
         Ok(Some(master)) => master,
         Ok(None) => vault.ask()?,
@@ -68,10 +71,12 @@ pub(super) fn wants(protectors: &[Protector]) -> String {
 struct Vault<'a> {
     metadata: &'a Metadata,
     context: &'a Context,
+    /// What may still be spent on stretching keys.
+    budget: Budget<'a>,
 }
 
-impl Vault<'_> {
-    fn protectors(&self, opener: Opener) -> impl Iterator<Item = (usize, &Protector)> {
+impl<'a> Vault<'a> {
+    fn protectors(&self, opener: Opener) -> impl Iterator<Item = (usize, &'a Protector)> + use<'a> {
         let all = self.metadata.information.dataset.protectors.iter();
         all.enumerate().filter(move |(_, it)| it.opener == opener)
     }
@@ -89,7 +94,7 @@ impl Vault<'_> {
     }
 
     /// The master key that one of the user's keys opens.
-    fn ask(&self) -> Result<Master> {
+    fn ask(&mut self) -> Result<Master> {
         let dataset = &self.metadata.information.dataset;
         let uuid = dataset.id.to_string();
         let container = Container {
@@ -97,12 +102,12 @@ impl Vault<'_> {
             uuid: Some(&uuid),
             wants: &wants(&dataset.protectors),
         };
-        self.context
-            .unlock(&container, &mut |secret| self.try_secret(secret))
+        let context = self.context;
+        context.unlock(&container, &mut |secret| self.try_secret(secret))
     }
 
     /// A startup key file, a recovery password or a password.
-    fn try_secret(&self, secret: &Secret) -> Result<Option<Master>> {
+    fn try_secret(&mut self, secret: &Secret) -> Result<Option<Master>> {
         let bytes = secret.bytes();
         // A damaged file is no damage of the volume's: it opens nothing.
         if let Ok(Some(file)) = startup::read(bytes) {
@@ -133,8 +138,11 @@ impl Vault<'_> {
             }
             None => None,
         };
-        let password = || self.try_hash(Opener::Password, &stretch::of_password(text));
-        match recovered.or_else(|| refused.keep(password())) {
+        if let Some(master) = recovered {
+            return Ok(Some(master));
+        }
+        let opened = self.try_hash(Opener::Password, &stretch::of_password(text));
+        match refused.keep(opened) {
             Some(master) => Ok(Some(master)),
             None => refused.nothing(),
         }
@@ -160,18 +168,18 @@ impl Vault<'_> {
 
     /// Tries what somebody typed on each protector that is opened like this; each has a salt of its
     /// own, for which all the work is done anew.
-    fn try_hash(&self, opener: Opener, hash: &Hash) -> Result<Option<Master>> {
-        let limit = Duration::from_secs(self.context.options.kdf_limit.seconds.into());
-        let start = Instant::now();
+    fn try_hash(&mut self, opener: Opener, hash: &Hash) -> Result<Option<Master>> {
         let mut tried: u32 = 0;
         let mut refused = Refused::default();
         for (number, protector) in self.protectors(opener) {
             let Some(salt) = protector.salt.filter(|_| !protector.pbkdf2) else {
                 continue;
             };
-            if tried > 0 && start.elapsed() > limit {
-                let seconds = limit.as_secs();
-                let text = format!("{tried} protectors took over {seconds} s, and there are more");
+            if let Err((times, what)) = self.budget.spend(stretch::COST) {
+                let text = format!(
+                    "KDF cost of {what} exceeds {times} times --kdf-limit: {tried} protectors were \
+                     tried with this key, and there are more"
+                );
                 let error = Error::locked(text).hint("--kdf-limit sets how long keys may take");
                 refused.keep::<()>(Err(error));
                 break;
