@@ -203,7 +203,8 @@ pub struct Budget<'a> {
 impl<'a> Budget<'a> {
     /// How many times the limit of one derivation all those of a container may cost.
     pub const TIMES: u32 = 4;
-    /// How many times that all those of a run may cost, whatever the container.
+    /// How many times that all those of a run may cost on containers that stay locked: a dozen of
+    /// which each has two keyslots of two thirds of the limit.
     pub const TIMES_IN_ALL: u32 = 16;
 
     /// Nothing spent yet on a container that `keys` are tried on.
@@ -232,5 +233,48 @@ impl<'a> Budget<'a> {
         }
         self.spent = spent;
         Ok(())
+    }
+
+    /// Gives back what the tries cost of all containers, now that one of them opened this one: who
+    /// made it has the user's key, and so is nobody who wants to keep the user waiting.
+    pub fn give_back(self) {
+        self.keys.give_back(self.spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Nobody;
+    use std::sync::Arc;
+
+    fn spend(
+        budget: &mut Budget<'_>,
+        seconds: u64,
+    ) -> std::result::Result<(), (u32, &'static str)> {
+        budget.spend(Cost {
+            memory: 0,
+            milliseconds: seconds.saturating_mul(1000),
+        })
+    }
+
+    #[test]
+    fn what_the_tries_on_an_opened_container_cost_may_be_spent_again() {
+        let keys = Keyring::new(Arc::new(Nobody));
+        let limit = KdfLimit::default();
+        // More than would fit together: two keyslots of a gigabyte in seven passes each.
+        for _ in 0..100 {
+            let mut budget = Budget::new(limit, &keys);
+            assert!((0..2).all(|_| spend(&mut budget, 7).is_ok()));
+            budget.give_back();
+        }
+        let over = Err((Budget::TIMES_IN_ALL, "all tries on all containers"));
+        for number in 0..12 {
+            let mut budget = Budget::new(limit, &keys);
+            let spent = (0..2).map(|_| spend(&mut budget, 7)).collect::<Vec<_>>();
+            // Of those that stay locked there are 22 tries, of 160 seconds and less.
+            let expected = if number < 11 { Ok(()) } else { over };
+            assert_eq!(spent, [expected, expected], "{number}");
+        }
     }
 }

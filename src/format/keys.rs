@@ -108,6 +108,12 @@ impl Keyring {
         is_within
     }
 
+    /// Takes back `milliseconds` that were spent.
+    pub fn give_back(&self, milliseconds: u64) {
+        let mut state = lock(&self.state);
+        state.spent = state.spent.saturating_sub(milliseconds);
+    }
+
     /// The keys that may open `container`, which the tree calls `subject`, those for it alone first.
     fn for_container(&self, subject: &str, uuid: Option<&str>) -> Result<Vec<(usize, Key)>> {
         self.read()?;

@@ -535,11 +535,19 @@ fn k04_a_thousand_protectors_do_not_cost_a_thousand_times_as_much() {
 }
 
 #[test]
-fn k04_tries_on_all_volumes_together_have_an_end() {
+fn k04_tries_on_all_volumes_together_have_an_end_and_a_right_key_costs_nothing() {
     let mut context = context(&[b"another", b"password"]);
     context.options.kdf_limit.seconds = 1;
+    let made = Made {
+        protectors: vec![password("password")],
+        ..Made::default()
+    };
     // What volumes before these have cost: two tries are left.
     assert!(context.keys.spend(15_000, 16_000));
+    for _ in 0..3 {
+        let stack = look(Arc::new(Memory(made.disk())), &context);
+        assert!(unlocked(&stack).is_ok());
+    }
     for tried in [2, 0] {
         let stack = look(Arc::new(Memory(with_protectors(3))), &context);
         let error = unlocked(&stack).err().unwrap();

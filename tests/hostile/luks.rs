@@ -220,6 +220,19 @@ fn k04_tries_on_all_containers_together_have_an_end() {
     }
 }
 
+/// Who has a container's key has not made it to keep himself waiting.
+#[test]
+fn k04_containers_that_are_opened_count_for_no_other() {
+    need!(tool "cryptsetup");
+    let image = formatted(SMALL);
+    let context = with_limit(1 << 30, 1);
+    // What others have cost: a keyslot and its digest are at least two milliseconds.
+    assert!(context.keys.spend(15_990, 16_000));
+    for _ in 0..10 {
+        plain(&look(image.clone(), &context));
+    }
+}
+
 /// `image` with the same keyslot 32 times, of so many iterations, as its digest is.
 fn many_keyslots(image: &[u8], iterations: u32, digest: u32) -> Vec<u8> {
     changed(image, |json| {

@@ -40,6 +40,7 @@ impl Header {
             wants: "a passphrase or key file",
         };
         let key = context.unlock(&container, &mut |secret| search.open(secret))?;
+        search.give_back();
         self.check_key(&key)?;
         let key = Some(key);
         Ok(Unlocked { header: self, key })

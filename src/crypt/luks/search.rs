@@ -77,6 +77,11 @@ impl<'a> Search<'a> {
         refused.nothing()
     }
 
+    /// A key opened the container: what all of them cost does not count for the others.
+    pub(super) fn give_back(self) {
+        self.budget.give_back();
+    }
+
     fn try_slot(
         &mut self,
         slot: &Keyslot,

@@ -35,7 +35,9 @@ pub(super) fn sector_key(metadata: &Metadata, context: &Context) -> Result<Key> 
             _ => error,
         })?,
     };
-    vault.open(&master)
+    let key = vault.open(&master)?;
+    vault.budget.give_back();
+    Ok(key)
 }
 
 /// What a volume of these protectors would be opened by, in words.
