@@ -127,16 +127,18 @@ impl Context {
     /// # Errors
     /// As [`Neighbours::open`]; `Unsupported` where it is the image itself or what led to it.
     pub fn file(&self, name: &[u8]) -> Result<SharedSource> {
-        self.identified(name).map(|(source, _)| source)
+        self.beside(name).map(|neighbour| neighbour.source)
     }
 
-    /// The same, and which file it is: one file may have several names.
+    /// The same, with its own name and which file it is: an image may write one name in several
+    /// ways, and one file may have several names.
     ///
     /// # Errors
     /// As [`Context::file`].
-    pub fn identified(&self, name: &[u8]) -> Result<(SharedSource, Option<Identity>)> {
-        let neighbour = self.neighbour(name)?;
-        Ok((self.cached(neighbour.source), neighbour.identity))
+    pub fn beside(&self, name: &[u8]) -> Result<Neighbour> {
+        let mut neighbour = self.neighbour(name)?;
+        neighbour.source = self.cached(neighbour.source);
+        Ok(neighbour)
     }
 
     /// The disk that the neighbour `name` holds: a backing file or parent. `declared` is the format

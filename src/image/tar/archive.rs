@@ -164,7 +164,7 @@ impl Neighbours for Archive {
         let member = self.member(&full).ok_or_else(missing)?;
         Ok(Neighbour {
             source: self.open_member(member).context(|| printable(&full))?,
-            name: name.to_vec(),
+            name: full.get(self.directory.len()..).unwrap_or(name).to_vec(),
             // No device of the host has this number.
             identity: Some(Identity {
                 device: u64::MAX,

@@ -38,7 +38,7 @@ pub(super) fn open(
         voice: Voice::of(context),
         members: Vec::new(),
         by_name: BTreeMap::new(),
-        by_identity: BTreeMap::new(),
+        by_file: BTreeMap::new(),
         extents: Vec::new(),
         end: 0,
     };
@@ -69,7 +69,9 @@ struct Opener<'a> {
     voice: Voice,
     members: Vec<SharedSource>,
     by_name: BTreeMap<Vec<u8>, usize>,
-    by_identity: BTreeMap<Identity, usize>,
+    /// By what the file is and by its own name: `a` and `./a` are one extent's file. Links of one
+    /// file under two names are two: what finds files that are alike makes such links.
+    by_file: BTreeMap<(Option<Identity>, Vec<u8>), usize>,
     extents: Vec<Extent>,
     end: u64,
 }
@@ -184,18 +186,18 @@ impl Opener<'_> {
             return Ok(opened);
         }
         let names = names::candidates(self.descriptor, &line.name, &self.voice);
-        let (source, identity) = names::first(&names, |name| self.context.identified(name))?;
+        let file = names::first(&names, |name| self.context.beside(name))?;
         let new = self.members.len();
-        let own = |identity| *self.by_identity.entry(identity).or_insert(new);
-        let member = identity.map_or(new, own);
+        let key = (file.identity, file.name);
+        let member = *self.by_file.entry(key).or_insert(new);
         if member == new {
-            self.members.push(source.clone());
+            self.members.push(file.source.clone());
         }
         self.by_name.insert(line.name.clone(), member);
-        Ok((member, source))
+        Ok((member, file.source))
     }
 
-    /// No two extents share a byte of a file. A sparse one takes all of its own.
+    /// No two extents share a byte of a file of one name. A sparse one takes all of its own.
     fn check_overlap(&self, lines: &[Line]) -> Result<()> {
         let mut ranges = Vec::new();
         for (index, extent) in self.extents.iter().enumerate() {

@@ -355,16 +355,12 @@ fn v08_extents_that_do_not_fit() {
     two("50 FLAT \"flat\" 0", "50 FLAT \"flat\" 49", words);
     let words = "extents 2 and 1 overlap in their file";
     two("50 FLAT \"flat\" 50", "51 FLAT \"flat\" 0", words);
-    // One file has several names.
-    std::fs::hard_link(scratch.join("flat"), scratch.join("linked")).unwrap();
-    for other in ["./flat", "linked"] {
-        let words = "extents 1 and 2 overlap in their file";
-        let second = format!("50 FLAT \"{other}\" 49");
-        two("50 FLAT \"flat\" 0", &second, words);
-        let lines = format!("RW 50 FLAT \"flat\" 0\nRW 50 FLAT \"{other}\" 50");
-        let image = generate::descriptor(&path, "custom", &lines);
-        compare(&disk(&image), &scratch.join("flat"));
-    }
+    // One name may be written in several ways.
+    let words = "extents 1 and 2 overlap in their file";
+    two("50 FLAT \"flat\" 0", "50 FLAT \"./flat\" 49", words);
+    let lines = "RW 50 FLAT \"flat\" 0\nRW 50 FLAT \"./flat\" 50";
+    let image = generate::descriptor(&path, "custom", lines);
+    compare(&disk(&image), &scratch.join("flat"));
     let words = "extent 1: its file of 51200 bytes ends before its offset 51200";
     case("RW 50 FLAT \"flat\" 100", words);
     let most = format!("{} ZERO", i64::MAX as u64 / 512);

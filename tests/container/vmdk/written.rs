@@ -96,6 +96,26 @@ fn split_in_files_of_2_gib() {
     }
 }
 
+/// What finds files that are alike, as a deduplicator does, makes links of one file out of them:
+/// each is an extent of its own all the same.
+#[test]
+fn extents_that_are_links_of_one_file() {
+    need!(tool "qemu-img", tool "qemu-io");
+    for (kind, letter) in [("Sparse", 's'), ("Flat", 'f')] {
+        let scratch = Scratch::new();
+        let image = scratch.join("disk.vmdk");
+        create(&image, &format!("subformat=twoGbMaxExtent{kind}"), 6 << 30);
+        guest::overwrite(&image, "vmdk", 2 << 30, 6, 20);
+        let extent = |number| scratch.join(&format!("disk-{letter}{number:03}.vmdk"));
+        std::fs::remove_file(extent(3)).unwrap();
+        std::fs::hard_link(extent(1), extent(3)).unwrap();
+        let expected = converted(&image, "-f vmdk", &scratch);
+        let disk = disk(&image);
+        compare_data(&disk, &expected);
+        compare_holes(&disk, &image, "-f vmdk");
+    }
+}
+
 /// A new disk of `size` bytes, holes all of it.
 fn create(image: &Path, options: &str, size: u64) {
     let create = Run::new("qemu-img").words("create -q -f vmdk");
