@@ -19,9 +19,10 @@ const MOST_FILES: usize = 16;
 /// How many containers may lie in one another.
 const MOST_NESTED: usize = 8;
 
-/// How many images may be opened in or behind one that the user named. Depth alone is no bound:
-/// each of several may hold several, all of them the same.
-const MOST_OPENED: usize = 256;
+/// How many images may be opened in or behind one that the user named: 64 disks of a container,
+/// and behind each of them as long a chain as there may be. Depth alone is no bound: each of several
+/// may hold several, all of them the same.
+const MOST_OPENED: usize = 64 * (1 + MOST_FILES);
 
 /// Which file of this host something is: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,7 +100,7 @@ impl Origin {
             ..MOST_OPENED => Ok(()),
             _ => {
                 let text = format!("over {MOST_OPENED} images in or behind one");
-                Err(Error::unsupported(text))
+                Err(Error::unsupported(text).hint("--disk NAME opens one of them"))
             }
         }
     }
@@ -147,7 +148,7 @@ impl Context {
     /// # Errors
     /// As [`Context::file`], and what the neighbour's own format refuses, naming the neighbour;
     /// `Unsupported` for more than 16 files in a chain, for a neighbour of several disks, and for
-    /// more than 256 images in or behind the one that the user named.
+    /// more than 1,088 images in or behind the one that the user named.
     pub fn disk(&self, name: &[u8], declared: Option<&str>) -> Result<Disk> {
         let neighbour = self.neighbour(name)?;
         let mut below = self.below(neighbour.name.clone());
@@ -171,7 +172,7 @@ impl Context {
     ///
     /// # Errors
     /// What its format refuses; `Unsupported` for containers nested more than 8 deep, and for more
-    /// than 256 images in or behind the one that the user named.
+    /// than 1,088 images in or behind the one that the user named.
     pub fn inside(
         &self,
         image: SharedSource,
@@ -318,12 +319,12 @@ mod tests {
     fn images_are_counted_wherever_they_lie() {
         let context = context(&[("base", b"abc")]);
         let image: SharedSource = Arc::new(crate::source::Memory(vec![1]));
-        for _ in 0..128 {
+        for _ in 0..544 {
             let below = context.below(b"x".to_vec());
             assert!(below.inside(image.clone(), b"inner", None).is_ok());
             assert!(context.disk(b"base", None).is_ok());
         }
-        let words = "over 256 images in or behind one";
+        let words = "over 1088 images in or behind one (--disk NAME opens one of them)";
         let error = context.inside(image, b"inner", None).err().unwrap();
         assert_eq!(error.to_string(), format!("inner: {words}"));
         let error = context.disk(b"base", None).err().unwrap();

@@ -130,6 +130,39 @@ fn several_images_are_disks_and_one_is_chosen_by_name() {
     );
 }
 
+/// Machines as they are copied: each disk with the eleven states that it stands on.
+#[test]
+fn as_many_disks_on_as_many_files_as_are_allowed_by_themselves() {
+    need!(tool "tar", tool "qemu-img");
+    let scratch = Scratch::new();
+    let raw = guest::disk(&scratch, 1 << 20, 1);
+    let (mut files, mut below) = (Vec::new(), "guest.raw".to_owned());
+    let first = scratch.join("vm0-0.qcow2");
+    let convert = Run::new("qemu-img").words("convert -O qcow2");
+    convert.arg(&raw).arg(&first).run();
+    for state in 0..12 {
+        let name = format!("vm0-{state}.qcow2");
+        if state > 0 {
+            let create = Run::new("qemu-img").words("create -q -f qcow2 -F qcow2 -b");
+            create.arg(&below).arg(scratch.join(&name)).run();
+        }
+        files.push(name.clone());
+        below = name;
+    }
+    // The others are the same: what they stand on is shared, and each has a last state of its own.
+    for machine in 1..30 {
+        let name = format!("vm{machine}.qcow2");
+        std::fs::copy(scratch.join("vm0-11.qcow2"), scratch.join(&name)).unwrap();
+        files.push(name);
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let archive = packed(&scratch, "tar -cf", &files);
+    let opened = library::open_with(&archive, &Options::default());
+    assert_eq!(opened.stack.disks.len(), 30, "{:?}", opened.notices.all());
+    let last = opened.stack.disks[29].source.clone().unwrap();
+    compare(&last, &raw);
+}
+
 #[test]
 fn an_archive_without_an_image_is_refused_with_what_it_holds() {
     need!(tool "tar");
