@@ -130,6 +130,32 @@ fn several_images_are_disks_and_one_is_chosen_by_name() {
     );
 }
 
+/// A disk that nothing was written to has no bytes in such an archive, and is a disk all the same.
+#[test]
+fn a_disk_that_is_all_hole() {
+    need!(tool "tar");
+    for words in [
+        "tar -cf",
+        "tar --sparse --format=gnu -cf",
+        "tar --sparse --format=posix --sparse-version=0.0 -cf",
+        "tar --sparse --format=posix --sparse-version=0.1 -cf",
+        "tar --sparse --format=posix --sparse-version=1.0 -cf",
+    ] {
+        let scratch = Scratch::new();
+        let raw = guest::disk(&scratch, 1 << 20, 1);
+        let blank = scratch.file("blank.raw", 3 << 20);
+        std::fs::write(scratch.join("empty.raw"), "").unwrap();
+        let files = ["empty.raw", "blank.raw", "guest.raw"];
+        let archive = packed(&scratch, words, &files);
+        let opened = library::open_with(&archive, &Options::default());
+        let disks = &opened.stack.disks;
+        assert_eq!(disks.len(), 2, "{words}");
+        for (node, expected) in disks.iter().zip([&blank, &raw]) {
+            compare(node.source.as_ref().unwrap(), expected);
+        }
+    }
+}
+
 /// Machines as they are copied: each disk with the eleven states that it stands on.
 #[test]
 fn as_many_disks_on_as_many_files_as_are_allowed_by_themselves() {

@@ -67,10 +67,10 @@ impl Archive {
         })
     }
 
-    /// Every name and how many bytes are stored of it, in the archive's order.
+    /// Every name and how many bytes it has, those of its holes too, in the archive's order.
     pub(in crate::image) fn files(&self) -> impl Iterator<Item = (&[u8], u64)> {
         let members = self.members.iter();
-        members.map(|member| (member.name.as_slice(), member.stored))
+        members.map(|member| (member.name.as_slice(), member.size()))
     }
 
     /// The bytes of the member that is called `name` in full; of several the last, as it would be

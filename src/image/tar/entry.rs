@@ -20,6 +20,9 @@ const LONGEST_NAME: usize = 4096;
 /// Blocks that GNU tar writes at least; its end-of-archive marker is within the last of them.
 const RECORD: u64 = 20 * BLOCK;
 
+/// Where GNU's `realsize` stands in a header.
+const REAL_SIZE: u64 = 483;
+
 /// How many headers of more sparse pieces one member may have: a million pieces.
 const MOST_SPARSE_HEADERS: u64 = 50_000;
 
@@ -41,11 +44,23 @@ pub(super) enum Sparse {
     /// There are none.
     No,
     /// In its header, which is there, and in those that follow.
-    Old { header: u64 },
+    Old { header: u64, real_size: u64 },
     /// In the extended headers, of which the first stands at byte `header`.
     Map { header: u64, real_size: u64 },
     /// In front of its bytes, as text.
     Front { real_size: u64 },
+}
+
+impl Member {
+    /// Bytes of it, with its holes.
+    pub(super) fn size(&self) -> u64 {
+        match self.sparse {
+            Sparse::No => self.stored,
+            Sparse::Old { real_size, .. }
+            | Sparse::Map { real_size, .. }
+            | Sparse::Front { real_size } => real_size,
+        }
+    }
 }
 
 /// What stands at a place of the archive.
@@ -203,6 +218,8 @@ impl<'a> Walk<'a> {
         long_name: Option<Vec<u8>>,
     ) -> Result<Member> {
         let fields = gnu_fields(header)?;
+        let size_at = at.saturating_add(REAL_SIZE);
+        let real_size = number(&fields.realsize, "realsize").map_err(|error| error.at(size_at))?;
         let mut extended = fields.isextended != 0;
         let mut count = 0_u64;
         while extended {
@@ -225,7 +242,10 @@ impl<'a> Walk<'a> {
             name: own_name(name, offset)?,
             offset,
             stored: size,
-            sparse: Sparse::Old { header: at },
+            sparse: Sparse::Old {
+                header: at,
+                real_size,
+            },
         })
     }
 }

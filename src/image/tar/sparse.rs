@@ -37,10 +37,7 @@ impl Pieces {
     pub(super) fn read(source: &dyn Source, member: &Member, room: &Room) -> Result<Self> {
         let (numbers, size, offset) = match &member.sparse {
             Sparse::No => (vec![0, member.stored], member.stored, member.offset),
-            Sparse::Old { header } => {
-                let (numbers, size) = old(source, *header)?;
-                (numbers, size, member.offset)
-            }
+            Sparse::Old { header, real_size } => (old(source, *header)?, *real_size, member.offset),
             Sparse::Map { header, real_size } => {
                 let numbers = sparse_map(source, *header)?;
                 (numbers, *real_size, member.offset)
@@ -88,8 +85,8 @@ impl Pieces {
     }
 }
 
-/// The numbers in the header at `at` and those behind it, and the size with the holes.
-fn old(source: &dyn Source, at: u64) -> Result<(Vec<u64>, u64)> {
+/// The numbers in the header at `at` and those behind it.
+fn old(source: &dyn Source, at: u64) -> Result<Vec<u64>> {
     let bytes = read_vec(source, at, to_usize(BLOCK))?;
     let header = Header::read_from_bytes(&bytes);
     let header = header.map_err(|_| Error::corrupt("no whole header").at(at))?;
@@ -105,7 +102,7 @@ fn old(source: &dyn Source, at: u64) -> Result<(Vec<u64>, u64)> {
         add(&mut numbers, &more.sparse)?;
         extended = more.isextended != 0;
     }
-    Ok((numbers, number(&fields.realsize, "realsize")?))
+    Ok(numbers)
 }
 
 /// Adds the pieces that are in use.
