@@ -156,6 +156,56 @@ fn a_disk_that_is_all_hole() {
     }
 }
 
+/// A file that has two names has its bytes once in an archive: the second name may be that of an
+/// extent, or of what another image stands on.
+#[test]
+fn files_that_are_links_of_others() {
+    need!(tool "tar", tool "bsdtar", tool "qemu-img");
+    for words in [
+        "tar --format=v7 -cf",
+        "tar --format=ustar -cf",
+        "tar --format=gnu -cf",
+        "tar --format=posix -cf",
+        "tar --sparse --format=gnu -cf",
+        "tar --sparse --format=posix -cf",
+        "bsdtar --format=pax -cf",
+        "bsdtar --format=ustar -cf",
+        "bsdtar --format=gnutar -cf",
+    ] {
+        let scratch = Scratch::new();
+        let raw = guest::disk(&scratch, 3 << 20, 1);
+        // One that is too long for a header, where there is something to put it in.
+        let is_short = words.contains("v7") || words.contains("ustar");
+        let long = format!("{}.raw", "n".repeat(if is_short { 40 } else { 180 }));
+        for name in ["linked.raw", &long] {
+            std::fs::hard_link(&raw, scratch.join(name)).unwrap();
+        }
+        let create = Run::new("qemu-img").words("create -q -f qcow2 -F raw -b");
+        let create = create
+            .arg(scratch.join(&long))
+            .arg(scratch.join("top.qcow2"));
+        create.run();
+        let base = Run::new("qemu-img").words("rebase -u -F raw -b");
+        base.arg(&long).arg(scratch.join("top.qcow2")).run();
+        let files = ["guest.raw", &long, "linked.raw", "top.qcow2"];
+        let archive = packed(&scratch, words, &files);
+        let image = library::open_with(&archive, &Options::default());
+        assert_eq!(image.notices.all(), [""; 0], "{words}");
+        // The one that another stands on is no disk by itself.
+        assert_eq!(image.stack.disks.len(), 3, "{words}");
+        for node in &image.stack.disks {
+            compare(node.source.as_ref().unwrap(), &raw);
+        }
+        let unpacked = scratch.join("unpacked");
+        std::fs::create_dir(&unpacked).unwrap();
+        let unpack = Run::new(words.split(' ').next().unwrap()).words("-xf");
+        unpack.arg(&archive).arg("-C").arg(&unpacked).run();
+        for name in files.iter().take(3) {
+            compare(&disk(&unpacked.join(name)), &raw);
+        }
+    }
+}
+
 /// Machines as they are copied: each disk with the eleven states that it stands on.
 #[test]
 fn as_many_disks_on_as_many_files_as_are_allowed_by_themselves() {

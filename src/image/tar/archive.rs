@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
 
 use super::entry::{Member, Sparse, Walk};
+use super::links;
 use super::sparse::Pieces;
 use crate::cache::Cache;
 use crate::error::{Error, Kind, Result, ResultExt, printable};
@@ -48,12 +49,14 @@ impl Archive {
         let mut walk = Walk::new(&**source, thorough, MOST_HEADERS);
         let (mut members, mut names) = (Vec::new(), 0_usize);
         while let Some(member) = walk.next()? {
-            names = names.saturating_add(member.name.len());
+            let link = member.link.as_ref().map_or(0, Vec::len);
+            names = names.saturating_add(member.name.len()).saturating_add(link);
             if names > MOST_NAMES {
                 return Err(Error::unsupported("an archive of too many members"));
             }
             members.push(member);
         }
+        let members = links::resolve(members, &context.notices);
         let mut by_name: Vec<usize> = (0..members.len()).collect();
         by_name.sort_by_key(|index| members.get(*index).map(|member| &member.name));
         Ok(Self {

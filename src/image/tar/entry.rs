@@ -26,11 +26,13 @@ const REAL_SIZE: u64 = 483;
 /// How many headers of more sparse pieces one member may have: a million pieces.
 const MOST_SPARSE_HEADERS: u64 = 50_000;
 
-/// A regular file in the archive.
+/// A regular file in the archive, or another name of one.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     /// Without `./` in front.
     pub(super) name: Vec<u8>,
+    /// The name of the member before it that it is a link of, which has its bytes.
+    pub(super) link: Option<Vec<u8>>,
     /// Where its bytes are.
     pub(super) offset: u64,
     /// How many are there; it may have more, as holes.
@@ -91,15 +93,15 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next regular file.
+    /// The next regular file or link of one.
     pub(super) fn next(&mut self) -> Result<Option<Member>> {
         let found = self.with_map()?;
         Ok(found.map(|(member, _)| member))
     }
 
-    /// The next regular file, and the numbers of its `GNU.sparse.map`.
+    /// The next member, and the numbers of its `GNU.sparse.map`.
     fn with_map(&mut self) -> Result<Option<(Member, Vec<u64>)>> {
-        let (mut pax, mut long_name, mut first) = (Pax::default(), None, self.at);
+        let (mut pax, mut first) = (Pax::default(), self.at);
         loop {
             let at = self.at;
             let Next::Entry(header) = self.header()? else {
@@ -109,22 +111,26 @@ impl<'a> Walk<'a> {
             let size = number(&header.size, "size").map_err(|error| error.at(size_at))?;
             match header.typeflag {
                 b'x' | b'X' => pax.add(&self.extended(size)?).map_err(|e| e.at(at))?,
-                b'g' | b'K' => self.skip(size)?,
-                b'L' => long_name = Some(text(&self.extended(size)?).to_vec()),
+                b'g' => self.skip(size)?,
+                b'K' => pax.long_link = Some(text(&self.extended(size)?).to_vec()),
+                b'L' => pax.long_name = Some(text(&self.extended(size)?).to_vec()),
                 b'0' | b'7' | 0 => {
                     let map = std::mem::take(&mut pax.map);
-                    let member = self.regular(&header, first, size, pax, long_name)?;
+                    let member = self.regular(&header, first, size, pax)?;
                     return Ok(Some((member, map)));
                 }
                 b'S' => {
-                    let member = self.old_sparse(&header, at, size, long_name)?;
+                    let member = self.old_sparse(&header, at, size, pax.long_name)?;
                     return Ok(Some((member, Vec::new())));
                 }
                 // A link has a size in some archives, and no bytes.
-                b'1' => (pax, long_name, first) = (Pax::default(), None, self.at),
+                b'1' => {
+                    let member = self.link(&header, pax)?;
+                    return Ok(Some((member, Vec::new())));
+                }
                 _ => {
                     self.skip(pax.size.unwrap_or(size))?;
-                    (pax, long_name, first) = (Pax::default(), None, self.at);
+                    (pax, first) = (Pax::default(), self.at);
                 }
             }
         }
@@ -176,14 +182,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A member whose extended headers, if it has any, begin at byte `first`.
-    fn regular(
-        &mut self,
-        header: &Header,
-        first: u64,
-        size: u64,
-        pax: Pax,
-        long_name: Option<Vec<u8>>,
-    ) -> Result<Member> {
+    fn regular(&mut self, header: &Header, first: u64, size: u64, pax: Pax) -> Result<Member> {
         let stored = pax.size.unwrap_or(size);
         let offset = self.at;
         self.skip(stored)?;
@@ -200,12 +199,27 @@ impl<'a> Walk<'a> {
                 return Err(Error::unsupported(text).at(offset));
             }
         };
-        let name = pax.sparse_name.or(pax.path).or(long_name);
+        let name = pax.sparse_name.or(pax.path).or(pax.long_name);
         Ok(Member {
             name: own_name(name.unwrap_or_else(|| short_name(header)), offset)?,
+            link: None,
             offset,
             stored,
             sparse,
+        })
+    }
+
+    /// A member of type 1, whose header is just before.
+    fn link(&self, header: &Header, pax: Pax) -> Result<Member> {
+        let name = pax.path.or(pax.long_name);
+        let link = pax.link_path.or(pax.long_link);
+        let link = link.unwrap_or_else(|| text(&header.linkname).to_vec());
+        Ok(Member {
+            name: own_name(name.unwrap_or_else(|| short_name(header)), self.at)?,
+            link: Some(own_name(link, self.at)?),
+            offset: self.at,
+            stored: 0,
+            sparse: Sparse::No,
         })
     }
 
@@ -240,6 +254,7 @@ impl<'a> Walk<'a> {
         let name = long_name.unwrap_or_else(|| text(&header.name).to_vec());
         Ok(Member {
             name: own_name(name, offset)?,
+            link: None,
             offset,
             stored: size,
             sparse: Sparse::Old {

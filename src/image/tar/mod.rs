@@ -4,6 +4,7 @@
 mod archive;
 mod entry;
 mod layout;
+mod links;
 mod number;
 mod pax;
 mod sparse;
@@ -55,8 +56,10 @@ pub(super) fn first_name(source: &dyn Source) -> Result<Option<Vec<u8>>> {
     if !entry::is_archive(source)? {
         return Ok(None);
     }
-    let first = entry::Walk::new(source, false, FIRST).next();
-    Ok(first.ok().flatten().map(|member| member.name))
+    let mut walk = entry::Walk::new(source, false, FIRST);
+    let mut members = std::iter::from_fn(|| walk.next().ok().flatten());
+    let first = members.find(|member| member.link.is_none());
+    Ok(first.map(|member| member.name))
 }
 
 fn describe(_source: &dyn Source) -> Result<Description> {

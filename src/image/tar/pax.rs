@@ -8,6 +8,11 @@ use crate::number::to_usize;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pax {
     pub(super) path: Option<Vec<u8>>,
+    /// The path of the member that this one is a link of.
+    pub(super) link_path: Option<Vec<u8>>,
+    /// The same two as GNU tar's own headers have them; records win.
+    pub(super) long_name: Option<Vec<u8>>,
+    pub(super) long_link: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
     /// `GNU.sparse.name`: the member's, whose `path` is another then.
     pub(super) sparse_name: Option<Vec<u8>>,
@@ -58,6 +63,7 @@ impl Pax {
         };
         match key {
             b"path" => self.path = Some(value.to_vec()),
+            b"linkpath" => self.link_path = Some(value.to_vec()),
             b"size" => self.size = Some(number()?),
             b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
             b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.real_size = Some(number()?),

@@ -328,3 +328,48 @@ fn images_that_stand_on_many_files_are_told_from_many_members_in_time() {
     let words = "it holds 20032 images, over 64";
     assert!(error.to_string().contains(words), "{error}");
 }
+
+/// A header of a link called `name`.
+fn link(name: &str, target: &str) -> Vec<u8> {
+    let mut bytes = header(name, b"0", b'1');
+    bytes[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    summed(bytes)
+}
+
+#[test]
+fn a_link_has_the_bytes_of_the_last_file_of_that_name_before_it() {
+    let file = |name: &str, bytes: &[u8]| [header(name, b"3", b'0'), padded(bytes)].concat();
+    let parts = [
+        link("early.img", "a.img"),
+        link("./self.img", "self.img"),
+        file("./a.img", b"abc"),
+        link("first.img", "a.img"),
+        link("again.img", "./first.img"),
+        file("a.img", b"xyz"),
+        link("second.img", "a.img"),
+        link("nothing.img", "b.img"),
+    ];
+    let bytes = [parts.concat(), vec![0; 1024]].concat();
+    let context = Context {
+        images: Arc::new(RawOnly),
+        ..Context::new(Cache::new(1 << 20))
+    };
+    let source: SharedSource = Arc::new(Memory(bytes));
+    let archive = Archive::read(&source, &context, false).unwrap();
+    for (name, expected) in [
+        ("a.img", b"xyz"),
+        ("first.img", b"abc"),
+        ("again.img", b"abc"),
+        ("second.img", b"xyz"),
+    ] {
+        let bytes = archive.bytes(name.as_bytes()).unwrap().unwrap();
+        assert_eq!(read_vec(&*bytes, 0, 3).unwrap(), expected, "{name}");
+    }
+    for name in ["early.img", "self.img", "nothing.img"] {
+        assert!(archive.bytes(name.as_bytes()).unwrap().is_none(), "{name}");
+    }
+    assert_eq!(archive.files().count(), 5);
+    let said = "tar: early.img is left out: it is a link of a.img, which is no file before it, and \
+                so are 2 more";
+    assert_eq!(context.notices.all(), [said]);
+}
