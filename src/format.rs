@@ -125,6 +125,7 @@ pub struct Description {
 }
 
 /// A disk that an image holds. Most hold one.
+#[derive(Clone)]
 pub struct Disk {
     /// `disk`, or the name it has in its container.
     pub name: String,

@@ -1,5 +1,7 @@
 //! A container of several images: how its disks are called, and which of them the user wants.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::format::{Context, Disk};
 
@@ -36,11 +38,14 @@ pub(super) fn open(files: &[Vec<u8>], context: &Context, open: Opens<'_>) -> Res
     all(files, &below, open)
 }
 
+/// Those in all `files`. One that is named several times is opened once, with its tables.
 fn all(files: &[Vec<u8>], context: &Context, open: Opens<'_>) -> Result<Vec<Disk>> {
     let (mut disks, mut first_error) = (Vec::new(), None);
+    let mut known: HashMap<&[u8], Result<Disk>> = HashMap::new();
+    let alone =
+        |file| open(file, context).and_then(|disks| only(disks).context(|| printable(file)));
     for (index, file) in files.iter().enumerate() {
-        let disk = open(file, context).and_then(|disks| only(disks).context(|| printable(file)));
-        match disk {
+        match known.entry(file).or_insert_with(|| alone(file)).clone() {
             Ok(disk) => disks.push(Disk {
                 name: name(index),
                 ..disk
@@ -92,5 +97,36 @@ fn only(disks: Vec<Disk>) -> Result<Disk> {
         _ => Err(Error::unsupported(format!(
             "it holds {count} disks by itself"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cache::Cache;
+    use crate::source::Memory;
+
+    #[test]
+    fn a_file_that_is_named_several_times_is_opened_once() {
+        let context = Context::new(Cache::new(1 << 20));
+        let opened = RefCell::new(Vec::new());
+        let files = [b"a", b"b", b"a", b"c", b"b"].map(|name| name.to_vec());
+        let disks = super::open(&files, &context, &|name, _| {
+            opened.borrow_mut().push(name.to_vec());
+            match name {
+                b"b" => Err(Error::corrupt("it is no disk")),
+                _ => Ok(vec![Disk::alone(Arc::new(Memory(name.to_vec())))]),
+            }
+        });
+        let disks = disks.unwrap();
+        let names: Vec<&str> = disks.iter().map(|disk| &*disk.name).collect();
+        assert_eq!(names, ["disk1", "disk3", "disk4"]);
+        assert!(Arc::ptr_eq(&disks[0].source, &disks[1].source));
+        assert_eq!(opened.into_inner(), [b"a", b"b", b"c"]);
+        let said = ["disk2: it is no disk", "disk5: it is no disk"];
+        assert_eq!(context.notices.all(), said);
     }
 }
