@@ -6,6 +6,7 @@ use super::block::Unpacking;
 use super::lzma2::Kept;
 use super::stream::Blocks;
 use crate::error::{Error, Result};
+use crate::format::Taken;
 use crate::source::SharedSource;
 use crate::source::streamed::{self, Codec, Point};
 
@@ -16,6 +17,8 @@ const SMALL: u64 = 256 << 10;
 pub(super) struct Xz {
     pub(super) source: SharedSource,
     pub(super) blocks: Arc<Blocks>,
+    /// What they and the points take of the room for tables.
+    pub(super) _room: Taken,
 }
 
 /// The stream from some byte on.

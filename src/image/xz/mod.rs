@@ -42,6 +42,8 @@ const SUFFIXES: &[(&str, &str)] = &[(".xz", ""), (".txz", ".tar")];
 
 /// Blocks that are kept as points at most.
 const MOST_POINTS: u64 = 1 << 16;
+/// Bytes that one takes where it is kept, with its share of a tree's node.
+const POINT: usize = 64;
 /// Bytes between two points at least, which is the least that is decoded at once.
 const SPACING: u64 = 256 << 10;
 
@@ -87,14 +89,18 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
             context.notices.add(text);
         }
     }
+    let known = points(&blocks);
+    let of_points = known.len().saturating_mul(POINT);
+    let room = context.room.take(blocks.memory().saturating_add(of_points));
     let stream = Stream {
         format: FORMAT.name,
-        known: points(&blocks),
+        known,
         size: Size::Exact(blocks.size),
         most: u64::MAX,
         codec: Box::new(Xz {
             source: source.clone(),
             blocks,
+            _room: room?,
         }),
     };
     super::stream::open(stream, source, SUFFIXES, context)

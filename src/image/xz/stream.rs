@@ -13,7 +13,7 @@ use crate::source::Source;
 /// Streams that a file may have. Programs that pack in parallel write one for each MiB or more.
 const MOST_STREAMS: usize = 1 << 18;
 /// Blocks that a file may have: their places take 32 bytes each.
-const MOST_BLOCKS: usize = 1 << 20;
+pub(super) const MOST_BLOCKS: usize = 1 << 20;
 /// Bytes of zeros that may stand between streams, in all.
 const MOST_PADDING: u64 = 16 << 20;
 
@@ -59,6 +59,13 @@ impl Blocks {
 
     pub(super) fn len(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn memory(&self) -> usize {
+        let checks = self.checks.len().saturating_mul(size_of::<Check>());
+        let blocks = self.blocks.len().saturating_mul(size_of::<Block>());
+        blocks.saturating_add(checks)
     }
 
     pub(super) fn check(&self, block: &Block) -> Check {

@@ -6,7 +6,10 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::cache::Cache;
 use crate::error::Kind;
+use crate::format::Room;
+use crate::format::testing::RawOnly;
 use crate::source::Memory;
 use crate::source::streamed::Codec;
 
@@ -49,7 +52,12 @@ fn packed() -> Vec<u8> {
 fn codec(bytes: Vec<u8>) -> Result<Xz> {
     let source: SharedSource = Arc::new(Memory(bytes));
     let blocks = Arc::new(stream::find(&*source)?);
-    Ok(Xz { source, blocks })
+    let _room = Room::default().take(blocks.memory())?;
+    Ok(Xz {
+        source,
+        blocks,
+        _room,
+    })
 }
 
 /// All that is there from `point` on, in pieces of `piece` bytes, with the points on the way.
@@ -262,4 +270,31 @@ fn padding_is_fours_and_bounded() {
     );
     let long = [whole, vec![0; (16 << 20) + 4]].concat();
     refused(long, Kind::Unsupported, "stream padding is over", end);
+}
+
+/// Each of several files may have as many blocks as there may be, and one may have many names.
+#[test]
+fn o06_the_blocks_of_all_files_are_counted_together() {
+    let context = Context {
+        images: Arc::new(RawOnly),
+        ..Context::new(Cache::new(1 << 20))
+    };
+    let image: SharedSource = Arc::new(Memory(packed()));
+    let all = 48 << 20;
+    let rest = context.room.take(all - 50).unwrap();
+    let error = open(std::slice::from_ref(&image), &context).err().unwrap();
+    assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+    assert!(error.to_string().contains("tables of over"), "{error}");
+    drop(rest);
+    let disks = open(&[image], &context).unwrap();
+    assert!(context.room.take(all).is_err());
+    drop(disks);
+    assert!(context.room.take(all).is_ok());
+}
+
+/// As many blocks as a file may have leave room for some other table.
+#[test]
+fn o06_one_file_of_as_many_blocks_as_there_may_be_has_room() {
+    let most = stream::MOST_BLOCKS * size_of::<stream::Block>() + (MOST_POINTS as usize) * POINT;
+    assert!(Room::default().take(most).is_ok());
 }
