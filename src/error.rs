@@ -116,6 +116,14 @@ impl Error {
         self
     }
 
+    /// The same told of a layer in which the one that reports begins at byte `start`.
+    #[must_use]
+    pub fn moved(mut self, start: u64) -> Self {
+        let offset = self.0.offset;
+        self.0.offset = offset.map(|offset| offset.saturating_add(start));
+        self
+    }
+
     /// Puts `outer` in front: the object, layer or file that was being looked at.
     #[must_use]
     pub fn context(mut self, outer: impl Into<String>) -> Self {

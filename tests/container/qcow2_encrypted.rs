@@ -200,7 +200,7 @@ fn q21_luks_past_the_end_of_the_file_is_refused() {
     let good = std::fs::read(&image).unwrap();
     let magic = 0x0537_be77_u32.to_be_bytes();
     let at = good.windows(4).position(|it| it == magic).unwrap() + 8;
-    // A keyslot's place is counted from the start of LUKS.
+    let luks = u64::from_be_bytes(good[at..at + 8].try_into().unwrap()) as usize;
     let cases = [
         (
             at,
@@ -218,7 +218,7 @@ fn q21_luks_past_the_end_of_the_file_is_refused() {
         (
             at + 8,
             600,
-            248,
+            luks + 248,
             "keyslot 0: its area lies past the end of the 600 bytes",
         ),
         (at + 8, 591, at + 8, "of 591 bytes at 0x"),
@@ -231,5 +231,40 @@ fn q21_luks_past_the_end_of_the_file_is_refused() {
         std::fs::write(&image, bad).unwrap();
         let error = open(&image, &options(&key(&scratch))).err().unwrap();
         check(&error, Kind::Corrupt, &["LUKS: ", why], Some(blamed));
+    }
+}
+
+/// What is wrong in the header of LUKS is told of the byte of the file that it is at.
+#[test]
+fn q21_fields_of_luks_are_at_bytes_of_the_file() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let image = created(&scratch, "disk.qcow2", "luks", "");
+    let good = std::fs::read(&image).unwrap();
+    let luks = good
+        .windows(6)
+        .position(|it| it == b"LUKS\xba\xbe")
+        .unwrap();
+    assert!(luks > 0);
+    // version, cipher-name, which the first keyslot has too, key-bytes, mk-digest-iterations, and
+    // the place of that keyslot's material.
+    let cases = [
+        (6, &[0, 9][..], 6, "version"),
+        (8, b"none", 248, "cipher none"),
+        (108, &[0xff; 4], 108, "key size"),
+        (164, &[0; 4], 164, "mk-digest-iter"),
+        (208 + 40, &[0xff; 4], 248, "key-material-offset"),
+    ];
+    for (field, bytes, blamed, word) in cases {
+        let mut bad = good.clone();
+        bad[luks + field..luks + field + bytes.len()].copy_from_slice(bytes);
+        std::fs::write(&image, bad).unwrap();
+        let error = open(&image, &options(&key(&scratch))).err().unwrap();
+        let found = (error.offset(), error.to_string().contains(word));
+        assert_eq!(found, (Some((luks + blamed) as u64), true), "{error}");
+        let info = Run::new("qemu-img").words("convert -O raw --object");
+        let info = info.arg(secret(&scratch)).arg("--image-opts");
+        let theirs = info.arg(named(&image)).arg("/dev/null").output();
+        assert!(!theirs.status.success(), "{word}: qemu-img reads it");
     }
 }

@@ -44,8 +44,9 @@ pub(super) enum Cipher {
     Guest(Arc<dyn SectorCipher>),
 }
 
-/// The LUKS header in `image`, and the bytes that its keyslots lie in.
-fn luks_header(image: &dyn Source, header: &Header) -> Result<(luks::Header, Memory)> {
+/// The LUKS header in `image`, the bytes that its keyslots lie in, and the byte of the file that
+/// they begin at: errors of LUKS count from there.
+fn luks_header(image: &dyn Source, header: &Header) -> Result<(luks::Header, Memory, u64)> {
     let Crypto { offset, length, at } = header.extensions.crypto.ok_or_else(|| {
         Error::corrupt("crypt_method 2, and no header extension says where LUKS is").at(32)
     })?;
@@ -62,12 +63,12 @@ fn luks_header(image: &dyn Source, header: &Header) -> Result<(luks::Header, Mem
     }
     let bytes = read_vec(image, offset, to_usize(length));
     let bytes = Memory(bytes.map_err(|_| wrong("is past the end of the file", at))?);
-    let luks = luks::Header::read(&bytes, false)?;
+    let luks = luks::Header::read(&bytes, false).map_err(|error| error.moved(offset))?;
     if luks.name() != "LUKS1" {
         let text = format!("{} in qcow2 is not known", luks.name());
         return Err(Error::unsupported(text).at(offset));
     }
-    Ok((luks, bytes))
+    Ok((luks, bytes, offset))
 }
 
 /// What `info` says of the encryption.
@@ -77,7 +78,7 @@ pub(super) fn facts(image: &dyn Source, header: &Header) -> Vec<(&'static str, S
         layout::CRYPT_AES => facts.push(("encryption", "AES".to_owned())),
         layout::CRYPT_LUKS => {
             facts.push(("encryption", "LUKS".to_owned()));
-            if let Ok((luks, _)) = luks_header(image, header) {
+            if let Ok((luks, ..)) = luks_header(image, header) {
                 let of_luks = luks.describe().facts.into_iter();
                 facts.extend(of_luks.filter(|(name, _)| *name != "version"));
             }
@@ -93,9 +94,11 @@ pub(super) fn unlock(image: &SharedSource, header: &Header, context: &Context) -
         0 => Ok(Cipher::None),
         layout::CRYPT_AES => aes(context).map(Cipher::Guest),
         layout::CRYPT_LUKS => {
-            let (luks, bytes) = luks_header(&**image, header).context(|| "LUKS")?;
-            let unlocked = luks.unlock(&bytes, context).context(|| "LUKS")?;
-            unlocked.sectors().map(Cipher::File)
+            let (luks, bytes, start) = luks_header(&**image, header).context(|| "LUKS")?;
+            let unlocked = luks.unlock(&bytes, context);
+            let sectors = unlocked.and_then(|unlocked| unlocked.sectors());
+            let sectors = sectors.map_err(|error| error.moved(start));
+            sectors.context(|| "LUKS").map(Cipher::File)
         }
         other => {
             let text = format!("crypt_method {other} is not known");
