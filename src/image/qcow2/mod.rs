@@ -21,7 +21,7 @@ use self::map::Clusters;
 use super::{Open, declared};
 use crate::error::{Error, Result, ResultExt, printable};
 use crate::format::{Context, Description, Disk, Format, Set};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 use crate::source::mapped::Mapped;
 use crate::source::{SharedSource, Source, read_vec};
 
@@ -71,6 +71,9 @@ fn describe(source: &dyn Source) -> Result<Description> {
         );
         facts.push(("snapshot", text));
     }
+    if to_usize(header.snapshots.into()) > snapshots::MOST_LISTED {
+        facts.push(("snapshots", format!("{} in all", header.snapshots)));
+    }
     let second_files = [&header.backing_file, &header.extensions.data_file];
     let second_files = second_files.into_iter().flatten().cloned().collect();
     Ok(Description {
@@ -119,9 +122,9 @@ fn allocated(source: &dyn Source, header: &Header) -> Option<u64> {
     }
     let mut count = 0_u64;
     for offset in offsets {
-        let len = crate::number::to_usize(header.cluster().get());
+        let len = to_usize(header.cluster().get());
         let table = read_vec(source, offset, len).ok()?;
-        let entries = table.chunks_exact(crate::number::to_usize(header.l2_entry()));
+        let entries = table.chunks_exact(to_usize(header.l2_entry()));
         let used = entries.filter(|entry| entry.iter().take(8).any(|byte| *byte != 0));
         count = count.saturating_add(to_u64(used.count()));
     }

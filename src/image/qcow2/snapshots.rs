@@ -98,9 +98,12 @@ pub(super) fn find(source: &dyn Source, header: &Header, wanted: &str) -> Result
     }
     let wanted = printable(wanted.as_bytes());
     let error = Error::not_found(format!("--snapshot {wanted}: no snapshot is called that"));
-    Err(match names.is_empty() {
-        true => error.hint("the image has no snapshots"),
-        false => error.hint(format!("it has: {}", names.join(", "))),
+    let all = to_usize(header.snapshots.into());
+    let listed = names.join(", ");
+    Err(match names.len() {
+        0 => error.hint("the image has no snapshots"),
+        some if some < all => error.hint(format!("it has: {listed}, … ({all} in all)")),
+        _ => error.hint(format!("it has: {listed}")),
     })
 }
 

@@ -146,6 +146,26 @@ fn q07_what_is_wrong_with_a_snapshot_is_told_of_its_own_entry() {
 }
 
 #[test]
+fn how_many_snapshots_there_are_is_said_where_not_all_are_listed() {
+    let entry = snapshot(L1, 1, 1 << 20, 0);
+    let stride = (entry.len() as u64).next_multiple_of(8);
+    for (count, is_all) in [(100, true), (123, false)] {
+        let image: SharedSource = Arc::new(Many {
+            header: header(1 << 20, 1, count),
+            entry: entry.clone(),
+            stride,
+        });
+        let error = opened(image.clone(), Some("other")).0.err().unwrap();
+        let hint = error.hint_text().unwrap();
+        assert_eq!(hint.matches("1 ()").count(), 100, "{hint}");
+        assert_eq!(hint.ends_with(", … (123 in all)"), !is_all, "{hint}");
+        let facts = describe(&*image).unwrap().facts;
+        let said = ("snapshots", "123 in all".to_owned());
+        assert_eq!(facts.contains(&said), !is_all, "{facts:?}");
+    }
+}
+
+#[test]
 fn q07_names_of_all_snapshots_are_never_in_memory_together() {
     let entry = snapshot(L1, 1, 1 << 20, 0xfff0);
     let stride = (entry.len() as u64 + 0xfff0).next_multiple_of(8);
