@@ -179,7 +179,10 @@ impl Reader<'_> {
     }
 
     /// What is left of the block here, or of the next one: at least a byte.
-    fn here(&mut self) -> Result<&[u8]> {
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub(super) fn here(&mut self) -> Result<&[u8]> {
         let mut block = self.fetched()?;
         let len = len_of(&block);
         if self.place.offset == len && len > 0 {

@@ -2,5 +2,6 @@
 
 mod counts;
 mod kernel;
+mod pieces;
 mod tree;
 mod writers;

@@ -1,13 +1,15 @@
 //! The entries of a directory as they lie: runs of up to 256, each with a header of what they have
 //! in common.
 
+use zerocopy::FromBytes;
+
 use super::super::core::Core;
 use super::super::inode::{Directory, InodeRecord, listed_type};
 use super::super::layout::{RawEntry, RawHeader};
 use super::super::metadata::{Place, Reader};
 use crate::error::{Error, Result};
 use crate::filesystem::{FileType, Inode, Request};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 
 /// What a directory's size counts for `.` and `..`, which are not stored.
 const DOTS: u64 = 3;
@@ -15,6 +17,9 @@ const DOTS: u64 = 3;
 const MOST_ENTRIES: u32 = 256;
 /// Bytes of a name.
 const MOST_NAME: usize = 256;
+
+/// Entries that are gone over for a step: none of them is made.
+const SKIPPED: u64 = 16;
 
 const HEADER: u64 = 12;
 const ENTRY: u64 = 8;
@@ -139,6 +144,56 @@ impl<'a> Listing<'a> {
             run: self.run.at,
             number,
         }))
+    }
+
+    /// Goes over what is before `first`, the byte at which a run begins and the number of an entry
+    /// in it. Whoever lists a large directory piece by piece goes over all that he had with each
+    /// piece, so that is done by the sizes of names alone.
+    ///
+    /// # Errors
+    /// As [`Listing::next`].
+    pub(super) fn skip_to(&mut self, first: (u64, u32)) -> Result<()> {
+        while (self.run.at, self.run.read) < first {
+            if self.run.read < self.run.count {
+                let wanted = match self.run.at < first.0 {
+                    true => self.run.count,
+                    false => self.run.count.min(first.1),
+                };
+                if !self.skip_in_block(wanted)? {
+                    // It goes on in the next block, or is damaged.
+                    self.next()?;
+                }
+            } else if self.at < self.end.min(self.stop) {
+                self.read_header()?;
+            } else {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes over the entries before number `wanted` of the run that lie whole in the block that is
+    /// read, and in the list; whether there were any.
+    fn skip_in_block(&mut self, wanted: u32) -> Result<bool> {
+        let left = to_usize(self.end.saturating_sub(self.at));
+        let here = self.reader.here()?;
+        let mut rest = here.get(..left).unwrap_or(here);
+        let (before, from) = (rest.len(), self.run.read);
+        while self.run.read < wanted
+            && let Ok((raw, behind)) = RawEntry::ref_from_prefix(rest)
+            && let len = usize::from(raw.size.get()).saturating_add(1)
+            && len <= MOST_NAME
+            && let Some(behind) = behind.get(len..)
+        {
+            self.run.read = self.run.read.saturating_add(1);
+            rest = behind;
+        }
+        let bytes = to_u64(before.saturating_sub(rest.len()));
+        let entries = self.run.read.saturating_sub(from);
+        self.request.spend(u64::from(entries).div_ceil(SKIPPED))?;
+        self.reader.skip(bytes)?;
+        self.at = self.at.saturating_add(bytes);
+        Ok(entries > 0)
     }
 
     fn read_header(&mut self) -> Result<()> {

@@ -62,9 +62,9 @@ fn read_stored(
     let first = position(cursor);
     // No byte of the list says that a run begins there, so runs are come to from one that does.
     let mut listing = index::listing_at(core, request, (inode, directory), first.0)?;
+    listing.skip_to(first)?;
     while let Some(listed) = listing.next()? {
-        let is_before = (listed.run, listed.number) < first;
-        if is_before || !is_name(core, inode, &listed) {
+        if !is_name(core, inode, &listed) {
             continue;
         }
         let next = cursor_behind(&listed);
