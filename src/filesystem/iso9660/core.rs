@@ -2,6 +2,7 @@
 //! is shown.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::descriptors::{self, Descriptors, Volume};
 use super::record::{Record, Records, SECTOR};
@@ -38,6 +39,8 @@ pub(super) struct Core {
     pub(super) compressed: zisofs::Blocks,
     /// Where to say what is odd but no error.
     pub(super) notices: Arc<Notices>,
+    /// Whether it was said that there is more behind a directory's records.
+    pub(super) is_leftover_said: AtomicBool,
 }
 
 /// Which of its trees a disc shows, as the kernel chooses.
@@ -102,6 +105,7 @@ impl Core {
             index: Index::new(context.cache.clone()),
             compressed: zisofs::blocks(&source, &context.cache),
             notices: context.notices.clone(),
+            is_leftover_said: AtomicBool::new(false),
             source,
         };
         core.note_oddities(primary, descriptors);

@@ -1,6 +1,7 @@
 //! Directories: records in sectors, one behind the other, read in large pieces.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::names;
@@ -294,11 +295,16 @@ impl<'a> Directory<'a> {
     }
 
     /// Says that there is more in a sector behind its records, which are over for the kernel too: what
-    /// some program left there, or records behind one whose length was lost.
+    /// some program left there, or records behind one whose length was lost. It is said of the first
+    /// directory alone: such a program leaves it in all.
     fn notice_leftover(&self, place: u64) {
+        if self.core.is_leftover_said.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let text = "behind the last record of a sector there are bytes that are not zero";
         let error = self.context(Error::corrupt(text).at(place));
-        self.core.notices.add(format!("iso9660: {error}"));
+        let text = format!("iso9660: {error}, and perhaps in other directories");
+        self.core.notices.add(text);
     }
 
     fn context(&self, error: Error) -> Error {

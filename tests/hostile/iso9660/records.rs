@@ -34,7 +34,9 @@ fn i02_record_lengths() {
         assert_eq!(walked.nodes.contains_key(path), is_there, "{path}");
     }
     let first = (two..).find(|at| bytes[*at] != 0).unwrap();
-    notices(&walked, &format!("{words} at byte"), first);
+    let there = format!("{words} at byte {first:#x}, ");
+    let is_there = |notice: &String| notice.contains(&there);
+    assert!(walked.notices.iter().any(is_there), "{:?}", walked.notices);
     assert!(
         walked
             .notices
@@ -44,6 +46,28 @@ fn i02_record_lengths() {
     assert_eq!(
         walked.nodes["other/kept"].content,
         walk(&seed.bytes).nodes["other/kept"].content
+    );
+}
+
+/// A program that leaves something behind the records does so in each directory: that is one notice,
+/// and takes no other's place.
+#[test]
+fn i02_what_is_behind_the_records_of_many_directories_is_told_once() {
+    need!(tool "xorriso");
+    let seed = rock_ridge();
+    let bytes = seed.changed(|bytes| {
+        for name in ["DIR", "OTHER"] {
+            let start = word(&seed.bytes, seed.at(name) + 2) * SECTOR;
+            bytes[start + SECTOR - 1] = 1;
+        }
+    });
+    let said = walk(&bytes).notices;
+    let words = "behind the last record of a sector there are bytes that are not zero";
+    let said: Vec<_> = said.iter().filter(|it| it.contains(words)).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].ends_with(", and perhaps in other directories"),
+        "{said:?}"
     );
 }
 
