@@ -221,7 +221,7 @@ fn an_ordinary_user_gets_a_file_with_a_name_in_a_closed_directory_twice() {
     std::fs::create_dir(files.join("closed")).unwrap();
     std::fs::write(files.join("closed/f"), "text").unwrap();
     std::fs::hard_link(files.join("closed/f"), files.join("second")).unwrap();
-    let closed = std::fs::Permissions::from_mode(0);
+    let closed = std::fs::Permissions::from_mode(0o0);
     std::fs::set_permissions(files.join("closed"), closed).unwrap();
     let image = scratch.file("disk.img", 4 << 20);
     let make = Run::new("mke2fs").words("-q -F -d").arg(&files);
