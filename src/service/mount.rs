@@ -94,9 +94,7 @@ impl Request {
         for path in allowed.chain(&mut self.open.allow_directories) {
             name_for_others(path, looked_at)?;
         }
-        // One that is not there is refused later, with what to do.
-        let point = self.mountpoint.as_mut();
-        if let Some(path) = point.filter(|path| path.symlink_metadata().is_ok()) {
+        if let Some(path) = &mut self.mountpoint {
             name_for_others(path, looked_at).map_err(Failure::host)?;
         }
         Ok(self)
