@@ -58,7 +58,7 @@ impl Channel {
         message: &impl Serialize,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
-        self.send_with(message, descriptor, SendFlags::NOSIGNAL)
+        self.send_text(&text(message)?, descriptor, SendFlags::NOSIGNAL)
     }
 
     /// The same where there is room for it now: never waits for the other process to listen.
@@ -67,20 +67,16 @@ impl Channel {
         message: &impl Serialize,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<()> {
-        self.send_with(
-            message,
-            descriptor,
-            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-        )
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        self.send_text(&text(message)?, descriptor, flags)
     }
 
-    fn send_with(
+    fn send_text(
         &self,
-        message: &impl Serialize,
+        bytes: &[u8],
         descriptor: Option<BorrowedFd<'_>>,
         flags: SendFlags,
     ) -> Result<()> {
-        let bytes = text(message)?;
         if bytes.len() > LONGEST {
             return Err(Error::invalid("a message between processes is too long"));
         }
@@ -90,7 +86,7 @@ impl Channel {
         if let Some(descriptors) = &descriptors {
             ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
         }
-        let parts = [IoSlice::new(&bytes)];
+        let parts = [IoSlice::new(bytes)];
         rustix::net::sendmsg(&self.0, &parts, &mut ancillary, flags)
             .map_err(|error| Error::io("send to the other process", &error.into()))?;
         Ok(())
@@ -152,7 +148,7 @@ impl Channel {
         let bytes = text(message)?;
         if bytes.len() <= LONGEST {
             self.send(&Whole { is_in_file: false }, None)?;
-            return self.send(message, None);
+            return self.send_text(&bytes, None, SendFlags::NOSIGNAL);
         }
         let file = fixed("message", &bytes);
         let file = file.map_err(|error| Error::io("send to the other process", &error))?;

@@ -106,8 +106,9 @@ impl Supervisor {
             log::error!("{failure}");
         }
         // The kernel gives its number to the next one, whose supervisor wants the name.
-        self.faults();
-        self.last_words = None;
+        if let Some(last_words) = self.last_words.take() {
+            last_words.say(self.faults);
+        }
         status
     }
 

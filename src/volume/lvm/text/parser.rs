@@ -103,7 +103,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The same, with nothing in it: who only wants to know which physical volumes a group has need
+    /// A [`Parser::section`] with nothing in it: who only wants to know which physical volumes a group has need
     /// not hold all that is on them, which may be a million values.
     fn passed_over(&mut self, name: usize) -> Result<Section<'a>> {
         let mut ends = vec![b'}'];
@@ -173,12 +173,10 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Some(b'{') => {
                 self.skip();
-                let inside = match self
-                    .only
-                    .filter(|only| depth == 1 && name != only.as_bytes())
-                {
-                    None => self.section(start, depth.saturating_add(1)),
-                    Some(_) => self.passed_over(start),
+                let is_other = |only: &str| depth == 1 && name != only.as_bytes();
+                let inside = match self.only.is_some_and(is_other) {
+                    false => self.section(start, depth.saturating_add(1)),
+                    true => self.passed_over(start),
                 }?;
                 let (at, value) = (inside.at, Value::Section(inside));
                 Ok((name, Item { at, value }))
