@@ -9,6 +9,7 @@ mod names;
 mod probe;
 mod sealed;
 mod shared;
+mod survey;
 mod unknown;
 mod waiting;
 mod worklist;
@@ -16,6 +17,7 @@ mod worklist;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use self::survey::Survey;
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::{Counts, FileSystem, Guarded};
 use crate::format::{Context, Description, Digest, Format, Layer, Partition};
@@ -242,14 +244,20 @@ impl Stack {
         context: &Context,
     ) -> Result<Self> {
         check_format_name(&registries, context)?;
+        let files = others.iter().map(|(other, _)| other.clone());
+        let survey = Survey::of(std::iter::once(image.clone()).chain(files).collect());
         let mut disks = vec![image::open(registries, image, context)?];
         for (other, context) in others {
             let name = || crate::error::printable(&context.origin.name);
             disks.push(image::open(registries, other, &context).context(name)?);
         }
+        for disk in disks.iter_mut().flatten() {
+            disk.source = survey.disk(disk.source.clone());
+        }
         let mut inside = context.clone();
         inside.options.format = context.options.formats().next_back().map(str::to_owned);
         let (disks, sets) = worklist::run(&registries, disks, &inside);
+        survey.end(&context.notices);
         Ok(Self {
             layers: context.layers.all(),
             digests: context.layers.digests(),

@@ -8,6 +8,8 @@ use imgmount::format::{Context, Format, Set};
 use imgmount::source::{Memory, SharedSource};
 use imgmount::volume::{FORMATS, Open};
 
+use crate::partition::disk;
+use crate::stack::sets::mbr;
 use crate::volume::lvm::made::{Physical, START, checksum, linear, logical, text};
 
 /// Areas that a label of one sector has room for.
@@ -161,4 +163,40 @@ fn l10_more_physical_volumes_than_there_may_be_are_no_group() {
     let most = claimed(8192);
     assert!(matches!(most, Set::Member { expected: 8192, .. }));
     assert!(matches!(claimed(8193), Set::Stray { .. }));
+}
+
+/// Four partitions in each of four tables, and so on: 256 physical volumes on the same bytes, each of
+/// which costs 16 MiB whenever it is asked.
+#[test]
+fn l10_physical_volumes_over_one_another_are_not_all_read() {
+    let mut disk = sharing(&"=".repeat(16 << 20), &[FIRST]);
+    disk.resize(disk.len().next_multiple_of(512), 0);
+    for _ in 0..4 {
+        disk = mbr(&[disk]);
+        let entry = disk[446..462].to_vec();
+        for slot in disk[462..510].chunks_exact_mut(16) {
+            slot.copy_from_slice(&entry);
+        }
+    }
+    let most = (1 << 30) + 2 * disk.len();
+    let (stack, notices) = disk::open(disk);
+    let mut leaves = stack.nodes();
+    leaves.retain(|node| node.content.children().is_empty());
+    assert_eq!(leaves.len(), 256);
+    let with = |words: &str| {
+        let kinds = leaves.iter().map(|node| disk::kind(&node.content));
+        kinds.filter(|kind| kind.contains(words)).count()
+    };
+    let words = format!("over {most} bytes of the image were read before");
+    assert_eq!(with(&words), 256);
+    let words = format!("over {most} bytes were read to find out what is in the image");
+    assert!(
+        notices.iter().any(|it| it.starts_with(&words)),
+        "{notices:?}"
+    );
+    // Whose bytes are shown all the same.
+    let source = leaves[200].source.as_ref().unwrap();
+    let mut label = [0; 8];
+    source.read_exact_at(&mut label, 512).unwrap();
+    assert_eq!(&label, b"LABELONE");
 }

@@ -166,7 +166,11 @@ impl<'a> Parser<'a> {
     fn entry(&mut self, depth: usize) -> Result<(&'a [u8], Item<'a>)> {
         self.count()?;
         let start = self.at;
-        let name = self.take_while(|byte| !b" \t\n\r#={}[],\"\0".contains(&byte));
+        let is_part = |byte| {
+            !matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0)
+                && !matches!(byte, b'#' | b'=' | b'{' | b'}' | b'[' | b']' | b',' | b'"')
+        };
+        let name = self.take_while(is_part);
         if name.is_empty() {
             return Err(self.wrong("a name should stand here"));
         }
@@ -249,7 +253,7 @@ impl<'a> Parser<'a> {
     }
 
     fn plain(&mut self) -> &'a [u8] {
-        self.take_while(|byte| !b"\"\\\0".contains(&byte))
+        self.take_while(|byte| !matches!(byte, b'"' | b'\\' | 0))
     }
 
     fn bare(&mut self) -> Result<Value<'a>> {
