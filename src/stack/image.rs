@@ -16,7 +16,7 @@ const RAW: &str = "raw";
 const PACKERS: [&str; 5] = ["bzip2", "gzip", "lz4", "xz", "zstd"];
 
 /// The formats that keep snapshots inside.
-const WITH_SNAPSHOTS: [&str; 1] = ["qcow2"];
+const WITH_SNAPSHOTS: [&str; 2] = ["parallels", "qcow2"];
 
 /// How many sectors are the start of an image.
 const HEAD: u64 = 128;
@@ -114,7 +114,7 @@ impl Opener {
             Some(wanted) if !self.takes_snapshot.load(Ordering::Relaxed) => {
                 let wanted = printable(wanted.as_bytes());
                 let text = format!("--snapshot {wanted}: the image's format keeps no snapshots");
-                Err(Error::invalid(text).hint("qcow2 images do"))
+                Err(Error::invalid(text).hint("qcow2 images and bundles of Parallels do"))
             }
             _ => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! Parallels' expanding images against qemu-img. Bundles are among the collected images.
 
 use super::{compare, compare_holes, converted, disk, guest};
-use crate::support::command::Run;
+use crate::support::command::{Run, imgmount};
 use crate::support::images::Scratch;
 
 #[test]
@@ -66,4 +66,69 @@ fn a_bundle_split_into_storages() {
     let descriptor = scratch.join("DiskDescriptor.xml");
     std::fs::write(&descriptor, text).unwrap();
     compare(&disk(&descriptor), &raw);
+}
+
+/// A plain root, and over it the current state in an expanding image that replaces its first cluster.
+#[test]
+fn a_snapshot_of_a_bundle_is_shown_by_its_guid() {
+    need!(tool "qemu-img", tool "qemu-io");
+    let scratch = Scratch::new();
+    let (size, guids) = (4 * 1024 * 1024_u64, [[b'a'; 8], *b"5fbaabe3"]);
+    let before = guest::disk(&scratch, size, 7);
+    let after = scratch.join("after.raw");
+    std::fs::copy(&before, &after).unwrap();
+    let write = Run::new("qemu-io")
+        .words("-f raw -c")
+        .arg("write -P 9 0 1M");
+    write.arg(&after).run();
+    std::fs::copy(&before, scratch.join("root.hds")).unwrap();
+    // Of an image of nothing but the first cluster the others are those below it.
+    let top = scratch.join("top.hds");
+    let create = Run::new("qemu-img").words("create -q -f parallels -o cluster_size=1M");
+    create.arg(&top).arg(size.to_string()).run();
+    let write = Run::new("qemu-io")
+        .words("-f parallels -c")
+        .arg("write -P 9 0 1M");
+    write.arg(&top).run();
+    let guid = |index: usize| {
+        let start = String::from_utf8_lossy(&guids[index]).into_owned();
+        format!("{{{start}-6958-40ff-92a7-860e329aab41}}")
+    };
+    let nil = "{00000000-0000-0000-0000-000000000000}".to_owned();
+    let image = |guid: String, kind, file| {
+        format!("<Image><GUID>{guid}</GUID><Type>{kind}</Type><File>{file}</File></Image>")
+    };
+    let shot =
+        |guid, parent| format!("<Shot><GUID>{guid}</GUID><ParentGUID>{parent}</ParentGUID></Shot>");
+    let text = format!(
+        "<?xml version='1.0' encoding='UTF-8'?><Parallels_disk_image Version='1.0'>
+        <Disk_Parameters><Disk_size>{sectors}</Disk_size></Disk_Parameters>
+        <StorageData><Storage><Start>0</Start><End>{sectors}</End><Blocksize>2048</Blocksize>
+        {}{}</Storage></StorageData><Snapshots>{}{}</Snapshots></Parallels_disk_image>",
+        image(guid(0), "Plain", "root.hds"),
+        image(guid(1), "Compressed", "top.hds"),
+        shot(guid(0), nil),
+        shot(guid(1), guid(0)),
+        sectors = size / 512,
+    );
+    let descriptor = scratch.join("DiskDescriptor.xml");
+    std::fs::write(&descriptor, text).unwrap();
+
+    let disk = |options: &[&str], wanted| {
+        let out = scratch.join("out.raw");
+        let convert = imgmount().words("convert --force").args(options);
+        convert.arg(&descriptor).arg(&out).run();
+        assert_eq!(std::fs::read(&out).unwrap(), std::fs::read(wanted).unwrap());
+    };
+    disk(&[], &after);
+    disk(&["--snapshot", &guid(0)], &before);
+    disk(&["--snapshot", &guid(1).to_uppercase()], &after);
+    let listed = imgmount().arg("info").arg(&descriptor).text();
+    let words = format!("snapshots: {}, {{5fbaabe3-", guid(0));
+    assert!(listed.contains(&words), "{listed}");
+    let refused = imgmount().words("info --snapshot x").arg(&top).output();
+    assert_eq!(refused.status.code(), Some(1));
+    let refused = String::from_utf8_lossy(&refused.stderr);
+    let words = "--snapshot x: one file of a bundle has no snapshots";
+    assert!(refused.contains(words), "{refused}");
 }

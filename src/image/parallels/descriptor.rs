@@ -57,6 +57,13 @@ pub(super) fn files(text: &str) -> Result<Vec<String>> {
     Ok(files.take(MOST).map(content).collect())
 }
 
+/// The GUIDs of the snapshots that the descriptor has, in its order, the current state among them.
+pub(super) fn snapshots(text: &str) -> Result<Vec<String>> {
+    let document = parse(text)?;
+    let shots = shots(document.root_element());
+    shots.map(|shot| guid(shot, "GUID")).collect()
+}
+
 /// Reads the descriptor as of `snapshot`, a GUID, or of now.
 pub(super) fn read(text: &str, snapshot: Option<&str>) -> Result<Descriptor> {
     let document = parse(text)?;
@@ -94,17 +101,17 @@ pub(super) fn read(text: &str, snapshot: Option<&str>) -> Result<Descriptor> {
     })
 }
 
+fn shots<'a, 'input>(root: Node<'a, 'input>) -> impl Iterator<Item = Node<'a, 'input>> {
+    let lists = children(root, "Snapshots").take(1);
+    lists.flat_map(|list| children(list, "Shot")).take(MOST)
+}
+
 /// The GUIDs from the top snapshot down to the root. None where the descriptor has no snapshots.
 fn chain(root: Node<'_, '_>, snapshot: Option<&str>) -> Result<Vec<String>> {
-    let snapshots = children(root, "Snapshots").next();
-    let shots = snapshots
-        .into_iter()
-        .flat_map(|node| children(node, "Shot"));
-    let shots: Vec<(String, String)> = shots
-        .take(MOST)
-        .map(|shot| Ok((guid(shot, "GUID")?, guid(shot, "ParentGUID")?)))
-        .collect::<Result<_>>()?;
-    let top = snapshots.and_then(|node| guid(node, "TopGUID").ok());
+    let shots = shots(root).map(|shot| Ok((guid(shot, "GUID")?, guid(shot, "ParentGUID")?)));
+    let shots: Vec<(String, String)> = shots.collect::<Result<_>>()?;
+    let mut snapshots = children(root, "Snapshots");
+    let top = snapshots.find_map(|node| guid(node, "TopGUID").ok());
     let mut own = match snapshot {
         Some(wanted) => {
             let wanted = wanted.trim_matches(['{', '}']).to_ascii_lowercase();

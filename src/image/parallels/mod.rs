@@ -23,6 +23,9 @@ pub(super) const FORMAT: Format<Open> = Format {
     open,
 };
 
+/// How many snapshots are listed.
+const MOST_LISTED: usize = 100;
+
 /// How far the root element may be from the start: a declaration and comments are before it.
 const START: u64 = 4096;
 
@@ -42,10 +45,16 @@ fn is_descriptor(source: &dyn Source) -> Result<bool> {
 
 fn describe(source: &dyn Source) -> Result<Description> {
     if !is_expanding(source)? {
-        let files = xml::text(source).and_then(|text| descriptor::files(&text));
-        let files = files.unwrap_or_default().into_iter();
+        let text = xml::text(source).unwrap_or_default();
+        let files = descriptor::files(&text).unwrap_or_default().into_iter();
+        let mut snapshots = descriptor::snapshots(&text).unwrap_or_default();
+        snapshots.truncate(MOST_LISTED);
         return Ok(Description {
             features: vec!["bundle".to_owned()],
+            facts: match snapshots.as_slice() {
+                [] => Vec::new(),
+                snapshots => vec![("snapshots", snapshots.join(", "))],
+            },
             second_files: files.map(String::into_bytes).collect(),
             ..Description::default()
         });
@@ -63,12 +72,18 @@ fn describe(source: &dyn Source) -> Result<Description> {
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
+    let snapshot = context.options.snapshot.as_deref();
     if is_expanding(&**source)? {
+        if let Some(wanted) = snapshot {
+            let wanted = printable(wanted.as_bytes());
+            let text = format!("--snapshot {wanted}: one file of a bundle has no snapshots");
+            return Err(Error::invalid(text).hint("the bundle's DiskDescriptor.xml has"));
+        }
         let disk = expanding(source, None, context)?;
         return Ok(vec![named(disk, 512)]);
     }
     let text = xml::text(&**source)?;
-    let descriptor = descriptor::read(&text, context.options.snapshot.as_deref())?;
+    let descriptor = descriptor::read(&text, snapshot)?;
     let sector_size = descriptor.sector_size;
     Ok(vec![named(bundle(&descriptor, context)?, sector_size)])
 }
