@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::size;
 use crate::format;
 use crate::service::sandbox::Wanted;
-use crate::service::{duration, open};
+use crate::service::{duration, open, size};
 use crate::tree;
 
 /// Show what is inside a disk image as files, without root
@@ -42,7 +41,7 @@ pub struct Arguments {
 const AFTER_HELP: &str = "\
 An image that is called like a verb: imgmount -- info, or imgmount ./info
 Sizes are bytes, or a number with s (512-byte sectors), k, M, G or T.
-Exit status: 0 done, 1 image refused, 2 usage, 3 locked or denied, 4 partly damaged, 5 the host.";
+Exit status: 0 done, 1 image refused, 2 usage, 3 locked or denied, 4 partly damaged, 5 the host,\n  6 a bug cost an answer.";
 
 /// The shells that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

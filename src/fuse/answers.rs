@@ -146,7 +146,7 @@ impl Answers {
             true => Inode(found.ino),
             false => node,
         };
-        Ok(attributes::kernel(number, &found, &self.options))
+        Ok(attributes::kernel(number, &found))
     }
 
     /// The inode's flags (chattr) and its generation.
@@ -267,7 +267,7 @@ impl Answers {
             .tree
             .read_dir_plus(request, dir, cursor, &mut |entry, found| {
                 let shown = match found {
-                    Some(found) => attributes::kernel(entry.inode, found, &self.options),
+                    Some(found) => attributes::kernel(entry.inode, found),
                     None => {
                         let kind = entry.kind.unwrap_or(FileType::Regular);
                         attributes::unreadable(entry.inode, kind)

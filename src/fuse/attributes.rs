@@ -4,15 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{FileAttr, INodeNo};
 
-use super::Options;
 use crate::filesystem::{Attributes, FileType, Inode, Timestamp};
 
-/// The attributes of `node`, with what the user overrides.
-pub(super) fn kernel(node: Inode, found: &Attributes, options: &Options) -> FileAttr {
-    let mask = match found.kind {
-        FileType::Directory => options.dmask,
-        _ => options.fmask,
-    };
+/// The attributes of `node`.
+pub(super) fn kernel(node: Inode, found: &Attributes) -> FileAttr {
     FileAttr {
         ino: INodeNo(node.0),
         size: found.size,
@@ -22,10 +17,10 @@ pub(super) fn kernel(node: Inode, found: &Attributes, options: &Options) -> File
         ctime: moment(found.ctime),
         crtime: SystemTime::UNIX_EPOCH, // Sent to macOS alone.
         kind: kind(found.kind),
-        perm: found.mode & !mask.unwrap_or(0),
+        perm: found.mode,
         nlink: found.nlink,
-        uid: options.uid.unwrap_or(found.uid),
-        gid: options.gid.unwrap_or(found.gid),
+        uid: found.uid,
+        gid: found.gid,
         rdev: device_number(found.rdev),
         blksize: found.block_size,
         flags: 0,
@@ -96,49 +91,6 @@ fn device_number((major, minor): (u32, u32)) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sample() -> Attributes {
-        Attributes {
-            ino: 12,
-            kind: FileType::Regular,
-            mode: 0o4755,
-            uid: 5,
-            gid: 6,
-            size: 7,
-            blocks: 8,
-            block_size: 1024,
-            nlink: 2,
-            rdev: (0, 0),
-            atime: Timestamp::default(),
-            mtime: Timestamp::default(),
-            ctime: Timestamp::default(),
-            crtime: None,
-            flags: 0,
-            generation: 0,
-        }
-    }
-
-    #[test]
-    fn owner_and_mode_are_the_images_unless_overridden() {
-        let as_is = kernel(Inode(12), &sample(), &Options::default());
-        assert_eq!((as_is.uid, as_is.gid, as_is.perm), (5, 6, 0o4755));
-        let options = Options {
-            uid: Some(1000),
-            gid: Some(100),
-            fmask: Some(0o022),
-            dmask: Some(0o007),
-            ..Options::default()
-        };
-        let overridden = kernel(Inode(12), &sample(), &options);
-        assert_eq!((overridden.uid, overridden.gid), (1000, 100));
-        assert_eq!(overridden.perm, 0o4755 & !0o022);
-        let directory = Attributes {
-            kind: FileType::Directory,
-            ..sample()
-        };
-        let overridden = kernel(Inode(12), &directory, &options);
-        assert_eq!(overridden.perm, 0o4755 & !0o007);
-    }
 
     #[test]
     fn times_before_1970_keep_their_nanoseconds() {

@@ -31,14 +31,6 @@ use crate::tree::Tree;
 pub struct Options {
     /// Other users may use the mount; the kernel then checks permissions.
     pub allow_other: bool,
-    /// Every file belongs to this user.
-    pub uid: Option<u32>,
-    /// Every file belongs to this group.
-    pub gid: Option<u32>,
-    /// Permission bits that no file but a directory has.
-    pub fmask: Option<u16>,
-    /// Permission bits that no directory has.
-    pub dmask: Option<u16>,
 }
 
 /// How many threads answer, and whether each can have a descriptor of its own.

@@ -47,6 +47,7 @@ pub mod reading;
 mod run;
 pub mod sandbox;
 pub mod self_test;
+pub mod size;
 mod stored;
 mod strict;
 mod supervisor;

@@ -8,6 +8,7 @@ use super::duration;
 use super::failure::Failure;
 use super::keys::ForVolume;
 use super::mount::Request;
+use super::size;
 use crate::error::{Error, printable};
 use crate::format::{KdfLimit, NameMap};
 use crate::tree::Layout;
@@ -51,6 +52,7 @@ const PASSED: &[&str] = &[
     "strictatime",
     "subtype",
     "suid",
+    "symfollow",
     "sync",
     "user",
     "users",
@@ -141,8 +143,8 @@ impl Request {
             "allow_file" => self.open.allow_files.push(text(option, value)?.into()),
             "with" => self.open.with.push(text(option, value)?.into()),
             "key" => self.open.keys.files.push(for_volume(option, value)?),
-            "keyfile_offset" => self.open.keys.offset = number(option, value)?,
-            "keyfile_size" => self.open.keys.size = Some(number(option, value)?),
+            "keyfile_offset" => self.open.keys.offset = size(option, value)?,
+            "keyfile_size" => self.open.keys.size = Some(size(option, value)?),
             "header" => self.open.keys.headers.push(for_volume(option, value)?),
             "kdf_limit" => self.open.format.kdf_limit = kdf_limit(option, value)?,
             "idle_timeout" => self.idle_timeout = Some(time(option, value)?),
@@ -166,9 +168,9 @@ impl Request {
             "norock" => self.open.format.no_rock_ridge = true,
             "nojoliet" => self.open.format.no_joliet = true,
             "showassoc" => self.open.format.show_associated = true,
-            "offset" => self.open.offset = number(option, value)?,
-            "length" => self.open.length = Some(number(option, value)?),
-            "cache_size" => self.open.cache_size = number(option, value)?,
+            "offset" => self.open.offset = size(option, value)?,
+            "length" => self.open.length = Some(size(option, value)?),
+            "cache_size" => self.open.cache_size = size(option, value)?,
             "format" => self.open.format.format = Some(text(option, value)?.to_owned()),
             "partition" => self.tree.volume = Some(text(option, value)?.to_owned()),
             "layout" => self.tree.layout = layout(option, value)?,
@@ -181,22 +183,22 @@ impl Request {
     }
 
     fn set_uid(&mut self, uid: u32) {
-        self.fuse.uid = Some(uid);
+        self.tree.overrides.uid = Some(uid);
         self.open.format.owner.uid = uid;
     }
 
     fn set_gid(&mut self, gid: u32) {
-        self.fuse.gid = Some(gid);
+        self.tree.overrides.gid = Some(gid);
         self.open.format.owner.gid = gid;
     }
 
     fn set_fmask(&mut self, mask: u16) {
-        self.fuse.fmask = Some(mask);
+        self.tree.overrides.fmask = Some(mask);
         self.open.format.owner.fmask = mask;
     }
 
     fn set_dmask(&mut self, mask: u16) {
-        self.fuse.dmask = Some(mask);
+        self.tree.overrides.dmask = Some(mask);
         self.open.format.owner.dmask = mask;
     }
 }
@@ -218,17 +220,12 @@ fn for_volume(option: &str, value: Option<&str>) -> Result<ForVolume, Failure> {
     text(option, value).map(|text| ForVolume::parse(text.as_ref()))
 }
 
-/// Bytes, and seconds behind a colon.
+fn size(option: &str, value: Option<&str>) -> Result<u64, Failure> {
+    size::parse(text(option, value)?).map_err(|why| wrong(option, &format!("needs {why}")))
+}
+
 fn kdf_limit(option: &str, value: Option<&str>) -> Result<KdfLimit, Failure> {
-    let (memory, seconds) = match text(option, value)?.split_once(':') {
-        Some((memory, seconds)) => (memory, Some(seconds)),
-        None => (text(option, value)?, None),
-    };
-    let usual = KdfLimit::default();
-    Ok(KdfLimit {
-        memory: number(option, Some(memory))?,
-        seconds: seconds.map_or(Ok(usual.seconds), |it| number(option, Some(it)))?,
-    })
+    size::kdf_limit(text(option, value)?).map_err(|why| wrong(option, &format!("needs {why}")))
 }
 
 fn mode(option: &str, value: Option<&str>) -> Result<u16, Failure> {
@@ -324,6 +321,7 @@ mod tests {
 
     use super::*;
     use crate::service::failure::Cause;
+    use crate::tree::Overrides;
 
     fn set(options: &str) -> Result<Request, Failure> {
         let mut request = Request::new("disk.raw");
@@ -340,17 +338,33 @@ mod tests {
     }
 
     #[test]
+    fn sizes_have_the_units_of_the_command_line() {
+        let line =
+            "offset=2s,length=3M,cache_size=64M,keyfile_offset=1k,keyfile_size=1kB,kdf_limit=1G:7";
+        let open = set(line).unwrap().open;
+        assert_eq!((open.offset, open.length), (1024, Some(3 << 20)));
+        assert_eq!(open.cache_size, 64 << 20);
+        assert_eq!((open.keys.offset, open.keys.size), (1024, Some(1000)));
+        let limit = open.format.kdf_limit;
+        assert_eq!((limit.memory, limit.seconds), (1 << 30, 7));
+        let message = |line| set(line).unwrap_err().to_string();
+        let words = "needs one of the units s, k, M, G, T, not \"x\"";
+        assert!(message("offset=5x").contains(words));
+        assert!(message("length=").contains("needs a value"));
+        assert!(message("kdf_limit=1G:").contains("needs whole seconds behind the colon"));
+    }
+
+    #[test]
     fn owners_modes_and_what_is_shown_can_be_set() {
         let request = set("ro,allow_other,uid=1000,gid=100,umask=022,noexec").unwrap();
         assert!(request.fuse.allow_other && request.noexec);
-        assert_eq!(
-            (request.fuse.uid, request.fuse.gid),
-            (Some(1000), Some(100))
-        );
-        assert_eq!(
-            (request.fuse.fmask, request.fuse.dmask),
-            (Some(0o022), Some(0o022))
-        );
+        let expected = Overrides {
+            uid: Some(1000),
+            gid: Some(100),
+            fmask: Some(0o022),
+            dmask: Some(0o022),
+        };
+        assert_eq!(request.tree.overrides, expected);
         let owner = &request.open.format.owner;
         assert_eq!((owner.uid, owner.gid, owner.fmask), (1000, 100, 0o022));
         let request = set("umask=077,fmask=133,dmask=022,time_offset=-90,codepage=850").unwrap();

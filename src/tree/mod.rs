@@ -4,6 +4,7 @@
 mod compose;
 mod names;
 mod numbers;
+mod overrides;
 mod path;
 mod select;
 mod top;
@@ -21,6 +22,7 @@ use compose::{Volume, compose_volumes, direct_volume, volume_of};
 use numbers::{Numbers, ROOT, Target};
 use top::{Place, Top};
 
+pub use overrides::Overrides;
 pub use path::resolve;
 pub use select::select;
 
@@ -49,6 +51,8 @@ pub struct Options {
     pub owner: (u32, u32),
     /// The time of what the tree adds: the image's own.
     pub time: Timestamp,
+    /// What the user has files belong to and be allowed.
+    pub overrides: Overrides,
 }
 
 impl Default for Options {
@@ -59,6 +63,7 @@ impl Default for Options {
             raw: true,
             owner: (0, 0),
             time: Timestamp::default(),
+            overrides: Overrides::default(),
         }
     }
 }
@@ -75,6 +80,7 @@ pub struct Tree {
     top: Top,
     numbers: Numbers,
     direct: bool,
+    overrides: Overrides,
 }
 
 impl Tree {
@@ -110,6 +116,7 @@ impl Tree {
             top,
             numbers,
             direct,
+            overrides: options.overrides,
         })
     }
 
@@ -261,6 +268,7 @@ impl Tree {
     ) -> bool {
         let handle = entry.inode;
         let attributes = volume.filesystem.attributes(request, handle);
+        let attributes = attributes.map(|found| self.overrides.apply(found));
         let is_dot = matches!(entry.name, b"." | b"..");
         let (Ok(mut attributes), true) = (attributes, is_dot || handle != volume.root) else {
             let inode = Inode(self.shown_number(request, (index, volume), handle));
@@ -333,13 +341,16 @@ impl FileSystem for Tree {
 
     fn attributes(&self, request: &Request, inode: Inode) -> Result<Attributes> {
         match self.locate(inode)? {
-            Located::Top(index) => self.top.attributes(index, inode.0),
+            Located::Top(index) => {
+                let found = self.top.attributes(index, inode.0)?;
+                Ok(self.overrides.apply(found))
+            }
             Located::File(_, volume, handle) => {
                 let mut attributes = volume.filesystem.attributes(request, handle)?;
                 if inode.0 != ROOT {
                     attributes.ino = inode.0;
                 }
-                Ok(attributes)
+                Ok(self.overrides.apply(attributes))
             }
         }
     }

@@ -158,6 +158,35 @@ fn owner_and_mode_can_be_overridden() {
 }
 
 #[test]
+fn what_is_overridden_is_so_in_every_verb() {
+    need!(root, tool "mke2fs", tool "tar");
+    let place = place_with_modes(Who::Self_);
+    let options = "-o uid=1234,gid=5678,umask=027 disk.img";
+    let verb = |verb| place.imgmount().words(verb).words(options);
+    let listed = verb("ls -l").text();
+    let line = |name: &str| listed.lines().find(|line| line.ends_with(name)).unwrap();
+    for (name, mode) in [
+        ("open", "-rw-r-----"),
+        ("closed", "-rw-------"),
+        ("folder", "drwx------"),
+    ] {
+        let words: Vec<&str> = line(name).split_ascii_whitespace().collect();
+        assert_eq!((words[0], words[2], words[3]), (mode, "1234", "5678"));
+    }
+    let archive = place.image.with_file_name("all.tar");
+    std::fs::write(&archive, verb("tar").stdout()).unwrap();
+    let listed = Run::new("tar").words("--numeric-owner -tvf").arg(&archive);
+    let listed = listed.text();
+    let line = listed.lines().find(|line| line.ends_with("open")).unwrap();
+    assert!(line.starts_with("-rw-r----- 1234/5678"), "{line}");
+    let copy = place.directory("copy");
+    verb("cp").words("/open").arg(&copy).text();
+    let found = copy.join("open").metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (1234, 5678));
+    assert_eq!(found.mode() & 0o7777, 0o640);
+}
+
+#[test]
 fn trusted_attributes_are_roots_alone() {
     need!(loop, fuse, kernel "ext4", tool "mke2fs", tool "getfattr");
     let empty = Scratch::new();

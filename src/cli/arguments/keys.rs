@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use super::super::size;
 use crate::format::KdfLimit;
 use crate::service::keys::{ForVolume, Options};
+use crate::service::size;
 
 /// The keys of what is encrypted.
 #[derive(Args, Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Unlocking {
     #[arg(long = "header", value_name = "[VOLUME:]FILE", value_hint = ValueHint::FilePath)]
     pub headers: Vec<OsString>,
     /// The most memory and time that making a key from a passphrase may take [default: 1G:10]
-    #[arg(long, value_name = "SIZE[:SECONDS]", value_parser = kdf_limit)]
+    #[arg(long, value_name = "SIZE[:SECONDS]", value_parser = size::kdf_limit)]
     pub kdf_limit: Option<KdfLimit>,
     /// Never ask for a passphrase at the terminal
     #[arg(long)]
@@ -52,28 +52,5 @@ impl Unlocking {
             no_ask: self.no_ask,
             strict: self.strict,
         }
-    }
-}
-
-/// `4G`, or `4G:60`.
-fn kdf_limit(text: &str) -> Result<KdfLimit, String> {
-    let usual = KdfLimit::default();
-    let (memory, seconds) = text.split_once(':').unzip();
-    let memory = size::parse(memory.unwrap_or(text))?;
-    let seconds = seconds.map_or(Ok(usual.seconds), str::parse);
-    let seconds = seconds.map_err(|_| "whole seconds behind the colon, as 4G:60".to_owned())?;
-    Ok(KdfLimit { memory, seconds })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_limit_of_a_kdf_is_memory_and_seconds() {
-        let limit = |text| kdf_limit(text).map(|it| (it.memory, it.seconds));
-        assert_eq!(limit("4G"), Ok((4 << 30, 10)));
-        assert_eq!(limit("64M:60"), Ok((64 << 20, 60)));
-        assert!(limit("4G:").is_err() && limit(":5").is_err() && limit("4G:x").is_err());
     }
 }
