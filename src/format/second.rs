@@ -43,10 +43,10 @@ pub trait Neighbours: Send + Sync {
     /// does; `NotFound`.
     fn open(&self, name: &[u8]) -> Result<Neighbour>;
 
-    /// The names of the regular files beside the image, at most 10,000 and in no order.
+    /// The names of the regular files beside the image, in no order.
     ///
     /// # Errors
-    /// `Denied` where the directory cannot be listed.
+    /// `Denied` where the directory cannot be listed; `Unsupported` where it has more than 100,000.
     fn names(&self) -> Result<Vec<Vec<u8>>>;
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Open;
-use crate::error::{Error, Result, printable};
+use crate::error::{self, Error, Result, printable};
 use crate::format::{Context, Description, Disk, Format, Set};
 use crate::source::{SharedSource, Source, joined};
 
@@ -50,13 +50,21 @@ struct Parts {
 /// Whether the image that `context` is for is the first part of several.
 ///
 /// # Errors
-/// `Unsupported` for a later part, naming the first; `NotFound` for a part that is missing.
+/// `Unsupported` for a later part, naming the first, and for what may be the first among too many
+/// files; `NotFound` for a part that is missing.
 pub(super) fn is_first(context: &Context) -> Result<bool> {
-    if part(&context.origin.name).is_none() {
+    let Some(this) = part(&context.origin.name) else {
         return Ok(false);
-    }
-    // Who cannot list the directory opens the file for what it is.
-    let names = context.neighbours.names().unwrap_or_default();
+    };
+    let names = match context.neighbours.names() {
+        // Any `.gz` has the letters of a part, and no first ones.
+        Err(error) if error.kind() == error::Kind::Unsupported && this.number <= 1 => {
+            let hint = "--format raw takes the file for no part of several";
+            return Err(error.hint(hint));
+        }
+        // Who cannot list the directory opens the file for what it is.
+        names => names.unwrap_or_default(),
+    };
     Ok(series(&context.origin.name, &names)?.is_some())
 }
 
@@ -247,6 +255,39 @@ mod tests {
         let names: Vec<_> = names.iter().map(|name| name.as_bytes().to_vec()).collect();
         let found = series(own.as_bytes(), &names).map_err(|error| error.to_string())?;
         Ok(found.map(|parts| (parts.names.len(), String::from_utf8(parts.name).unwrap())))
+    }
+
+    /// A directory of too many files.
+    struct Crowd;
+
+    impl crate::format::Neighbours for Crowd {
+        fn open(&self, _: &[u8]) -> Result<crate::format::Neighbour> {
+            Err(Error::not_found("nothing"))
+        }
+
+        fn names(&self) -> Result<Vec<Vec<u8>>> {
+            Err(Error::unsupported("too many"))
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_first_part_is_refused_where_nobody_can_tell() {
+        let refused = |name: &str| {
+            let mut context = Context::new(crate::cache::Cache::new(1 << 20));
+            context.neighbours = std::sync::Arc::new(Crowd);
+            context.origin.name = name.as_bytes().to_vec();
+            is_first(&context).is_err()
+        };
+        assert!(
+            ["d.001", "d.000", "d.part1", "xaa"]
+                .iter()
+                .all(|it| refused(it))
+        );
+        assert!(
+            !["d.gz", "d.xz", "d.raw", "d.117"]
+                .iter()
+                .any(|it| refused(it))
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::service::{image_file, shown, strict};
 
-/// How many names a directory is searched for.
-const MOST_NAMES: usize = 10_000;
+/// How many files a directory may have to be searched for a name.
+const MOST_NAMES: usize = 100_000;
 
 /// The directory that an image lies in: the one that it was named by, and, where that name is a
 /// symbolic link, the one that the file is in.
@@ -116,16 +116,20 @@ impl Home {
     /// The names of the regular files in it.
     ///
     /// # Errors
-    /// `Denied` where it cannot be listed.
+    /// `Denied` where it cannot be listed; `Unsupported` where there are too many.
     pub(in crate::service) fn names(&self) -> Result<Vec<Vec<u8>>> {
         let mut names = Vec::new();
         for place in &self.0 {
             let listed = place.list(&mut names);
             listed.map_err(|errno| Error::io(shown(&place.named), &errno.into()))?;
+            if names.len() > MOST_NAMES {
+                let place = shown(&place.named);
+                let text = format!("{place} has over {MOST_NAMES} files: it is not searched");
+                return Err(Error::unsupported(text));
+            }
         }
         names.sort_unstable();
         names.dedup();
-        names.truncate(MOST_NAMES);
         Ok(names)
     }
 }
@@ -186,7 +190,7 @@ impl Place {
             if kind == FileType::RegularFile {
                 names.push(entry.file_name().to_bytes().to_vec());
             }
-            if names.len() >= MOST_NAMES {
+            if names.len() > MOST_NAMES {
                 break;
             }
         }
