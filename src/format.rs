@@ -9,6 +9,7 @@ mod guid;
 mod keys;
 mod layers;
 mod makeup;
+mod opened;
 mod progress;
 mod refused;
 mod room;

@@ -6,23 +6,18 @@
 //! file does, is opened by [`Context::inside`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::opened::Opened;
 use super::{Context, Disk, Nobody};
 use crate::error::{Error, Kind, Result, ResultExt, printable};
 use crate::source::SharedSource;
 use crate::source::cached::Cached;
 
 /// How many second files may lead to one another.
-const MOST_FILES: usize = 16;
+pub(super) const MOST_FILES: usize = 16;
 
 /// How many containers may lie in one another.
 const MOST_NESTED: usize = 8;
-
-/// How many images may be opened in or behind one that the user named: 64 disks of a container,
-/// and behind each of them as long a chain as there may be. Depth alone is no bound: each of several
-/// may hold several, all of them the same.
-const MOST_OPENED: usize = 64 * (1 + MOST_FILES);
 
 /// Which file of this host something is: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,8 +66,8 @@ pub struct Origin {
     files: Vec<Identity>,
     /// How many containers it lies in.
     nested: usize,
-    /// How many images were opened in or behind the one that the user named.
-    opened: Arc<AtomicUsize>,
+    /// The images that were opened in or behind the one that the user named.
+    opened: Arc<Opened>,
 }
 
 impl Origin {
@@ -92,17 +87,6 @@ impl Origin {
     pub fn depth(&self) -> usize {
         let files = self.files.len().saturating_sub(1);
         files.saturating_add(self.nested)
-    }
-
-    /// Counts one more image.
-    fn count(&self) -> Result<()> {
-        match self.opened.fetch_add(1, Ordering::Relaxed) {
-            ..MOST_OPENED => Ok(()),
-            _ => {
-                let text = format!("over {MOST_OPENED} images in or behind one");
-                Err(Error::unsupported(text).hint("--disk NAME opens one of them"))
-            }
-        }
     }
 }
 
@@ -143,7 +127,8 @@ impl Context {
     }
 
     /// The disk that the neighbour `name` holds: a backing file or parent. `declared` is the format
-    /// that the image says it has, by our name for it; it is not probed again then.
+    /// that the image says it has, by our name for it; it is not probed again then. One file that
+    /// several images stand on is opened once.
     ///
     /// # Errors
     /// As [`Context::file`], and what the neighbour's own format refuses, naming the neighbour;
@@ -156,7 +141,13 @@ impl Context {
             let text = format!("the chain of files is deeper than {MOST_FILES} (chain depth 16)");
             return Err(Error::unsupported(text).context(printable(name)));
         }
-        self.origin.count().context(|| printable(name))?;
+        let (opened, depth) = (&self.origin.opened, self.origin.files.len());
+        if let Some(file) = neighbour.identity
+            && let Some(disk) = opened.find(file, declared, depth)
+        {
+            return Ok(disk);
+        }
+        opened.count().context(|| printable(name))?;
         below.origin.files.extend(neighbour.identity);
         below.neighbours = neighbour.neighbours;
         // What is kept belongs to the file that the user named.
@@ -164,7 +155,11 @@ impl Context {
         let image = self.cached(neighbour.source);
         let shown = || printable(&neighbour.name);
         let disks = self.images.open(image, declared, &below).context(shown)?;
-        only(disks).context(shown)
+        let disk = only(disks).context(shown)?;
+        if let Some(file) = neighbour.identity {
+            opened.keep(file, declared, depth, &disk);
+        }
+        Ok(disk)
     }
 
     /// The disks of the image that this one holds, called `name`: what a compressed file unpacks
@@ -189,7 +184,7 @@ impl Context {
             let text = format!("nesting depth is over {MOST_NESTED}");
             return Err(Error::unsupported(text).context(printable(name)));
         }
-        self.origin.count().context(|| printable(name))?;
+        self.origin.opened.count().context(|| printable(name))?;
         if let Some(neighbours) = neighbours {
             below.neighbours = neighbours;
         }
@@ -316,12 +311,33 @@ mod tests {
     }
 
     #[test]
+    fn what_several_images_stand_on_is_opened_once() {
+        let context = context(&[("base", b"abc"), ("other", b"abc")]);
+        let disk =
+            |context: &Context, name: &[u8], declared| context.disk(name, declared).unwrap().source;
+        let first = disk(&context, b"base", None);
+        let below = context.below(b"x".to_vec());
+        assert!(Arc::ptr_eq(&first, &disk(&below, b"base", None)));
+        assert!(!Arc::ptr_eq(&first, &disk(&context, b"other", None)));
+        assert!(!Arc::ptr_eq(&first, &disk(&context, b"base", Some("raw"))));
+        // Where more files lead to it, the chain behind it may be too long.
+        let mut deeper = context.below(b"y".to_vec());
+        let [device, inode] = [7, 7];
+        deeper.origin.files.push(Identity { device, inode });
+        let deep = disk(&deeper, b"base", None);
+        assert!(!Arc::ptr_eq(&first, &deep));
+        drop(first);
+        assert!(Arc::ptr_eq(&deep, &disk(&context, b"base", None)));
+    }
+
+    #[test]
     fn images_are_counted_wherever_they_lie() {
         let context = context(&[("base", b"abc")]);
         let image: SharedSource = Arc::new(crate::source::Memory(vec![1]));
         for _ in 0..544 {
             let below = context.below(b"x".to_vec());
             assert!(below.inside(image.clone(), b"inner", None).is_ok());
+            // Nobody has it any more when it is wanted again.
             assert!(context.disk(b"base", None).is_ok());
         }
         let words = "over 1088 images in or behind one (--disk NAME opens one of them)";

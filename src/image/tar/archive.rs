@@ -1,6 +1,7 @@
 //! The archive as a directory: its members by name, for one another.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::entry::{Member, Sparse, Walk};
@@ -24,6 +25,9 @@ const MOST_NAMES: usize = 16 << 20;
 /// named, its pieces are in memory once.
 type Maps = Mutex<BTreeMap<u64, Weak<Mapped<Pieces>>>>;
 
+/// How many archives there were.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// The regular files of an archive, read in place.
 #[derive(Clone)]
 pub(in crate::image) struct Archive {
@@ -34,6 +38,8 @@ pub(in crate::image) struct Archive {
     maps: Arc<Maps>,
     cache: Arc<Cache>,
     room: Room,
+    /// What tells its members from those of other archives: no device of the host has this number.
+    number: u64,
     /// The directory of the image that the others are neighbours of, with `/` behind it.
     directory: Vec<u8>,
 }
@@ -66,6 +72,7 @@ impl Archive {
             maps: Arc::default(),
             cache: context.cache.clone(),
             room: context.room.clone(),
+            number: u64::MAX.saturating_sub(NUMBER.fetch_add(1, Ordering::Relaxed)),
             directory: Vec::new(),
         })
     }
@@ -168,9 +175,8 @@ impl Neighbours for Archive {
         Ok(Neighbour {
             source: self.open_member(member).context(|| printable(&full))?,
             name: full.get(self.directory.len()..).unwrap_or(name).to_vec(),
-            // No device of the host has this number.
             identity: Some(Identity {
-                device: u64::MAX,
+                device: self.number,
                 inode: member.offset,
             }),
             neighbours: Arc::new(self.beside(&full)),
