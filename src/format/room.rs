@@ -24,6 +24,28 @@ impl Room {
         Ok(Taken { room, bytes })
     }
 
+    /// The same for a table that rightly takes more than that where it is the only one.
+    ///
+    /// # Errors
+    /// As [`Room::take`].
+    pub fn take_large(&self, bytes: usize) -> Result<Taken> {
+        let order = Ordering::Relaxed;
+        if self.0.compare_exchange(0, bytes, order, order).is_err() {
+            self.count(bytes)?;
+        }
+        let room = self.clone();
+        Ok(Taken { room, bytes })
+    }
+
+    /// How many bytes [`Room::take_large`] may be asked for.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        match self.0.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            used => MOST.saturating_sub(used),
+        }
+    }
+
     fn count(&self, bytes: usize) -> Result<()> {
         let fits = |used: usize| used.checked_add(bytes).filter(|all| *all <= MOST);
         let order = Ordering::Relaxed;
@@ -83,6 +105,20 @@ mod tests {
         drop(half);
         assert!(room.take(MOST / 2).is_ok());
         drop(other);
+    }
+
+    #[test]
+    fn one_table_may_be_larger_where_it_is_the_only_one() {
+        let room = Room::default();
+        assert_eq!(room.left(), usize::MAX);
+        let large = room.take_large(2 * MOST).unwrap();
+        assert_eq!(room.left(), 0);
+        assert!(room.take_large(1).is_err() && room.take(1).is_err());
+        drop(large);
+        let small = room.take(10).unwrap();
+        assert_eq!(room.left(), MOST - 10);
+        assert!(room.take_large(MOST).is_err() && room.take_large(MOST - 10).is_ok());
+        drop(small);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::Open;
 use crate::error::{Error, Result};
-use crate::format::{Context, Description, Disk, Format, Set};
+use crate::format::{Context, Description, Disk, Format, Set, Taken};
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Mapped, Place, Run};
 use crate::source::{SharedSource, Source, read_vec};
@@ -79,6 +79,8 @@ struct Chunks {
     size: u64,
     /// Where each ends, and what it holds; in order.
     chunks: Vec<(u64, Kind)>,
+    /// What they take of the room for tables.
+    _room: Taken,
 }
 
 fn claim(source: &dyn Source) -> Result<Option<Set>> {
@@ -159,6 +161,10 @@ fn read_chunks(source: &dyn Source, header: &SparseHeader, context: &Context) ->
     let size = u64::from(header.total_blks.get()).saturating_mul(blk_sz);
     let own = u64::from(header.chunk_hdr_sz.get());
     let (mut at, mut end) = (u64::from(header.file_hdr_sz.get()), 0_u64);
+    let most = to_usize(header.total_chunks.get().into());
+    let room = context
+        .room
+        .take_large(most.saturating_mul(size_of::<(u64, Kind)>()))?;
     let mut chunks = Vec::new();
     for index in 0..header.total_chunks.get() {
         let chunk: ChunkHeader = read_struct(source, at, &format!("chunk {index}"))?;
@@ -194,7 +200,12 @@ fn read_chunks(source: &dyn Source, header: &SparseHeader, context: &Context) ->
         let text = "android-sparse: the chunks end before the disk does: the rest is zeros";
         context.notices.add(text);
     }
-    Ok(Chunks { size, chunks })
+    chunks.shrink_to_fit();
+    Ok(Chunks {
+        size,
+        chunks,
+        _room: room,
+    })
 }
 
 impl Map for Chunks {

@@ -12,6 +12,7 @@ use super::header::Header;
 use super::layout::{LEGACY, LEGACY_BLOCK, MAGIC, SKIPPABLE, STORED, Skippable};
 use super::length;
 use crate::error::{Error, Result};
+use crate::format::{Room, Taken};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
@@ -55,16 +56,24 @@ pub(super) struct Blocks {
     pub(super) cut: Option<u64>,
     /// Where bytes start that are no frame.
     pub(super) trailing: Option<u64>,
+    /// How many blocks there may be.
+    most: usize,
+    /// What they take of the room for tables.
+    _room: Option<Taken>,
 }
 
 impl Blocks {
     /// Those of `source`.
     ///
     /// # Errors
-    /// As [`Header::read`]; `Corrupt` for sizes that the format forbids, `Unsupported` for too many
-    /// blocks.
-    pub(super) fn read(source: &dyn Source) -> Result<Self> {
-        let mut found = Self::default();
+    /// As [`Header::read`]; `Corrupt` for sizes that the format forbids, `Unsupported` for more
+    /// blocks than there may be, or than `room` is left for.
+    pub(super) fn read(source: &dyn Source, room: &Room) -> Result<Self> {
+        let most = room.left().checked_div(size_of::<Block>());
+        let mut found = Self {
+            most: most.unwrap_or_default().min(MOST_BLOCKS),
+            ..Self::default()
+        };
         let mut at = 0;
         while found.cut.is_none() && at < source.size() {
             at = match magic(source, at)? {
@@ -79,6 +88,9 @@ impl Blocks {
                 }
             };
         }
+        found.blocks.shrink_to_fit();
+        let bytes = found.blocks.len().saturating_mul(size_of::<Block>());
+        found._room = Some(room.take_large(bytes)?);
         Ok(found)
     }
 
@@ -176,8 +188,8 @@ impl Blocks {
             self.cut = Some(block.input);
             return Ok(None);
         }
-        if self.blocks.len() >= MOST_BLOCKS {
-            let text = format!("it has more than {MOST_BLOCKS} blocks");
+        if self.blocks.len() >= self.most {
+            let text = format!("it has more than {} blocks", self.most);
             return Err(Error::unsupported(text));
         }
         self.blocks

@@ -81,7 +81,7 @@ fn describe(source: &dyn Source) -> Result<Description> {
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
     let source = members.first().ok_or_else(|| Error::invalid("no image"))?;
-    let blocks = Blocks::read(&**source)?;
+    let blocks = Blocks::read(&**source, &context.room)?;
     if let Some(at) = blocks.cut {
         context.notices.add(format!(
             "lz4: the file is cut off in the block at byte {at:#x}"

@@ -6,6 +6,7 @@ use super::contents::{Contents, Start, magic};
 use super::layout::{MAGIC, MOST_BLOCK, SKIPPABLE};
 use super::open_frame::OpenFrame;
 use crate::error::{Error, Result};
+use crate::format::Taken;
 use crate::number::to_u64;
 use crate::source::SharedSource;
 use crate::source::streamed::{Codec, Decoder, Point};
@@ -18,11 +19,17 @@ pub(super) struct Frames {
 struct Shared {
     source: SharedSource,
     contents: Contents,
+    /// What they and the points take of the room for tables.
+    _room: Taken,
 }
 
 impl Frames {
-    pub(super) fn new(source: SharedSource, contents: Contents) -> Self {
-        let shared = Arc::new(Shared { source, contents });
+    pub(super) fn new(source: SharedSource, contents: Contents, room: Taken) -> Self {
+        let shared = Arc::new(Shared {
+            source,
+            contents,
+            _room: room,
+        });
         Self { shared }
     }
 }

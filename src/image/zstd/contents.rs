@@ -15,6 +15,7 @@ use super::frame::{Block, BlockType, Header};
 use super::layout::{BLOCK_HEADER, MAGIC, SKIPPABLE, Skippable};
 use crate::error::{Error, Kind, Result};
 use crate::number::{to_u64, to_usize};
+use crate::source::streamed::Point;
 use crate::source::{Source, read_vec};
 
 /// Frames of one file at most.
@@ -108,6 +109,14 @@ impl Contents {
         }
         found.input = at.min(source.size());
         Ok(Some(found))
+    }
+
+    /// Bytes that they take in memory, with the points that are made of them.
+    pub(super) fn memory(&self) -> usize {
+        let of_start = size_of::<Start>().saturating_add(size_of::<Point>());
+        let of_checksums = self.checksums.len().saturating_mul(size_of::<(u64, u32)>());
+        let of_starts = self.starts.len().saturating_mul(of_start);
+        of_starts.saturating_add(of_checksums)
     }
 
     /// Adds a start behind the others, unless it is near the last one.

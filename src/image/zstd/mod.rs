@@ -87,6 +87,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
         let text = format!("zstd: what follows byte {at:#x} is no frame and is left out");
         context.notices.add(text);
     }
+    let room = context.room.take_large(contents.memory())?;
     let known = contents.starts.iter().map(|start| Point {
         output: start.output,
         input: start.input,
@@ -100,7 +101,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Vec<Disk>> {
             false => Size::Exact(contents.output),
         },
         most: contents.output,
-        codec: Box::new(Frames::new(source.clone(), contents)),
+        codec: Box::new(Frames::new(source.clone(), contents, room)),
     };
     stream::open(
         stream,

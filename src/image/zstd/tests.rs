@@ -14,6 +14,7 @@ use zstd::stream::Encoder;
 
 use super::contents::Contents;
 use super::*;
+use crate::format::Room;
 use crate::source::Memory;
 use crate::source::streamed::{Codec, Decoder};
 
@@ -69,7 +70,8 @@ fn frames(packed: &[u8]) -> Result<(Frames, Contents)> {
         Some(contents) => contents,
         None => Contents::walk(&*source)?,
     };
-    Ok((Frames::new(source, contents.clone()), contents))
+    let room = Room::default().take(0)?;
+    Ok((Frames::new(source, contents.clone(), room), contents))
 }
 
 /// Everything from `decoder`, in calls for `piece` bytes, with the points on the way.
@@ -149,7 +151,7 @@ fn of_one_large_frame_without_its_size_a_bound_is_told() {
     let source: SharedSource = Arc::new(Memory(packed.clone()));
     let contents = Contents::walk_measuring(&*source, 1000).unwrap().unwrap();
     assert!(contents.is_bound && contents.output > bytes.len() as u64);
-    let frames = Frames::new(source, contents);
+    let frames = Frames::new(source, contents, Room::default().take(0).unwrap());
     let mut decoder = frames.resume(&Point::start()).unwrap();
     assert!(decode(&mut *decoder, 1 << 20).unwrap().0 == bytes);
     let two = Memory(packed.repeat(2));
