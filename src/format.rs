@@ -38,6 +38,7 @@ pub use self::stored::Stored;
 use crate::cache::Cache;
 use crate::error::Result;
 use crate::lock::lock;
+use crate::source::streamed::Decoding;
 use crate::source::{SharedSource, Source};
 
 /// One format of one layer. `Open` is the layer's own function type.
@@ -315,6 +316,8 @@ pub struct Context {
     pub notices: Arc<Notices>,
     /// What the tables that are kept may still take.
     pub room: Room,
+    /// What the decoders of all streams hold.
+    pub decoding: Decoding,
     /// The one cache.
     pub cache: Arc<Cache>,
 }
@@ -345,6 +348,7 @@ impl Context {
             progress: Arc::new(Nobody),
             notices: Arc::default(),
             room: Room::default(),
+            decoding: Decoding::default(),
             cache,
         }
     }

@@ -67,7 +67,8 @@ pub(super) fn open(
     let (most, size) = (stream.most.min(MOST), stream.size);
     let (codec, known) = (stream.codec, stream.known);
     let identity = identity.as_bytes();
-    let streamed = Streamed::new(codec, known, most, listener, identity, stored.as_deref())?;
+    let (stored, decoding) = (stored.as_deref(), &context.decoding);
+    let streamed = Streamed::new(codec, known, most, listener, identity, stored, decoding)?;
     let mapped = Arc::new(Mapped::new(
         streamed,
         Vec::new(),

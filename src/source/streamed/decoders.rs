@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::MutexGuard;
 
+use super::decoding::{Decoding, Resting};
 use super::index::{self, Index, Kept};
 use super::run::Run;
-use super::{Decoder, Point, SPAN, Streamed};
+use super::{Point, SPAN, Streamed};
 use crate::error::{Error, Kind, Result};
 use crate::lock::wait;
 use crate::number::to_u64;
 
 /// Decoders that stand still and are kept for who reads on.
-const MOST_RESTING: usize = 4;
+const MOST_RESTING: u64 = 4;
 
 /// Bytes that decoders may hold, those at work and those that rest. One may hold more.
 const MOST_MEMORY: u64 = 64 << 20;
@@ -21,12 +22,6 @@ const MOST_PASSED: usize = 32;
 
 /// Places that could not be decoded, remembered so that nobody tries them again and again.
 const MOST_FAILURES: usize = 64;
-
-/// A decoder that stands still.
-pub(super) struct Resting {
-    pub(super) at: u64,
-    pub(super) decoder: Box<dyn Decoder>,
-}
 
 /// A decoder at work.
 struct Working {
@@ -45,7 +40,9 @@ struct Failure {
 /// All of them, and the index.
 pub(super) struct Decoders {
     pub(super) index: Index,
-    resting: Vec<Resting>,
+    /// Where those that stand still are, and which of them are this stream's.
+    decoding: Decoding,
+    stream: u64,
     working: Vec<Working>,
     passed: VecDeque<(u64, Vec<u8>)>,
     failures: VecDeque<Failure>,
@@ -72,10 +69,13 @@ enum Step {
 }
 
 impl Decoders {
-    pub(super) fn new(index: Index) -> Self {
+    /// Those of one stream among those of `decoding`.
+    pub(super) fn new(mut index: Index, decoding: &Decoding) -> Self {
+        index.join(decoding.clone());
         Self {
             index,
-            resting: Vec::new(),
+            stream: decoding.stream(),
+            decoding: decoding.clone(),
             working: Vec::new(),
             passed: VecDeque::new(),
             failures: VecDeque::new(),
@@ -99,20 +99,14 @@ impl Decoders {
         {
             return Ok(Step::Passed(bytes));
         }
-        let near = |at: u64| at >= from && at <= start;
-        let resting = self.resting.iter().enumerate();
-        let best = resting
-            .filter(|(_, own)| near(own.at))
-            .max_by_key(|(_, own)| own.at);
-        let (best, at) = match best {
-            Some((index, own)) => (Some(index), own.at),
-            None => (None, from),
-        };
-        if self.working.iter().any(|own| near(own.at) && own.at >= at) {
+        let best = self.decoding.furthest(self.stream, from, start);
+        let near = best.unwrap_or(from)..=start;
+        if self.working.iter().any(|own| near.contains(&own.at)) {
             return Ok(Step::Wait);
         }
+        let best = best.and_then(|at| self.decoding.take(self.stream, at));
         Ok(match best {
-            Some(index) => Step::Take(self.resting.swap_remove(index)),
+            Some(resting) => Step::Take(resting),
             None if !self.has_room() => Step::Wait,
             None => Step::Resume(from, kept),
         })
@@ -122,10 +116,7 @@ impl Decoders {
     fn has_room(&mut self) -> bool {
         let room = self.room();
         let working = to_u64(self.working.len()).saturating_add(1);
-        while working.saturating_add(to_u64(self.resting.len())) > room && !self.resting.is_empty()
-        {
-            self.resting.remove(0);
-        }
+        while working.saturating_add(self.resting()) > room && self.drop_oldest() {}
         self.working.is_empty() || working <= room
     }
 
@@ -165,17 +156,22 @@ impl Decoders {
     /// Keeps a decoder that stands still.
     pub(super) fn rest(&mut self, resting: Resting) {
         self.memory = self.memory.max(resting.decoder.memory());
-        self.resting.push(resting);
-        if self.resting.len() > MOST_RESTING {
-            self.resting.remove(0);
-        }
-        let room = self.room();
+        self.decoding.rest(self.stream, resting);
+        let room = self.room().max(1);
         let busy = to_u64(self.working.len());
-        while self.resting.len() > 1
-            && to_u64(self.resting.len()).saturating_add(busy) > room.max(1)
-        {
-            self.resting.remove(0);
-        }
+        let too_many = |resting: u64| {
+            resting > MOST_RESTING || resting > 1 && resting.saturating_add(busy) > room
+        };
+        while too_many(self.resting()) && self.drop_oldest() {}
+    }
+
+    /// How many stand still.
+    fn resting(&self) -> u64 {
+        to_u64(self.decoding.count(self.stream))
+    }
+
+    fn drop_oldest(&self) -> bool {
+        self.decoding.drop_oldest(self.stream)
     }
 
     /// Keeps a span that a decoder came by for a while; gives the memory of another one.
@@ -214,6 +210,12 @@ impl Decoders {
             at,
             error: error.clone(),
         });
+    }
+}
+
+impl Drop for Decoders {
+    fn drop(&mut self) {
+        self.decoding.forget(self.stream);
     }
 }
 

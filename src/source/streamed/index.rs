@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::decoding::Decoding;
 use super::{MOST_WINDOW, Point};
 use crate::error::{Error, Result};
 use crate::number::{to_u64, to_usize};
@@ -18,6 +19,9 @@ const MOST_STATES: u64 = 40 << 20;
 
 /// Bytes between two points at first.
 pub(super) const SPACING: u64 = 4 << 20;
+
+/// Points of our own that a stream may have where the states of all streams take what they may.
+const MOST_WHEN_FULL: usize = 16;
 
 /// Ranges of zeros that are remembered at most: 24 bytes and a tree's share of a node each.
 const MOST_HOLES: usize = 200_000;
@@ -52,6 +56,8 @@ pub(super) struct Index {
     /// Bytes of the states.
     states: u64,
     own: usize,
+    /// What all streams hold.
+    decoding: Decoding,
 }
 
 impl Index {
@@ -66,6 +72,7 @@ impl Index {
             spacing: SPACING,
             states: 0,
             own: 0,
+            decoding: Decoding::default(),
         };
         for point in std::iter::once(Point::start()).chain(known) {
             let kept = Kept {
@@ -76,6 +83,19 @@ impl Index {
             index.points.insert(point.output, kept);
         }
         Ok(index)
+    }
+
+    /// Counts it among those of `decoding`.
+    pub(super) fn join(&mut self, decoding: Decoding) {
+        let states = self.states;
+        self.set_states(0);
+        self.decoding = decoding;
+        self.set_states(states);
+    }
+
+    fn set_states(&mut self, states: u64) {
+        self.decoding.keep(self.states, states);
+        self.states = states;
     }
 
     /// The last point at or before `output`. There always is one, the start.
@@ -121,11 +141,17 @@ impl Index {
         if old.is_some() {
             return;
         }
-        self.states = self.states.saturating_add(size_of_state(&kept));
+        self.set_states(self.states.saturating_add(size_of_state(&kept)));
         self.own = self.own.saturating_add(1);
         self.points.insert(output, kept);
         while self.own > MOST_POINTS || self.states > MOST_STATES && self.own > 1 {
             self.thin();
+        }
+        if self.decoding.is_full() && self.own > MOST_WHEN_FULL {
+            self.thin();
+        }
+        if self.decoding.is_full() {
+            self.remove(output);
         }
     }
 
@@ -133,7 +159,7 @@ impl Index {
     pub(super) fn remove(&mut self, output: u64) -> bool {
         let own = self.points.get(&output).is_some_and(|kept| !kept.known);
         if own && let Some(kept) = self.points.remove(&output) {
-            self.states = self.states.saturating_sub(size_of_state(&kept));
+            self.set_states(self.states.saturating_sub(size_of_state(&kept)));
             self.own = self.own.saturating_sub(1);
         }
         own
@@ -152,7 +178,8 @@ impl Index {
         }
         self.points.retain(|_, kept| kept.known);
         self.holes.clear();
-        (self.end, self.reached, self.own, self.states) = (None, 0, 0, 0);
+        self.set_states(0);
+        (self.end, self.reached, self.own) = (None, 0, 0);
         true
     }
 
@@ -166,7 +193,8 @@ impl Index {
         });
         let own = self.points.values().filter(|kept| !kept.known);
         self.own = own.clone().count();
-        self.states = own.map(size_of_state).sum();
+        let states = own.map(size_of_state).sum();
+        self.set_states(states);
     }
 
     /// Remembers that span `span` is zeros.
@@ -194,6 +222,12 @@ impl Index {
     pub(super) fn next_hole(&self, span: u64) -> Option<u64> {
         let next = span.checked_add(1)?;
         self.holes.range(next..).next().map(|(start, _)| *start)
+    }
+}
+
+impl Drop for Index {
+    fn drop(&mut self) {
+        self.set_states(0);
     }
 }
 
@@ -288,6 +322,27 @@ mod tests {
             "{most:?} {}",
             index.spacing
         );
+    }
+
+    /// Each by itself would have room for all of them.
+    #[test]
+    fn points_of_many_streams_have_one_bound() {
+        let decoding = Decoding::default();
+        let state = Scattered(1).bytes(8 << 20);
+        let stream = || {
+            let mut index = Index::new(Vec::new()).unwrap();
+            index.join(decoding.clone());
+            for number in 1..5 {
+                index.add(number * SPACING, kept(&state));
+            }
+            index
+        };
+        let streams: Vec<Index> = (0..4).map(|_| stream()).collect();
+        let counts: Vec<usize> = streams.iter().map(|index| index.own).collect();
+        assert_eq!(counts, [4, 3, 0, 0]);
+        assert!(!decoding.is_full());
+        drop(streams);
+        assert_eq!(stream().own, 4);
     }
 
     #[test]

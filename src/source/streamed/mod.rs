@@ -14,6 +14,7 @@
 
 mod cursor;
 mod decoders;
+mod decoding;
 mod index;
 mod run;
 mod stored;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 pub use cursor::Cursor;
+pub use decoding::Decoding;
 
 use self::decoders::{Decoders, Found};
 use super::mapped::{Map, Place, Run};
@@ -182,6 +184,8 @@ impl Streamed {
     /// under the same `identity` (the format and its version, the size of the compressed file),
     /// where there is something; what is not whole or not of that identity is left alone.
     ///
+    /// Its decoders are among those of `decoding`.
+    ///
     /// Until [`Streamed::set_size`] the size is `most`, and zeros follow the stream's end.
     ///
     /// # Errors
@@ -193,6 +197,7 @@ impl Streamed {
         listener: Box<dyn Listener>,
         identity: &[u8],
         stored: Option<&[u8]>,
+        decoding: &Decoding,
     ) -> Result<Self> {
         let mut index = index::Index::new(known)?;
         if let Some(stored) = stored
@@ -208,7 +213,7 @@ impl Streamed {
             damaged: AtomicBool::new(false),
             decoded: AtomicU64::new(0),
             saved: AtomicU64::new(0),
-            decoders: Mutex::new(Decoders::new(index)),
+            decoders: Mutex::new(Decoders::new(index, decoding)),
             moved: Condvar::new(),
             identity: identity.to_vec(),
         })

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::decoders::Resting;
+use super::decoding::Resting;
 use super::index::{self, Kept};
 use super::{Decoder, SPAN, Streamed, Work};
 use crate::error::{Error, Result};

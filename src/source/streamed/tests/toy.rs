@@ -181,6 +181,7 @@ pub(super) struct Case {
     pub(super) stored: Option<Vec<u8>>,
     pub(super) memory: u64,
     pub(super) meeting: Option<Arc<Barrier>>,
+    pub(super) decoding: Decoding,
 }
 
 impl Case {
@@ -192,6 +193,7 @@ impl Case {
             stored: None,
             memory: 1,
             meeting: None,
+            decoding: Decoding::default(),
         }
     }
 
@@ -206,8 +208,16 @@ impl Case {
         let ear = Box::new(Ear(spy.clone()));
         let stored = self.stored.as_deref();
         let most = 1 << 40;
-        let streamed =
-            Streamed::new(Box::new(codec), self.known, most, ear, b"toy", stored).unwrap();
+        let streamed = Streamed::new(
+            Box::new(codec),
+            self.known,
+            most,
+            ear,
+            b"toy",
+            stored,
+            &self.decoding,
+        )
+        .unwrap();
         if let Some(size) = self.size {
             streamed.set_size(size);
         }
