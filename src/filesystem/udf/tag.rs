@@ -29,6 +29,9 @@ pub(super) mod kind {
 /// The polynomial of ITU-T V.41, from zero (ECMA-167, 3/7.2.6).
 const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
 
+/// Bytes whose CRC takes about as long as a step of a request.
+pub(super) const BYTES_OF_STEP: usize = 64;
+
 /// How long a tag is.
 pub(super) const LENGTH: usize = size_of::<RawTag>();
 

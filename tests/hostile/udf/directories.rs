@@ -1,6 +1,7 @@
 //! Directories and their entries.
 
 use super::*;
+use crate::hostile::opened::{is_spent, opened, request};
 
 /// Makes the directory `folder` hold `linked` by an entry that `change` changes, and whole ones
 /// before and behind it.
@@ -187,4 +188,28 @@ fn i10_a_directory_of_one_name_ends() {
     };
     let bytes = changed(Layout::Physical, many);
     one_name::ends(&bytes, (b"folder", None), "same", "SAME");
+}
+
+/// Headers whose CRC is to cover 64 KiB each, and is wrong: that is computed for each of them, and
+/// costs a request more than a step.
+#[test]
+fn i10_a_directory_of_headers_of_long_entries_ends() {
+    const FALSE: usize = 6000;
+    let full = |builder: &mut Builder, places: &Places| {
+        let at = places.folder.block;
+        let mut header = identifier(at, 0, b"\x08a", places.embedded);
+        set(&mut header, 10, &65_000_u16.to_le_bytes());
+        set(&mut header, 36, &65_400_u16.to_le_bytes());
+        retag(&mut header);
+        header[8] ^= 1;
+        header[4] = header[4].wrapping_sub(1);
+        let start = identifier(at, 8 | 2, &[], places.root);
+        builder.raw_directory(places.folder, &[start, header.repeat(FALSE)].concat());
+    };
+    let filesystem = opened("udf", &changed(Layout::Physical, full));
+    let folder = filesystem.lookup(&request(1000), filesystem.root(), b"folder");
+    let folder = folder.unwrap().expect("it is in the root");
+    let positions = 10 * FALSE as u64;
+    let found = filesystem.lookup(&request(5 * positions), folder, b"none");
+    is_spent(&found.unwrap_err());
 }
