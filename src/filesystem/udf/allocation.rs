@@ -288,6 +288,8 @@ fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
         records.extend(at.partition.to_le_bytes());
         records.extend(u16::from(!is_new).to_le_bytes());
         let Ok((bytes, list)) = allocation_extent(volume, request, at) else {
+            // What is kept is to be the same whoever asked for it first.
+            volume.still(request)?;
             break;
         };
         if !is_new {

@@ -305,8 +305,7 @@ impl<'a> Reader<'a> {
         let next = at.saturating_add(to_u64(whole));
         let disk = self.directory.volume.disk();
         // A directory can be full of headers that state 64 KiB each, of which none is whole.
-        let steps = to_u64(whole / tag::BYTES_OF_STEP);
-        self.directory.request.spend(steps)?;
+        self.directory.request.spend(tag::steps(to_u64(whole)))?;
         let bytes = self.view(at, whole)?;
         let checked = tag::check_sum(&raw.tag, bytes)
             .and_then(|()| tag::check_body(&raw.tag, bytes))

@@ -96,7 +96,7 @@ impl FileEntry {
             let entry = Self::parse(icb, at, kind, block)
                 .map_err(|error| error.context(at.text()).at(place))?;
             last = Some(place);
-            match rewritten(volume, request, &entry) {
+            match rewritten(volume, request, &entry)? {
                 Some(next) => at = next,
                 None => return Ok(Self { place, ..entry }),
             }
@@ -277,15 +277,25 @@ fn allocation(flags: u16) -> Result<Allocation> {
 /// Where the entry that was written instead of `entry` is: under strategy 4096 the next block holds
 /// an indirect entry, once it was rewritten (UDF 6.6). Before, that block holds nothing that can be
 /// read, which says as much.
-fn rewritten(volume: &Volume, request: &Request, entry: &FileEntry) -> Option<Address> {
+///
+/// # Errors
+/// That of a request whose steps are spent: whether there is such an entry is not known then.
+fn rewritten(volume: &Volume, request: &Request, entry: &FileEntry) -> Result<Option<Address>> {
     if entry.head.icb_tag.strategy_type.get() != 4096 {
-        return None;
+        return Ok(None);
     }
-    let next = entry.at.plus(1).ok()?;
-    let (kind, block, _) = volume.descriptor(request, next).ok()?;
-    let raw: RawIndirect = tag::view(&block, "indirect entry").ok()?;
-    let used = kind == kind::INDIRECT && raw.indirect_icb.extent_length.get() > 0;
-    let target = Address::new(raw.indirect_icb.extent_location);
-    let (kind, ..) = volume.descriptor(request, target).ok().filter(|_| used)?;
-    matches!(kind, kind::FILE_ENTRY | kind::EXTENDED_FILE_ENTRY).then_some(target)
+    let next = || {
+        let next = entry.at.plus(1).ok()?;
+        let (kind, block, _) = volume.descriptor(request, next).ok()?;
+        let raw: RawIndirect = tag::view(&block, "indirect entry").ok()?;
+        let used = kind == kind::INDIRECT && raw.indirect_icb.extent_length.get() > 0;
+        let target = Address::new(raw.indirect_icb.extent_location);
+        let (kind, ..) = volume.descriptor(request, target).ok().filter(|_| used)?;
+        matches!(kind, kind::FILE_ENTRY | kind::EXTENDED_FILE_ENTRY).then_some(target)
+    };
+    let found = next();
+    if found.is_none() {
+        volume.still(request)?;
+    }
+    Ok(found)
 }

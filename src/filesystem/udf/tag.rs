@@ -29,9 +29,6 @@ pub(super) mod kind {
 /// The polynomial of ITU-T V.41, from zero (ECMA-167, 3/7.2.6).
 const CRC: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_XMODEM);
 
-/// Bytes whose CRC takes about as long as a step of a request.
-pub(super) const BYTES_OF_STEP: usize = 64;
-
 /// How long a tag is.
 pub(super) const LENGTH: usize = size_of::<RawTag>();
 
@@ -109,6 +106,11 @@ pub(super) fn check_body(tag: &RawTag, bytes: &[u8]) -> std::result::Result<(), 
         tag.descriptor_crc
     );
     Err(Fault::Checksum(Error::corrupt(text)))
+}
+
+/// Steps of a request that the CRC of `covered` bytes takes.
+pub(super) fn steps(covered: u64) -> u64 {
+    covered / 64
 }
 
 /// The tag that `bytes` start with, unchecked.

@@ -3,6 +3,7 @@
 use super::disk::Disk;
 use super::layout::RawAddress;
 use super::partition::{Kind, Partition};
+use super::tag;
 use crate::cache::Layer;
 use crate::error::{Error, Result, ResultExt};
 use crate::filesystem::{Inode, Request};
@@ -202,13 +203,32 @@ impl Volume {
         at: Address,
         copy: usize,
     ) -> Result<(u16, Vec<u8>, u64)> {
-        request.spend(1)?;
+        request.spend(self.steps(0))?;
         let place = self.place_in_copy(request, at, copy)?;
         let block = self
             .disk()
             .read_at(place.offset, self.disk().block_size())?;
+        let covered = tag::read(&block).map_or(0, |tag| tag.descriptor_crc_length.get());
+        request.spend(tag::steps(covered.into()))?;
         let kind = self.disk().checked(&block, at.block, place.offset)?;
         Ok((kind, block, place.offset))
+    }
+
+    /// Fails where a descriptor may have been unreadable because `request` had no steps left for it,
+    /// which says nothing of the descriptor: takes as many as one costs at most.
+    ///
+    /// # Errors
+    /// As [`Request::spend`].
+    pub(super) fn still(&self, request: &Request) -> Result<()> {
+        request.spend(self.steps(self.disk().block_size()))
+    }
+
+    /// What a descriptor costs whose CRC covers `covered` bytes. To copy its block takes less for
+    /// each byte than the CRC does.
+    fn steps(&self, covered: u64) -> u64 {
+        let copied = self.disk().block_size().wrapping_shr(10);
+        let steps = tag::steps(covered).saturating_add(copied);
+        steps.saturating_add(1)
     }
 }
 

@@ -3,6 +3,7 @@
 use imgmount::source::ExtentKind;
 
 use super::*;
+use crate::hostile::opened::{is_spent, opened, request};
 
 #[test]
 fn i10_tags_of_a_file() {
@@ -286,6 +287,59 @@ fn i10_strategies() {
     fails_at(itself, "rewritten", &[words], |builder, places| {
         builder.places(places.rewritten)[0]
     });
+}
+
+/// Descriptors cost what their CRC takes; and where a request has no steps for the newest version of
+/// a file, it has not an older one instead.
+#[test]
+fn i10_rewritten_entries_cost_what_their_sums_take() {
+    let looped = changed(Layout::Physical, |builder, places| {
+        let at = places.rewritten;
+        let next = Address {
+            block: at.block + 1,
+            ..at
+        };
+        let body = [vec![0; 20], long(2 * BLOCK as u32, at)].concat();
+        builder.put(next, &tagged(259, next.block, &body));
+        builder.patch(at, |block| {
+            set(block, 10, &(BLOCK as u16 - 16).to_le_bytes())
+        });
+    });
+    let filesystem = opened("udf", &looped);
+    let file = library::find(&*filesystem, b"rewritten");
+    is_spent(&filesystem.attributes(&request(20_000), file).unwrap_err());
+    let error = filesystem.attributes(&Request::new(0), file).unwrap_err();
+    names(&error, Corrupt, &["over 1024 rewritten entries"]);
+    let filesystem = opened("udf", whole(Layout::Physical));
+    let file = library::find(&*filesystem, b"rewritten");
+    let read = |steps| {
+        let mut bytes = [0; 18];
+        let read = filesystem.read(&request(steps), file, &mut bytes, 0);
+        read.map(|_| bytes)
+    };
+    for steps in 0..200 {
+        match read(steps) {
+            Ok(bytes) => assert_eq!(&bytes, b"the third version\n", "{steps}"),
+            Err(error) => is_spent(&error),
+        }
+    }
+    assert!(read(200).is_ok());
+}
+
+/// The list of extents that a request found whose steps were spent is not kept for others.
+#[test]
+fn i10_where_a_request_ends_a_list_of_extents_does_not() {
+    for steps in 0..200 {
+        let filesystem = opened("udf", whole(Layout::Physical));
+        let file = library::find(&*filesystem, b"chain");
+        let last = 39 * BLOCK as u64;
+        let mut bytes = [0; BLOCK];
+        if let Err(error) = filesystem.read(&request(steps), file, &mut bytes, last) {
+            is_spent(&error);
+        }
+        let read = filesystem.read(&Request::new(0), file, &mut bytes, last);
+        assert_eq!(read, Ok(BLOCK), "{steps}");
+    }
 }
 
 #[test]
