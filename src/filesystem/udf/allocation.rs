@@ -38,6 +38,24 @@ pub(super) enum Run {
     },
 }
 
+impl Run {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Recorded { length, .. }
+            | Self::Allocated { length }
+            | Self::Absent { length } => *length,
+        }
+    }
+
+    /// It, and `more` bytes behind it.
+    fn with(mut self, more: u64) -> Self {
+        let (Self::Recorded { length, .. } | Self::Allocated { length } | Self::Absent { length }) =
+            &mut self;
+        *length = length.saturating_add(more);
+        self
+    }
+}
+
 /// The upper two bits of an extent's length (ECMA-167, 4/14.14.1.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -58,6 +76,9 @@ struct Descriptor {
 /// Allocation extents of one file, at most: 16 MiB of positions, for a file in 250 million pieces.
 const MOST_EXTENTS: usize = 1 << 20;
 
+/// Descriptors that are passed over in the time of a step.
+const DESCRIPTORS_OF_STEP: usize = 16;
+
 /// A record of the kept list: the first byte of the file, block, partition, and whether the list
 /// comes back to where it was.
 const RECORD: usize = 16;
@@ -72,28 +93,57 @@ pub(super) fn run_at(
     file: &FileEntry,
     offset: u64,
 ) -> Result<Run> {
-    let run = find_run(volume, request, file, offset);
-    run.map_err(|error| error.at(file.place))
+    find_run((volume, request, file), offset, Reach::Piece).map_err(|error| error.at(file.place))
 }
 
-/// [`run_at`], whose errors may lack the byte of the disk.
+/// The same as far as the file goes on like that, by one part of its list: of what is recorded, all
+/// may lie elsewhere but what [`run_at`] has.
+///
+/// # Errors
+/// As [`run_at`].
+pub(super) fn stretch_at(
+    volume: &Volume,
+    request: &Request,
+    file: &FileEntry,
+    offset: u64,
+) -> Result<Run> {
+    find_run((volume, request, file), offset, Reach::Stretch).map_err(|error| error.at(file.place))
+}
+
+/// How much is wanted of what lies in one place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// What lies in one piece.
+    Piece,
+    /// All that is in the same state.
+    Stretch,
+}
+
+/// [`run_at`] and [`stretch_at`], whose errors may lack the byte of the disk.
 ///
 /// A block belongs to the extent that its first byte is in, as for the kernel: Linux writes what is
 /// appended to a file behind the end of its last extent and leaves that as it is.
-fn find_run(volume: &Volume, request: &Request, file: &FileEntry, offset: u64) -> Result<Run> {
+fn find_run(
+    of @ (volume, request, file): (&Volume, &Request, &FileEntry),
+    offset: u64,
+    reach: Reach,
+) -> Result<Run> {
     let list = file.descriptors();
     let first = offset.saturating_sub(volume.disk().within(offset));
-    let found = search(volume, file, list, 0, first)?;
-    let continued = match found {
-        Search::Found(run) => return resolve(volume, request, file, run, offset),
+    let run = |list: &[u8], found| match reach {
+        Reach::Piece => resolve(of, &found, offset),
+        Reach::Stretch => stretch(of, list, &found, offset),
+    };
+    let continued = match search(of, list, 0, first)? {
+        Search::Found(found) => return run(list, found),
         Search::End => return Ok(hole(file, offset)),
         Search::Continued { .. } => chain(volume, request, file)?,
     };
     let (start, at) = segment(volume, request, &continued, first)?;
     let (bytes, list) = allocation_extent(volume, request, at)?;
     let list = bytes.get(list).unwrap_or_default();
-    match search(volume, file, list, start, first)? {
-        Search::Found(run) => resolve(volume, request, file, run, offset),
+    match search(of, list, start, first)? {
+        Search::Found(found) => run(list, found),
         Search::End => Ok(hole(file, offset)),
         Search::Continued { .. } => {
             Err(Error::corrupt("the list of allocation extents breaks off")
@@ -113,7 +163,8 @@ pub(super) fn total(volume: &Volume, request: &Request, file: &FileEntry) -> Res
         extents.fold(start, |sum: u64, extent| sum.saturating_add(extent.length))
     };
     let list = file.descriptors();
-    let Search::Continued { .. } = search(volume, file, list, 0, u64::MAX)? else {
+    let of = (volume, request, file);
+    let Search::Continued { .. } = search(of, list, 0, u64::MAX)? else {
         return Ok(sum(list, 0));
     };
     let records = chain(volume, request, file)?;
@@ -122,10 +173,19 @@ pub(super) fn total(volume: &Volume, request: &Request, file: &FileEntry) -> Res
     Ok(sum(bytes.get(list).unwrap_or_default(), start))
 }
 
+/// An extent in its place.
+struct Found {
+    descriptor: Descriptor,
+    /// Byte of the file that it begins with.
+    start: u64,
+    /// How many descriptors stand before it in its part of the list.
+    index: usize,
+}
+
 /// What a look through one part of the list gives.
 enum Search {
-    /// The extent with the wanted byte, and the byte that it begins with.
-    Found((Descriptor, u64)),
+    /// The extent with the wanted byte.
+    Found(Found),
     /// The list goes on in `at`, with byte `start`.
     Continued { start: u64, at: Address },
     /// It is over.
@@ -138,13 +198,15 @@ enum Search {
 /// make different things, the kernel's driver bytes that are not in it; and of a file in extents of
 /// single bytes each byte would cost a walk through the list.
 fn search(
-    volume: &Volume,
-    file: &FileEntry,
+    (volume, request, file): (&Volume, &Request, &FileEntry),
     list: &[u8],
     mut start: u64,
     offset: u64,
 ) -> Result<Search> {
-    for descriptor in descriptors(file, list) {
+    for (index, descriptor) in descriptors(file, list).enumerate() {
+        if index % DESCRIPTORS_OF_STEP == 0 {
+            request.spend(1)?;
+        }
         let descriptor = descriptor?;
         if start < file.size && volume.disk().within(start) != 0 {
             let text = format!("byte {start} of the file begins an extent, and no block");
@@ -156,7 +218,11 @@ fn search(
         }
         let end = start.saturating_add(descriptor.length);
         if offset < end {
-            return Ok(Search::Found((descriptor, start)));
+            return Ok(Search::Found(Found {
+                descriptor,
+                start,
+                index,
+            }));
         }
         start = end;
     }
@@ -168,14 +234,17 @@ fn descriptors<'a>(
     file: &'a FileEntry,
     list: &'a [u8],
 ) -> impl Iterator<Item = Result<Descriptor>> + 'a {
-    let size = match file.allocation {
+    list.chunks_exact(size_of_descriptor(file))
+        .map(|bytes| parse(file, bytes))
+        .map_while(Result::transpose)
+}
+
+fn size_of_descriptor(file: &FileEntry) -> usize {
+    match file.allocation {
         Allocation::Short => size_of::<RawShort>(),
         Allocation::Long => size_of::<RawLong>(),
         Allocation::Extended | Allocation::Embedded => size_of::<RawExtended>(),
-    };
-    list.chunks_exact(size)
-        .map(|bytes| parse(file, bytes))
-        .map_while(Result::transpose)
+    }
 }
 
 /// One descriptor; `None` for that which ends the list.
@@ -222,14 +291,14 @@ fn parse(file: &FileEntry, bytes: &[u8]) -> Result<Option<Descriptor>> {
     Ok(Some(Descriptor { state, length, at }))
 }
 
+/// What [`run_at`] gives for byte `offset` of the file, which is in the extent `found`.
 fn resolve(
-    volume: &Volume,
-    request: &Request,
-    file: &FileEntry,
-    (descriptor, start): (Descriptor, u64),
+    (volume, request, file): (&Volume, &Request, &FileEntry),
+    found: &Found,
     offset: u64,
 ) -> Result<Run> {
-    let into = offset.saturating_sub(start);
+    let descriptor = &found.descriptor;
+    let into = offset.saturating_sub(found.start);
     let blocks = descriptor
         .length
         .checked_next_multiple_of(volume.disk().block_size());
@@ -250,6 +319,44 @@ fn resolve(
         offset: place.offset.saturating_add(skip),
         length: length.min(held.saturating_sub(skip)),
     })
+}
+
+/// What [`stretch_at`] gives for byte `offset`, which is in the extent `found` of `list`: with the
+/// extents behind it as far as each of them is whole. To ask for one after the other would be a look
+/// through the list for each.
+fn stretch(
+    of @ (volume, request, file): (&Volume, &Request, &FileEntry),
+    list: &[u8],
+    found: &Found,
+    offset: u64,
+) -> Result<Run> {
+    let mut run = resolve(of, found, offset)?;
+    let index = found.index.saturating_add(1);
+    let behind = index.saturating_mul(size_of_descriptor(file));
+    let mut start = found.start.saturating_add(found.descriptor.length);
+    for descriptor in descriptors(file, list.get(behind..).unwrap_or_default()) {
+        let is_whole = offset.checked_add(run.length()) == Some(start);
+        let Some(descriptor) = descriptor.ok().filter(|_| is_whole && start < file.size) else {
+            break;
+        };
+        if descriptor.state != found.descriptor.state {
+            break;
+        }
+        request.spend(1)?;
+        let end = start.saturating_add(descriptor.length);
+        let next = Found {
+            descriptor,
+            start,
+            index,
+        };
+        let Ok(next) = resolve(of, &next, start) else {
+            volume.still(request)?;
+            break;
+        };
+        run = run.with(next.length());
+        start = end;
+    }
+    Ok(run)
 }
 
 /// Behind the last extent a file is a hole, as for the kernel.
@@ -276,7 +383,8 @@ fn chain(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> 
 fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
     let mut records = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut next = search(volume, file, file.descriptors(), 0, u64::MAX)?;
+    let of = (volume, request, file);
+    let mut next = search(of, file.descriptors(), 0, u64::MAX)?;
     while let Search::Continued { start, at } = next {
         if start >= file.size && start > 0 {
             break;
@@ -296,7 +404,8 @@ fn walk(volume: &Volume, request: &Request, file: &FileEntry) -> Result<Block> {
             break;
         }
         let list = bytes.get(list).unwrap_or_default();
-        let Ok(found) = search(volume, file, list, start, u64::MAX) else {
+        let Ok(found) = search(of, list, start, u64::MAX) else {
+            volume.still(request)?;
             break;
         };
         next = found;

@@ -80,7 +80,7 @@ pub(super) fn place(
     }
 }
 
-/// What lies at byte `offset`, which is inside the file.
+/// What lies at byte `offset`, which is inside the file, as far as the file goes on like that.
 ///
 /// # Errors
 /// `Invalid` at or past the end; what makes the descriptors unreadable.
@@ -90,10 +90,29 @@ pub(super) fn extent_at(
     file: &FileEntry,
     offset: u64,
 ) -> Result<Extent> {
+    let find = || allocation::stretch_at(volume, request, file, offset);
+    extent(file, offset, find)
+}
+
+/// The same as far as it lies in one piece, for who wants little more than that byte.
+///
+/// # Errors
+/// As [`extent_at`].
+pub(super) fn piece_at(
+    volume: &Volume,
+    request: &Request,
+    file: &FileEntry,
+    offset: u64,
+) -> Result<Extent> {
+    let find = || allocation::run_at(volume, request, file, offset);
+    extent(file, offset, find)
+}
+
+fn extent(file: &FileEntry, offset: u64, find: impl FnOnce() -> Result<Run>) -> Result<Extent> {
     let left = length_to(offset, file.size)?;
     let (kind, length) = match file.allocation {
         Allocation::Embedded => (ExtentKind::Data, left.get()),
-        _ => match allocation::run_at(volume, request, file, offset)? {
+        _ => match find()? {
             Run::Recorded { length, .. } => (ExtentKind::Data, length),
             Run::Allocated { length } => (ExtentKind::Zeros, length),
             Run::Absent { length } => (ExtentKind::Absent, length),

@@ -204,7 +204,7 @@ impl Directory<'_> {
         let length = to_u64(length).min(left);
         let mut end = position;
         while end < position.saturating_add(length) {
-            let extent = content::extent_at(self.volume, self.request, self.entry, end)?;
+            let extent = content::piece_at(self.volume, self.request, self.entry, end)?;
             if extent.kind != ExtentKind::Data {
                 break;
             }

@@ -342,6 +342,44 @@ fn i10_where_a_request_ends_a_list_of_extents_does_not() {
     }
 }
 
+/// What lies at each byte of a file in 10,000 extents, of which each is found by a look through a
+/// part of the list: what is alike is found at once, and what is not costs whoever asks.
+#[test]
+fn i10_fragments_are_gone_over_part_by_part() {
+    const PARTS: u32 = 50;
+    let end = |other: u32| {
+        let bytes = changed(Layout::Physical, |builder, places| {
+            let data = builder.data(&[7; BLOCK]).block;
+            let extents = [0, other].map(|state| short(state | BLOCK as u32, data));
+            let list = extents.concat().repeat(100);
+            let first = builder.physical(PARTS).block;
+            let more = |part: u32| short(CONTINUED | BLOCK as u32, first + part);
+            for part in 0..PARTS {
+                let at = Address {
+                    partition: 0,
+                    block: first + part,
+                };
+                let last = if part + 1 == PARTS { 0 } else { 8 };
+                let list = [&list[..], &more(part + 1)[..last]].concat();
+                builder.put_allocation_extent(at, &list);
+            }
+            let size = PARTS as usize * 200 * BLOCK;
+            builder.entry(places.chain, &Entry::with(0, size, more(0)));
+        });
+        let filesystem = opened("udf", &bytes);
+        let file = library::find(&*filesystem, b"chain");
+        let size = filesystem.attributes(&Request::new(0), file).unwrap().size;
+        let (request, mut at, mut extents) = (request(30_000), 0, 0);
+        while at < size {
+            at += filesystem.extent_at(&request, file, at)?.len.get();
+            extents += 1;
+        }
+        Ok(extents)
+    };
+    assert_eq!(end(0), Ok(PARTS));
+    is_spent(&end(1 << 30).unwrap_err());
+}
+
 #[test]
 fn i10_devices_links_and_types() {
     let change = |builder: &mut Builder, places: &Places| {
