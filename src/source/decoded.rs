@@ -91,6 +91,12 @@ impl<D: Decoder + 'static> Decoded<D> {
             .visit_or_read(self.layer, D::number(unit), visit, decode)
     }
 
+    /// Whether the block of `unit` is there or being decoded.
+    #[must_use]
+    pub fn knows(&self, unit: &D::Unit) -> bool {
+        self.cache.knows(self.layer, D::number(unit))
+    }
+
     /// Has those of `units` decoded that are not there yet, for a `read` that continues its stream;
     /// nothing for any other. They are those behind the block that is read now, in order, each of
     /// about `size` bytes; only as many are taken as there is time to decode.
@@ -100,8 +106,7 @@ impl<D: Decoder + 'static> Decoded<D> {
         };
         let most = MOST_AHEAD.checked_div(size).unwrap_or(1);
         for unit in units.into_iter().take(most.clamp(1, pool.most_jobs())) {
-            let known = self.cache.knows(self.layer, D::number(&unit));
-            if !known && !pool.offer(self.job(unit, read.visit)) {
+            if !self.knows(&unit) && !pool.offer(self.job(unit, read.visit)) {
                 return;
             }
         }

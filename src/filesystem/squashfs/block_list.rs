@@ -7,7 +7,7 @@
 
 use super::core::Core;
 use super::inode::{File, InodeRecord};
-use super::metadata::{NEXT, Place, Reader};
+use super::metadata::{Place, Reader};
 use crate::cache::Block;
 use crate::error::{Error, Result};
 use crate::filesystem::Request;
@@ -134,7 +134,7 @@ fn trail(core: &Core, request: &Request, (inode, file): (&InodeRecord, &File)) -
             if list.next().is_err() {
                 // Unless it was the request that ended, which says nothing of the list: then it has
                 // no steps for another block either.
-                request.spend(NEXT)?;
+                core.metadata.still(request)?;
                 break;
             }
             if number % STEP == 0 {

@@ -19,9 +19,10 @@ use crate::filesystem::Request;
 use crate::number::{to_u64, to_usize};
 use crate::source::decoded::Decoded;
 
-/// Steps of going on into the next block: to decode it takes as long as many entries, even where it
-/// has a single byte. That costs whoever wants the bytes, whether he or another thread decodes it.
-pub(super) const NEXT: u64 = 64;
+/// Steps of going on into the next block: to find it takes as long as many entries, even where it
+/// has a single byte. What it takes to decode comes on top, for whoever has it decoded, by himself or
+/// by another thread.
+const NEXT: u64 = 64;
 
 /// All metadata of one file system.
 pub(super) struct Metadata {
@@ -92,12 +93,30 @@ impl Metadata {
 
     fn block(&self, request: &Request, start: u64, visit: Visit) -> Result<Block> {
         request.spend(1)?;
-        self.look_ahead(start);
+        self.pay(request, start)?;
+        self.look_ahead(request, start);
         self.blocks.block(&start, visit)
     }
 
+    /// Takes the steps of decoding the block at `start`, unless it is decoded.
+    fn pay(&self, request: &Request, start: u64) -> Result<()> {
+        match self.blocks.knows(&start) {
+            true => Ok(()),
+            false => request.spend(self.packed.steps(start)),
+        }
+    }
+
+    /// Fails where what could not be read may be so because `request` had no steps left for it, which
+    /// says nothing of the metadata: takes as many as any block costs.
+    ///
+    /// # Errors
+    /// As [`Request::spend`].
+    pub(super) fn still(&self, request: &Request) -> Result<()> {
+        request.spend(self.packed.most_steps().max(NEXT))
+    }
+
     /// Has the blocks behind the one at `start` decoded where the one before it was entered last.
-    fn look_ahead(&self, start: u64) {
+    fn look_ahead(&self, request: &Request, start: u64) {
         let table = self.ends.iter().position(|end| start < *end);
         let Some((table, end)) = table.and_then(|table| Some((table, *self.ends.get(table)?)))
         else {
@@ -115,6 +134,7 @@ impl Metadata {
         let mut next = behind;
         let units = std::iter::from_fn(|| {
             let unit = (next < end).then_some(next)?;
+            self.pay(request, unit).ok()?;
             next = self.packed.behind(unit).ok()?;
             Some(unit)
         });

@@ -100,6 +100,19 @@ impl Packed {
         Ok(start.saturating_add(HEADER).saturating_add(to_u64(size)))
     }
 
+    /// Steps of a request that it takes to unpack the metadata block at `start`.
+    pub(super) fn steps(&self, start: u64) -> u64 {
+        match self.header(start) {
+            Ok((_, true)) => self.compression.steps(),
+            _ => 0,
+        }
+    }
+
+    /// As many as [`Packed::steps`] can be.
+    pub(super) fn most_steps(&self) -> u64 {
+        self.compression.steps()
+    }
+
     fn metadata(&self, start: u64) -> Result<Vec<u8>> {
         let (size, is_compressed) = self.header(start)?;
         let packed = self.read_vec(start.saturating_add(HEADER), size)?;

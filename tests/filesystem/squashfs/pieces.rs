@@ -12,18 +12,22 @@ use crate::support::library;
 /// Files in it, in many metadata blocks.
 const NAMES: usize = 3000;
 
-/// An image of a directory of so many files. Its inodes are not packed, and that of the directory
-/// says that there is no index.
-fn image(scratch: &Scratch) -> PathBuf {
-    let root = scratch.join("root");
-    std::fs::create_dir(&root).unwrap();
+/// An image of a directory of so many files, made with `options`.
+fn packed(scratch: &Scratch, options: &str) -> PathBuf {
+    let root = scratch.folder("root");
     for number in 0..NAMES {
         let name = format!("{number:0width$}", width = 8 + number % 97);
         std::fs::write(root.join(name), "").unwrap();
     }
     let image = scratch.join("image");
     let make = Run::new("mksquashfs").arg(&root).arg(&image);
-    make.words("-noI -no-progress -quiet").run();
+    make.words("-no-progress -quiet").words(options).run();
+    image
+}
+
+/// The same whose inodes are not packed, and that of the directory says that there is no index.
+fn image(scratch: &Scratch) -> PathBuf {
+    let image = packed(scratch, "-noI");
     let mut bytes = std::fs::read(&image).unwrap();
     let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     let (reference, table) = (word(32), word(64));
@@ -86,4 +90,31 @@ fn what_was_listed_is_gone_over_by_the_sizes_of_its_names() {
     let last = all[NAMES - 10].1;
     let blocks = NAMES as u64 * 70 / 8192;
     assert_eq!(piece(of, last, 5, NAMES as u64 / 4 + 64 * blocks).len(), 5);
+}
+
+/// A block of metadata costs what its compressor takes to unpack it, once.
+#[test]
+fn what_is_unpacked_costs_by_its_compressor() {
+    need!(tool "mksquashfs");
+    let listed = |compressor: &str| {
+        let scratch = Scratch::new();
+        let image = packed(&scratch, &format!("-comp {compressor}"));
+        let opened = library::open_with(&image, &Options::default());
+        let filesystem = library::file_system(&opened);
+        let root = filesystem.root();
+        let list = |budget: Budget| {
+            let mut request = Request::new(0);
+            request.budget = budget;
+            filesystem.read_dir(&request, root, 0, &mut |_| true)
+        };
+        let few = 10 * NAMES as u64;
+        let first = list(Budget::new(few));
+        list(Budget::default()).unwrap();
+        // What is there already costs little.
+        list(Budget::new(few)).unwrap();
+        first
+    };
+    assert_eq!(listed("gzip"), Ok(()));
+    let error = listed("xz").unwrap_err();
+    assert!(error.message().starts_with("work limit"), "{error}");
 }

@@ -50,6 +50,16 @@ impl Compression {
         }
     }
 
+    /// Steps of a request that it takes to unpack a block of metadata, at the worst: what is packed
+    /// in few bytes takes as long as what is not.
+    pub(super) fn steps(self) -> u64 {
+        match self {
+            Self::Lzma | Self::Xz => 2000,
+            Self::Gzip | Self::Zstd => 128,
+            Self::Lzo | Self::Lz4 => 64,
+        }
+    }
+
     /// Unpacks `packed` to the front of `into`; gives how many bytes there are.
     ///
     /// # Errors
