@@ -3,6 +3,7 @@
 use imgmount::error::Kind::{Corrupt, Unsupported};
 
 use super::super::expect::blames;
+use super::super::opened::{is_spent, opened, request};
 use super::super::walk::read_file;
 use super::seed::{BLOCK, Mutant, SUPERBLOCK, seed};
 use crate::filesystem::erofs;
@@ -139,6 +140,27 @@ fn s10_unpacks_to_too_much() {
     let words = ["logical cluster 0 unpacks to more than 12582912 bytes"];
     broken.fails("text", Unsupported, &words, index(&mutant, "text", 0));
     broken.rest_as_before(&["text"]);
+}
+
+/// To unpack LZMA takes long: it costs whoever asks first.
+#[test]
+fn s10_what_is_unpacked_costs_steps() {
+    need!(tool "mkfs.erofs");
+    if erofs::too_old().is_some() {
+        return;
+    }
+    for (options, is_slow) in [("-zlzma -C16384", true), (PACKED, false)] {
+        let filesystem = opened("erofs", &seed(options).bytes);
+        let root = filesystem.root();
+        let found = filesystem.lookup(&request(1000), root, b"text");
+        let file = found.unwrap().expect("it is in the root");
+        let read = |steps| filesystem.read(&request(steps), file, &mut [0; 1], 0);
+        if is_slow {
+            is_spent(&read(1000).unwrap_err());
+            assert_eq!(read(1_000_000), Ok(1));
+        }
+        assert_eq!(read(1000), Ok(1), "{options}");
+    }
 }
 
 #[test]

@@ -123,7 +123,8 @@ impl Clusters {
     }
 
     /// Fills `buf` from byte `skip` of `cluster`, which is packed, and has those of `ahead`
-    /// unpacked next if `stream` goes on; steps of `request` for what lies in the metabox.
+    /// unpacked next if `stream` goes on; steps of `request` for what is unpacked, and for what lies
+    /// in the metabox.
     ///
     /// # Errors
     /// What makes it unreadable.
@@ -135,13 +136,16 @@ impl Clusters {
         skip: usize,
         ahead: impl FnOnce() -> I,
     ) -> Result<()> {
-        if stream.continues {
-            let outside = ahead().take_while(|cluster| !cluster.in_metabox);
-            let units = outside.map(|cluster| Unit { cluster, place: 0 });
-            let size = usize::try_from(cluster.unpacked).unwrap_or(1).max(1);
-            self.blocks.ahead(stream, size, units);
-        }
-        let block = self.block(request, cluster, stream)?;
+        let have_ahead = || {
+            if stream.continues {
+                let outside = ahead().take_while(|cluster| !cluster.in_metabox);
+                let units = outside.map(|cluster| Unit { cluster, place: 0 });
+                let units = units.take_while(|unit| self.pay(request, unit).is_ok());
+                let size = usize::try_from(cluster.unpacked).unwrap_or(1).max(1);
+                self.blocks.ahead(stream, size, units);
+            }
+        };
+        let block = self.block(request, cluster, stream, have_ahead)?;
         let from = block.get(skip..).and_then(|rest| rest.get(..buf.len()));
         let short = || {
             let text = "a cluster is shorter than the file says";
@@ -151,20 +155,44 @@ impl Clusters {
         Ok(())
     }
 
-    fn block(&self, request: &Request, cluster: Cluster, stream: Read) -> Result<Block> {
+    /// The bytes of `cluster`. Once there are steps for it, but before it is unpacked, those behind it
+    /// get theirs by `have_ahead`.
+    fn block(
+        &self,
+        request: &Request,
+        cluster: Cluster,
+        stream: Read,
+        have_ahead: impl FnOnce(),
+    ) -> Result<Block> {
         let unpacker = self.blocks.decoder();
         if cluster.in_metabox {
             let mut packed = zeroed(usize::try_from(cluster.packed).unwrap_or(0))?;
             self.read_stored(request, cluster, &mut packed, 0)?;
+            request.spend(cluster.steps())?;
             return unpacker.unpack(cluster, &packed);
         }
+        let mut have_ahead = Some(have_ahead);
         for place in 0..PLACES {
-            let block = self.blocks.block(&Unit { cluster, place }, stream.visit)?;
+            let unit = Unit { cluster, place };
+            self.pay(request, &unit)?;
+            if let Some(have_ahead) = have_ahead.take() {
+                have_ahead();
+            }
+            let block = self.blocks.block(&unit, stream.visit)?;
             if cluster.is_in(&block) {
                 return Ok(block);
             }
         }
+        request.spend(cluster.steps())?;
         unpacker.decode(&Unit { cluster, place: 0 })
+    }
+
+    /// Takes the steps of unpacking `unit`, unless it is unpacked.
+    fn pay(&self, request: &Request, unit: &Unit) -> Result<()> {
+        match self.blocks.knows(unit) {
+            true => Ok(()),
+            false => request.spend(unit.cluster.steps()),
+        }
     }
 
     /// Fills `buf` from byte `skip` of `cluster`, which is not packed.
@@ -257,6 +285,14 @@ impl Decoder for Unpacker {
 impl Cluster {
     pub(super) fn is_packed(self) -> bool {
         matches!(self.how, How::Packed(_))
+    }
+
+    /// Steps of a request that it takes to unpack it.
+    fn steps(self) -> u64 {
+        match self.how {
+            How::Packed(algorithm) => unpack::steps(algorithm, self.unpacked.into()),
+            How::Shifted | How::Interlaced(_) => 0,
+        }
     }
 
     /// How it was unpacked.

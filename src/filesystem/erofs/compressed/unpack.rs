@@ -30,6 +30,15 @@ pub(super) fn name(algorithm: u8) -> Result<&'static str> {
     name.ok_or_else(|| Error::unsupported(format!("compression algorithm {algorithm}")))
 }
 
+/// Steps of a request that it takes to unpack `len` bytes by `algorithm`, at the worst.
+pub(super) fn steps(algorithm: u8, len: u64) -> u64 {
+    match algorithm {
+        0 => len / 512,
+        1 => len / 4,
+        _ => len / 64,
+    }
+}
+
 /// How to unpack.
 #[derive(Clone, Copy)]
 pub(super) struct Task {
