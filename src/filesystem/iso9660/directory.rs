@@ -225,7 +225,8 @@ impl<'a> Directory<'a> {
             // It goes on in the next piece: that is read from this file on, unless it is longer.
             Some(found) if found.offset > from => Ok(Some(found.offset)),
             Some(found) if end < self.size && piece < LONGEST => {
-                self.scan_piece(found.offset, piece.saturating_mul(8), each)
+                let longer = piece.saturating_mul(8).min(LONGEST);
+                self.scan_piece(found.offset, longer, each)
             }
             Some(found) => Ok(each(end, Ok(found)).then_some(end)),
             None => Ok(Some(end.max(at))),

@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod records;
+mod sections;
 mod system_use;
 
 use std::collections::BTreeMap;

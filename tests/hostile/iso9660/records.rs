@@ -306,46 +306,6 @@ fn i03_a_directory_of_one_name_ends() {
 }
 
 #[test]
-fn i07_a_file_of_a_hundred_thousand_sections() {
-    need!(tool "xorriso");
-    let seed = Seed::make("-iso-level 3", fill);
-    let at = seed.at("A.;1");
-    let record = seed.bytes[at..at + usize::from(seed.bytes[at])].to_vec();
-    let block = (seed.bytes.len() / SECTOR) as u32;
-    let mut bytes = seed.bytes.clone();
-    let dot = seed.at("\0");
-    let mut directory = Vec::new();
-    let mut add = |record: &[u8]| {
-        let left = SECTOR - directory.len() % SECTOR;
-        if left < record.len() {
-            directory.resize(directory.len() + left, 0);
-        }
-        directory.extend(record);
-    };
-    let mut own = seed.bytes[dot..dot + usize::from(seed.bytes[dot])].to_vec();
-    put(&mut own, 2, &both(block));
-    add(&own);
-    for number in 0..100_000 {
-        let mut section = record.clone();
-        section[25] = if number == 99_999 { 0 } else { 0x80 };
-        add(&section);
-    }
-    directory.resize(directory.len().next_multiple_of(SECTOR), 0);
-    let size = u32::try_from(directory.len()).unwrap();
-    put(&mut directory, 10, &both(size));
-    bytes.extend(directory);
-    put(&mut bytes, 16 * SECTOR + 158, &both(block));
-    let walked = walk(&bytes);
-    let file = &walked.nodes["a"];
-    assert_eq!(file.error(), None);
-    assert_eq!(file.attributes.as_ref().unwrap().size, 300_000);
-    let Seen::File(_, content, None) = &file.content else {
-        panic!("{:?}", file.error());
-    };
-    assert!(content.iter().all(|byte| *byte == b'a'));
-}
-
-#[test]
 fn i07_interleaved_files() {
     need!(tool "xorriso");
     let seed = rock_ridge();
