@@ -105,6 +105,10 @@ fn twice(name: &[u8]) -> Error {
 /// Names and values of extended attributes.
 pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// Bytes of names and values that the extended attributes of one file may have. Linux lists 64 KiB
+/// of names; values of as much each, one of which a file's attributes may share, have no end.
+const MOST_XATTRS: usize = 1 << 20;
+
 /// The extended attributes of `inode`, all namespaces.
 ///
 /// # Errors
@@ -118,16 +122,48 @@ pub(crate) fn xattrs(files: &dyn Files, inode: Inode) -> Result<Xattrs, Error> {
 /// # Errors
 /// As [`xattrs`].
 pub(crate) fn xattrs_for(files: &dyn Files, inode: Inode, uid: u32) -> Result<Xattrs, Error> {
-    let mut names = Vec::new();
-    let request = || Request::new(uid);
-    files.xattr_names(&request(), inode, &mut |name| names.push(name.to_vec()))?;
+    let names = xattr_names(files, inode, uid)?;
+    let mut bytes = names.iter().map(Vec::len).sum::<usize>();
+    // All values are one piece of work, for one file.
+    let request = Request::new(uid);
     let mut xattrs = Vec::new();
     for name in names {
-        if let Some(value) = files.xattr(&request(), inode, &name)? {
+        if let Some(value) = files.xattr(&request, inode, &name)? {
+            bytes = bytes.saturating_add(value.len());
+            if bytes > MOST_XATTRS {
+                return Err(too_many_xattrs());
+            }
             xattrs.push((name, value));
         }
     }
     Ok(xattrs)
+}
+
+/// The names of the extended attributes of `inode` that `uid` may see.
+///
+/// # Errors
+/// As [`FileSystem::xattr_names`]; `Corrupt` where they are too long to be read.
+pub(crate) fn xattr_names(
+    files: &dyn Files,
+    inode: Inode,
+    uid: u32,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let (mut names, mut bytes) = (Vec::new(), 0_usize);
+    files.xattr_names(&Request::new(uid), inode, &mut |name| {
+        bytes = bytes.saturating_add(name.len());
+        if bytes <= MOST_XATTRS {
+            names.push(name.to_vec());
+        }
+    })?;
+    match bytes > MOST_XATTRS {
+        true => Err(too_many_xattrs()),
+        false => Ok(names),
+    }
+}
+
+fn too_many_xattrs() -> Error {
+    let most = MOST_XATTRS >> 10;
+    Error::corrupt(format!("the extended attributes have more than {most} KiB"))
 }
 
 /// A path of the image in a message.
@@ -154,6 +190,30 @@ mod tests {
         let names: Vec<_> = entries.iter().map(|entry| entry.name.as_slice()).collect();
         assert_eq!(names, [b"a", b"b"]);
         assert_eq!(error, None);
+    }
+
+    #[test]
+    fn extended_attributes_without_end_are_an_error_of_their_file() {
+        let mut memory = Memory::default();
+        let names = |count: u32| (0..count).map(|number| format!("user.{number:011}").into_bytes());
+        let set = |count, size| names(count).map(|name| (name, vec![7; size])).collect();
+        for (count, size, listed, read) in [
+            (16, 65_520, true, true),
+            (17, 65_520, true, false),
+            (65_536, 0, true, true),
+            (65_537, 0, false, false),
+        ] {
+            let mut node = file(b"");
+            node.xattrs = set(count, size);
+            let inode = memory.add(b"a", node);
+            let found = xattr_names(&memory, inode, 0);
+            assert_eq!(found.is_ok(), listed, "{count} names");
+            let found = xattrs(&memory, inode);
+            assert_eq!(found.is_ok(), read, "{count} values of {size} bytes");
+            let error = found.err().map(|error| error.to_string());
+            let text = "the extended attributes have more than 1024 KiB";
+            assert!(error.is_none_or(|error| error == text));
+        }
     }
 
     #[test]

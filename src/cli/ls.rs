@@ -20,7 +20,7 @@ use crate::filesystem::{Attributes, FileType, Inode, Trail};
 /// Runs the verb.
 pub(crate) fn run(arguments: &Ls) -> Result<Outcome, Failure> {
     let ahead = match (arguments.json, arguments.long) {
-        (true, _) => Ahead::Xattrs,
+        (true, _) => Ahead::XattrNames,
         (false, true) => Ahead::Links,
         (false, false) => Ahead::Nothing,
     };
@@ -258,14 +258,11 @@ impl<'a> Listing<'a> {
         {
             json::add_bytes(&mut object, "target", &target);
         }
-        let mut names = Vec::new();
-        let request = entries::request();
-        let listed = self
-            .filesystem
-            .xattr_names(&request, inode, &mut |name| names.push(name.to_vec()));
-        if let Err(error) = listed {
+        let names = entries::xattr_names(self.filesystem, inode, entries::request().uid);
+        let names = names.unwrap_or_else(|error| {
             self.trouble(path, &error);
-        }
+            Vec::new()
+        });
         let names = names.iter().map(|name| {
             let mut object = Object::new();
             json::add_bytes(&mut object, "name", name);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::entries::{self, Files};
 use super::super::remote::protocol::{
-    About, Ahead, Ask, CONTENTS, Entries, Found, MOST_FILES, Piece, SMALL,
+    About, AboutXattr, Ahead, Ask, CONTENTS, Entries, Found, MOST_FILES, Piece, SMALL,
 };
 use super::parts::parts;
 use crate::error::{Error, Kind, Result, caught};
@@ -103,12 +103,7 @@ pub(in super::super) fn answer(
         }
         Ask::Extent { file, offset } => reply(lane, files.extent_at(&request, *file, *offset), &[]),
         Ask::Link(link) => reply(lane, files.read_link(&request, *link), &[]),
-        Ask::XattrNames(inode) => {
-            let mut names = Vec::new();
-            let each = &mut |name: &[u8]| names.push(name.to_vec());
-            let listed = files.xattr_names(&request, *inode, each);
-            reply(lane, listed.map(|()| names), &[])
-        }
+        Ask::XattrNames(inode) => reply(lane, entries::xattr_names(files, *inode, uid), &[]),
         Ask::Xattr { inode, name } => reply(lane, files.xattr(&request, *inode, name), &[]),
         Ask::VolumeRoot(inode) => reply(lane, Ok(files.volume_root(*inode)), &[]),
         Ask::VolumeRead { .. } | Ask::VolumeParts { .. } | Ask::Notices { .. } => {
@@ -136,11 +131,11 @@ fn abouts(
         let about = about(files, uid, *inode, ahead, contents);
         let about = about.map_err(|error| Reader::shortened(&error));
         let xattrs = about.as_ref().ok().and_then(|about| about.xattrs.as_ref());
-        let xattrs = xattrs.into_iter().flatten();
-        let xattrs: usize = xattrs
-            .map(|(name, value)| name.len().saturating_add(value.len()))
-            .sum();
-        bytes = bytes.saturating_add(xattrs);
+        let xattrs = xattrs.and_then(|xattrs| xattrs.as_ref().ok());
+        for (name, value) in xattrs.into_iter().flatten() {
+            let value = value.as_ref().map_or(0, Vec::len);
+            bytes = bytes.saturating_add(name.len().saturating_add(value));
+        }
         found.push(about);
         if bytes.saturating_add(contents.len()) >= to_usize(CONTENTS.into()) {
             break;
@@ -168,14 +163,31 @@ fn about(files: &dyn Files, uid: u32, inode: Inode, ahead: Ahead, contents: &mut
     if ahead >= Ahead::Links && kind == FileType::Symlink {
         about.link = files.read_link(&request(), inode).ok();
     }
-    if ahead >= Ahead::Xattrs {
-        about.xattrs = entries::xattrs_for(files, inode, uid).ok();
+    if ahead >= Ahead::XattrNames {
+        let xattrs = about_xattrs(files, uid, inode, ahead);
+        about.xattrs = Some(xattrs.map_err(|error| Reader::shortened(&error)));
     }
     if ahead >= Ahead::Contents && kind == FileType::Regular && about.attributes.size > 0 {
         about.extent = files.extent_at(&request(), inode, 0).ok();
         about.content = content(files, uid, inode, &about, contents);
     }
     Ok(about)
+}
+
+/// The extended attributes; their values where they are wanted.
+fn about_xattrs(
+    files: &dyn Files,
+    uid: u32,
+    inode: Inode,
+    ahead: Ahead,
+) -> Result<Vec<AboutXattr>> {
+    if ahead < Ahead::Xattrs {
+        let names = entries::xattr_names(files, inode, uid)?;
+        return Ok(names.into_iter().map(|name| (name, None)).collect());
+    }
+    let xattrs = entries::xattrs_for(files, inode, uid)?;
+    let with_value = |(name, value)| (name, Some(value));
+    Ok(xattrs.into_iter().map(with_value).collect())
 }
 
 /// Adds the contents of a small file without holes to `contents`; gives how many bytes that is.

@@ -10,7 +10,7 @@ use super::super::entries::Files;
 use super::super::exit::Failure;
 use super::super::messages::say;
 use super::protocol::{
-    About, Ahead, Ask, End, Entries, Found, MOST_FILES, PIECE, Piece, SMALL, Verb,
+    About, AboutXattr, Ahead, Ask, End, Entries, Found, MOST_FILES, PIECE, Piece, SMALL, Verb,
 };
 use super::{Begun, Gone, Link, begin, nonsense};
 use crate::error::{Error, Result, tame};
@@ -272,6 +272,14 @@ impl Line {
         let (found, content) = self.about.get(&inode)?;
         Some((found.as_ref().ok()?, content))
     }
+
+    /// What is known of the extended attributes of `inode`.
+    fn known_xattrs(&self, inode: Inode) -> Option<Result<&[AboutXattr]>> {
+        match self.known(inode)?.0.xattrs.as_ref()? {
+            Ok(xattrs) => Some(Ok(xattrs)),
+            Err(error) => Some(Err(error.clone().tamed())),
+        }
+    }
 }
 
 impl FileSystem for Remote {
@@ -373,35 +381,22 @@ impl FileSystem for Remote {
     }
 
     fn xattr_names(&self, _: &Request, inode: Inode, each: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let line = self.line();
-        if let Some((
-            About {
-                xattrs: Some(xattrs),
-                ..
-            },
-            _,
-        )) = line.known(inode)
-        {
-            xattrs.iter().for_each(|(name, _)| each(name));
+        if let Some(known) = self.line().known_xattrs(inode) {
+            known?.iter().for_each(|(name, _)| each(name));
             return Ok(());
         }
-        drop(line);
         let names: Vec<Vec<u8>> = self.ask(&Ask::XattrNames(inode))?;
         names.iter().for_each(|name| each(name));
         Ok(())
     }
 
     fn xattr(&self, _: &Request, inode: Inode, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        if let Some((
-            About {
-                xattrs: Some(xattrs),
-                ..
-            },
-            _,
-        )) = self.line().known(inode)
-        {
-            let found = xattrs.iter().find(|(known, _)| known == name);
-            return Ok(found.map(|(_, value)| value.clone()));
+        if let Some(known) = self.line().known_xattrs(inode) {
+            match known?.iter().find(|(known, _)| known == name) {
+                None => return Ok(None),
+                Some((_, Some(value))) => return Ok(Some(value.clone())),
+                Some((_, None)) => {}
+            }
         }
         let name = name.to_vec();
         self.ask(&Ask::Xattr { inode, name })

@@ -135,7 +135,9 @@ pub(crate) enum Ahead {
     Nothing,
     /// Where a link leads.
     Links,
-    /// That, and the extended attributes.
+    /// That, and the names of the extended attributes.
+    XattrNames,
+    /// That, and their values.
     Xattrs,
     /// All that, and the contents.
     Contents,
@@ -157,8 +159,8 @@ pub(crate) type Entries = Vec<(Vec<u8>, Inode)>;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct About {
     pub(crate) attributes: Attributes,
-    /// All extended attributes.
-    pub(crate) xattrs: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// All extended attributes, or why they cannot be read.
+    pub(crate) xattrs: Option<Result<Vec<AboutXattr>, Error>>,
     /// A link's target.
     pub(crate) link: Option<Vec<u8>>,
     /// What a file begins with.
@@ -166,6 +168,9 @@ pub(crate) struct About {
     /// How many bytes follow: the file's own, all of them; no more than [`SMALL`].
     pub(crate) content: Option<u32>,
 }
+
+/// The name of an extended attribute, and its value where that was asked for.
+pub(crate) type AboutXattr = (Vec<u8>, Option<Vec<u8>>);
 
 /// Bytes of a file that are sent with its attributes, at most.
 pub(crate) const SMALL: u32 = 64 << 10;

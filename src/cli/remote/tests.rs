@@ -109,7 +109,13 @@ fn everything(files: &dyn Files, inode: Inode) -> String {
 #[test]
 fn a_tree_is_the_same_from_afar() {
     let memory = sample();
-    for ahead in [Ahead::Nothing, Ahead::Links, Ahead::Xattrs, Ahead::Contents] {
+    for ahead in [
+        Ahead::Nothing,
+        Ahead::Links,
+        Ahead::XattrNames,
+        Ahead::Xattrs,
+        Ahead::Contents,
+    ] {
         let remote = served(ahead, sample);
         assert_eq!(remote.root(), memory.root());
         let inodes = memory.nodes.keys().copied().chain([999_999]);
@@ -117,6 +123,39 @@ fn a_tree_is_the_same_from_afar() {
         for inode in some.map(Inode) {
             let same = everything(&memory, inode) == everything(&remote, inode);
             assert!(same, "inode {} {ahead:?}", inode.0);
+        }
+    }
+}
+
+/// One file with more extended attributes than are read, and one beside it.
+fn too_many_xattrs() -> Memory {
+    let mut memory = Memory::default();
+    let mut node = file(b"");
+    for number in 0..100 {
+        let name = format!("user.{number}").into_bytes();
+        node.xattrs.insert(name, vec![7; 60_000]);
+    }
+    memory.add(b"a", node);
+    memory.add(b"b", file(b""));
+    memory
+}
+
+#[test]
+fn extended_attributes_that_cannot_be_read_are_an_error_of_one_file() {
+    let request = || Request::new(0);
+    for ahead in [Ahead::Nothing, Ahead::XattrNames, Ahead::Contents] {
+        let remote = served(ahead, too_many_xattrs);
+        let (named, error) = entries::sorted(&remote, remote.root());
+        assert_eq!(error, None);
+        for entry in &named {
+            assert!(remote.attributes(&request(), entry.inode).is_ok());
+            let error = entries::xattrs(&remote, entry.inode).err();
+            assert_eq!(error.is_some(), entry.name == b"a", "{ahead:?} {error:?}");
+            let names = entries::xattr_names(&remote, entry.inode, 0);
+            // The names alone are few; with the values they are asked for in one.
+            let is_known = ahead < Ahead::Xattrs || entry.name == b"b";
+            assert_eq!(names.is_ok(), is_known, "{ahead:?}");
+            assert!(error.is_none_or(|error| error.to_string().contains("1024 KiB")));
         }
     }
 }
