@@ -3,6 +3,7 @@
 
 use std::ops::Deref;
 
+use super::names::{self, Names};
 use crate::error::Error;
 use crate::filesystem::{FileSystem, Guarded, Inode, Request};
 use crate::tree::Tree;
@@ -13,10 +14,14 @@ pub(crate) trait Files: FileSystem {
     fn volume_root(&self, inode: Inode) -> Inode;
 
     /// Gives `each` the names in `dir`, `.` and `..` perhaps included, with inodes that can be used.
+    /// `each` must ask for nothing meanwhile.
     ///
     /// # Errors
     /// As [`FileSystem::read_dir`].
     fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<(), Error>;
+
+    /// Says in which order the files of the directory that was listed last will be asked about.
+    fn comes_next(&self, _order: &mut dyn Iterator<Item = Inode>) {}
 }
 
 impl Files for Tree {
@@ -61,30 +66,31 @@ pub(crate) struct Named {
 /// directory unreadable. Names that no file can have are left out, and reported; so is a name that
 /// the directory has once more: a file cannot be written twice, and what unpacks an archive might
 /// follow a link that has the name of a directory behind it.
-pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Vec<Named>, Option<Error>) {
-    let mut entries = Vec::new();
-    let mut impossible = None;
+pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Names, Option<Error>) {
+    let mut names = Names::default();
+    let mut left_out = None;
     let result = files.names(dir, &mut |name, inode| {
         if matches!(name, b"." | b"..") {
             return;
         }
-        if is_possible(name) {
-            let name = name.to_vec();
-            entries.push(Named { name, inode });
-        } else {
-            impossible.get_or_insert_with(|| impossible_name(name));
+        if !is_possible(name) {
+            left_out.get_or_insert_with(|| impossible_name(name));
+        } else if names.push(name, inode).is_err() {
+            left_out.get_or_insert_with(too_many_names);
         }
     });
     // The first of a name is the one that the kernel finds.
-    entries.sort_by(|one: &Named, other| one.name.cmp(&other.name));
-    entries.dedup_by(|next, first| {
-        let again = next.name == first.name;
-        if again {
-            impossible.get_or_insert_with(|| twice(&first.name));
-        }
-        again
-    });
-    (entries, result.err().or(impossible))
+    let again = names.sort().map(twice);
+    files.comes_next(&mut names.iter().map(|(_, inode)| inode));
+    (names, result.err().or(left_out).or(again))
+}
+
+/// A directory has more names than are read.
+pub(crate) fn too_many_names() -> Error {
+    let most = names::MOST >> 20;
+    Error::corrupt(format!(
+        "the names in this directory take more than {most} MiB: the rest are left out"
+    ))
 }
 
 /// Whether a file of this host can be called `name`: not empty, no `/`, no NUL, not `.` or `..`.
@@ -187,7 +193,7 @@ mod tests {
         memory.add(b"b", file(b""));
         memory.add(b"a", file(b""));
         let (entries, error) = sorted(&memory, memory.root());
-        let names: Vec<_> = entries.iter().map(|entry| entry.name.as_slice()).collect();
+        let names: Vec<_> = entries.iter().map(|(name, _)| name).collect();
         assert_eq!(names, [b"a", b"b"]);
         assert_eq!(error, None);
     }
@@ -223,7 +229,10 @@ mod tests {
             memory.add_entry(memory.root(), name, Inode(number));
         }
         let (entries, error) = sorted(&memory, memory.root());
-        let found: Vec<_> = entries.iter().map(|it| (&*it.name, it.inode.0)).collect();
+        let found: Vec<_> = entries
+            .iter()
+            .map(|(name, inode)| (name, inode.0))
+            .collect();
         assert_eq!(found, [(&b"a"[..], 8), (b"b", 9)]);
         let said = error.map(|error| error.message().to_owned());
         assert_eq!(said.as_deref(), Some("two entries have the name \"b\""));
@@ -236,7 +245,7 @@ mod tests {
         memory.add_entry(memory.root(), b"..", Inode(1));
         memory.add(b"good", file(b""));
         let (entries, error) = sorted(&memory, memory.root());
-        assert_eq!(entries.len(), 1);
+        assert_eq!(entries.iter().count(), 1);
         assert!(
             error
                 .expect("it is reported")

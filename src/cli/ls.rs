@@ -10,6 +10,7 @@ use super::entries::{self, Files, Named};
 use super::exit::{Failure, Outcome};
 use super::json::{self, Object};
 use super::messages::complain;
+use super::names::Names;
 use super::open;
 use super::output::Output;
 use super::remote::protocol::Ahead;
@@ -69,7 +70,7 @@ struct Listing<'a> {
 struct Frame {
     mark: usize,
     /// Those that are left, last first.
-    within: Vec<Named>,
+    within: Names,
 }
 
 impl<'a> Listing<'a> {
@@ -134,32 +135,42 @@ impl<'a> Listing<'a> {
         inode: Inode,
         heading: bool,
     ) -> Result<Frame, Failure> {
-        let (mark, mut within) = (trail.mark(), Vec::new());
+        let mark = trail.mark();
         if !self.seen.insert(inode) {
             let error = Error::corrupt("this directory was listed already");
             self.trouble(trail.path(), &error);
+            let within = Names::default();
             return Ok(Frame { mark, within });
         }
         if heading {
             self.heading(trail.path())?;
         }
-        let (entries, error) = entries::sorted(self.filesystem, inode);
-        for Named { name, inode } in entries {
-            if name.starts_with(b".") && !self.style.all {
-                continue;
-            }
-            trail.push(&name);
-            let kind = self.entry(trail.path(), &name, inode)?;
-            trail.back(mark);
-            if self.style.recursive && kind == Some(FileType::Directory) {
-                within.push(Named { name, inode });
-            }
-        }
+        let (mut within, error) = entries::sorted(self.filesystem, inode);
+        self.entries(trail, &mut within)?;
         if let Some(error) = error {
             self.trouble(trail.path(), &error);
         }
         within.reverse();
         Ok(Frame { mark, within })
+    }
+
+    /// Lists what is in the directory at `trail`; leaves of it what is still to be listed.
+    fn entries(&mut self, trail: &mut Trail, entries: &mut Names) -> Result<(), Failure> {
+        let (mark, mut result) = (trail.mark(), Ok(()));
+        entries.retain(|name, inode| {
+            if result.is_err() || name.starts_with(b".") && !self.style.all {
+                return false;
+            }
+            trail.push(name);
+            let listed = self.entry(trail.path(), name, inode);
+            trail.back(mark);
+            let kind = listed.unwrap_or_else(|failure| {
+                result = Err(failure);
+                None
+            });
+            self.style.recursive && kind == Some(FileType::Directory)
+        });
+        result
     }
 
     /// Lists one file; gives its type, where it has to be known and can be.

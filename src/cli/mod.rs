@@ -15,6 +15,7 @@ mod ls;
 mod manual;
 mod messages;
 mod mount;
+mod names;
 mod open;
 mod output;
 mod progress;

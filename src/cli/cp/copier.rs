@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use super::super::entries::{self, Named, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::links::Links;
+use super::super::names::Names;
 use super::super::open::OF_THE_IMAGE;
 use super::super::progress::Progress;
 use super::destination::Directory;
@@ -56,7 +57,7 @@ struct Frame {
     marks: (usize, usize),
     directory: Directory,
     /// What is still to be copied, last first.
-    entries: Vec<Named>,
+    entries: Names,
     /// What to set when all is copied; not for a directory that the user had already.
     metadata: Option<Metadata>,
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::entries::{self, Files};
+use super::super::names;
 use super::super::remote::protocol::{
     About, AboutXattr, Ahead, Ask, CONTENTS, Entries, Found, MOST_FILES, Piece, SMALL,
 };
@@ -89,7 +90,7 @@ pub(in super::super) fn answer(
             let found = abouts(files, uid, inodes, *ahead, buf);
             reply(lane, Ok(found), buf)
         }
-        Ask::Names(dir) => names(files, *dir, lane),
+        Ask::Names(dir) => send_names(files, *dir, lane),
         Ask::Read(Piece {
             file,
             offset,
@@ -214,16 +215,25 @@ fn content(
     is_all.then_some(length)
 }
 
-fn names(files: &dyn Files, dir: Inode, lane: &mut Frames) -> Result<()> {
-    let mut some = Entries::new();
+/// Sends the names in `dir`, as many as the other end has room for.
+fn send_names(files: &dyn Files, dir: Inode, lane: &mut Frames) -> Result<()> {
+    let (mut some, mut bytes) = (Entries::new(), 0_usize);
     let mut sent = Ok(());
     let listed = files.names(dir, &mut |name, inode| {
+        bytes = bytes.saturating_add(names::cost(name));
+        if bytes > names::MOST {
+            return;
+        }
         some.push((name.to_vec(), inode));
         if some.len() >= NAMES && sent.is_ok() {
             sent = reply(lane, Ok(std::mem::take(&mut some)), &[]);
         }
     });
     sent?;
+    let listed = match bytes > names::MOST {
+        true => listed.and(Err(entries::too_many_names())),
+        false => listed,
+    };
     if !some.is_empty() {
         reply(lane, Ok(some), &[])?;
     }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::super::entries::Files;
 use super::super::exit::Failure;
 use super::super::messages::say;
+use super::super::names;
 use super::protocol::{
     About, AboutXattr, Ahead, Ask, End, Entries, Found, MOST_FILES, PIECE, Piece, SMALL, Verb,
 };
@@ -21,12 +22,6 @@ use crate::service::frames::Frames;
 use crate::service::mount;
 use crate::service::passed::Passed;
 use crate::source::Extent;
-
-/// Bytes of names that one directory may have.
-const MOST_NAMES: u64 = 512 << 20;
-
-/// Bytes that an entry takes besides its name.
-const ENTRY: u64 = 160;
 
 /// The tree. Says at its end what was odd about the image since it was opened. Where the process
 /// ends before that, whoever asks for anything is at its end too: see [`super::until_gone`].
@@ -43,11 +38,10 @@ struct Line {
     link: Link,
     /// The files that were asked about last, and their bytes where they are small.
     about: HashMap<Inode, (Found, Vec<u8>)>,
-    /// Those in the directory that was listed last, in the order of their names, which is that in
-    /// which verbs ask for them.
+    /// Those in the directory that was listed last, in the order in which the verb asks for them.
     listed: Vec<Inode>,
-    /// Where in the list each of them is.
-    places: HashMap<Inode, usize>,
+    /// Where in the list each of them is, sorted: a map of a million would take three times that.
+    places: Vec<(Inode, usize)>,
     /// What was asked for before anybody wanted it, and is not heard yet.
     coming: Option<Piece>,
     /// Where the last piece of a file ended.
@@ -81,7 +75,7 @@ impl Remote {
             link,
             about: HashMap::new(),
             listed: Vec::new(),
-            places: HashMap::new(),
+            places: Vec::new(),
             coming: None,
             next: None,
             said: notices.len(),
@@ -206,10 +200,9 @@ impl Line {
     }
 
     fn ask_about(&mut self, inode: Inode, ahead: Ahead) -> Result<()> {
-        let behind = self
-            .places
-            .get(&inode)
-            .and_then(|at| self.listed.get(*at..));
+        let place = self.places.partition_point(|(other, _)| *other < inode);
+        let place = self.places.get(place).filter(|place| place.0 == inode);
+        let behind = place.and_then(|(_, at)| self.listed.get(*at..));
         let inodes = match behind {
             Some(behind) => behind.iter().copied().take(MOST_FILES).collect(),
             None => vec![inode],
@@ -238,32 +231,36 @@ impl Line {
         Ok(())
     }
 
-    /// Keeps in mind what is in a directory.
-    fn keep(&mut self, names: &Entries) {
-        let mut sorted: Vec<&(Vec<u8>, Inode)> = names.iter().collect();
-        sorted.sort();
-        self.listed = sorted.iter().map(|(_, inode)| *inode).collect();
+    /// Keeps in mind what the verb asks for next.
+    fn keep(&mut self, order: &mut dyn Iterator<Item = Inode>) {
+        self.listed.clear();
+        self.listed.extend(order);
+        self.places.clear();
         let places = self.listed.iter().enumerate();
-        self.places = places.map(|(at, inode)| (*inode, at)).collect();
+        self.places.extend(places.map(|(at, inode)| (*inode, at)));
+        self.places.sort_unstable();
     }
 
-    fn names(&mut self, dir: Inode) -> Result<(Entries, Result<()>)> {
+    fn names(&mut self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<Result<()>> {
+        // They make room for the names that come.
+        (self.listed, self.places) = (Vec::new(), Vec::new());
         self.settle()?;
         self.lane.send(&Ask::Names(dir), &[])?;
-        let (mut all, mut bytes) = (Entries::new(), 0_u64);
+        let mut bytes = 0_usize;
         loop {
             let some = match self.answer::<Entries>()? {
-                Ok(some) if some.is_empty() => return Ok((all, Ok(()))),
+                Ok(some) if some.is_empty() => return Ok(Ok(())),
                 Ok(some) => some,
-                Err(error) => return Ok((all, Err(error))),
+                Err(error) => return Ok(Err(error)),
             };
-            for (name, _) in &some {
-                bytes = bytes.saturating_add(to_u64(name.len()).saturating_add(ENTRY));
+            for (name, inode) in &some {
+                bytes = bytes.saturating_add(names::cost(name));
+                each(name, *inode);
             }
-            if bytes > MOST_NAMES {
+            // The process ends a directory that has more.
+            if bytes > names::MOST {
                 return Err(nonsense("it finds no end of names in a directory"));
             }
-            all.extend(some);
         }
     }
 
@@ -305,22 +302,19 @@ impl FileSystem for Remote {
         cursor: u64,
         each: &mut dyn FnMut(Entry<'_>) -> bool,
     ) -> Result<()> {
-        let mut line = self.line();
-        let heard = line.names(dir);
-        let (names, result) = line.sure(heard);
-        drop(line);
-        for (index, (name, inode)) in names.iter().enumerate().skip(to_usize(cursor)) {
-            let entry = Entry {
-                name,
-                inode: *inode,
-                kind: None,
-                next: to_u64(index).saturating_add(1),
-            };
-            if !each(entry) {
-                return Ok(());
+        let (mut next, mut wants_more) = (0_u64, true);
+        let result = self.names(dir, &mut |name, inode| {
+            next = next.saturating_add(1);
+            if wants_more && next > cursor {
+                wants_more = each(Entry {
+                    name,
+                    inode,
+                    kind: None,
+                    next,
+                });
             }
-        }
-        result
+        });
+        if wants_more { result } else { Ok(()) }
     }
 
     fn read(&self, _: &Request, file: Inode, buf: &mut [u8], offset: u64) -> Result<usize> {
@@ -414,12 +408,12 @@ impl Files for Remote {
 
     fn names(&self, dir: Inode, each: &mut dyn FnMut(&[u8], Inode)) -> Result<()> {
         let mut line = self.line();
-        let heard = line.names(dir);
-        let (names, result) = line.sure(heard);
-        line.keep(&names);
-        drop(line);
-        names.iter().for_each(|(name, inode)| each(name, *inode));
-        result
+        let heard = line.names(dir, each);
+        line.sure(heard)
+    }
+
+    fn comes_next(&self, order: &mut dyn Iterator<Item = Inode>) {
+        self.line().keep(order);
     }
 }
 

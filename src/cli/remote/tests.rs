@@ -147,13 +147,13 @@ fn extended_attributes_that_cannot_be_read_are_an_error_of_one_file() {
         let remote = served(ahead, too_many_xattrs);
         let (named, error) = entries::sorted(&remote, remote.root());
         assert_eq!(error, None);
-        for entry in &named {
-            assert!(remote.attributes(&request(), entry.inode).is_ok());
-            let error = entries::xattrs(&remote, entry.inode).err();
-            assert_eq!(error.is_some(), entry.name == b"a", "{ahead:?} {error:?}");
-            let names = entries::xattr_names(&remote, entry.inode, 0);
+        for (name, inode) in named.iter() {
+            assert!(remote.attributes(&request(), inode).is_ok());
+            let error = entries::xattrs(&remote, inode).err();
+            assert_eq!(error.is_some(), name == b"a", "{ahead:?} {error:?}");
+            let names = entries::xattr_names(&remote, inode, 0);
             // The names alone are few; with the values they are asked for in one.
-            let is_known = ahead < Ahead::Xattrs || entry.name == b"b";
+            let is_known = ahead < Ahead::Xattrs || name == b"b";
             assert_eq!(names.is_ok(), is_known, "{ahead:?}");
             assert!(error.is_none_or(|error| error.to_string().contains("1024 KiB")));
         }
@@ -287,8 +287,32 @@ fn names_that_no_file_can_have_are_refused_where_they_always_were() {
         let _ = lane.receive::<Ask>();
     });
     let (entries, error) = entries::sorted(&files, Inode(1));
-    assert_eq!(entries.len(), 1);
+    assert_eq!(entries.iter().count(), 1);
     assert_eq!(error.map(|error| error.kind()), Some(Kind::Corrupt));
+}
+
+#[test]
+fn a_directory_of_too_many_names_ends_with_an_error_of_its_own() {
+    let many = || {
+        let mut memory = Memory::default();
+        for _ in 0..400_000 {
+            memory.add_entry(memory.root(), &[b'n'; 255], Inode(7));
+        }
+        memory
+    };
+    let long = served(Ahead::Nothing, many);
+    let (entries, error) = entries::sorted(&long, long.root());
+    assert_eq!(entries.iter().count(), 1);
+    let error = error.unwrap();
+    assert_eq!(error.kind(), Kind::Corrupt);
+    assert!(error.to_string().contains("more than 96 MiB"), "{error}");
+    // A process that does not end it is not believed.
+    let endless = remote(Ahead::Nothing, |lane| {
+        let some: Entries = vec![(vec![b'n'; 255], Inode(7)); 512];
+        while lane.send(&Ok::<_, Error>(&some), &[]).is_ok() {}
+    });
+    let result = verb(endless, |files| drop(entries::sorted(files, Inode(1))));
+    assert!(is_host_error(&result), "{result:?}");
 }
 
 #[test]

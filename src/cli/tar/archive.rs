@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::io::Write;
 
-use super::super::entries::{self, Files, Named, Xattrs, request, shown};
+use super::super::entries::{self, Files, Xattrs, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::links::Links;
+use super::super::names::Names;
 use super::super::progress::Progress;
 use super::entry::{self, Entry};
 use super::sparse::{self, BLOCK};
@@ -39,7 +40,7 @@ struct Frame {
     /// Its path in the image, for messages, and its name in the archive.
     marks: (usize, usize),
     /// What is still to be added, last first.
-    entries: Vec<Named>,
+    entries: Names,
 }
 
 impl<'a, W: Write> Archive<'a, W> {
@@ -309,7 +310,7 @@ impl<'a, W: Write> Archive<'a, W> {
     }
 
     /// What is in a directory, last first.
-    fn entries(&mut self, path: &[u8], inode: Inode) -> Vec<Named> {
+    fn entries(&mut self, path: &[u8], inode: Inode) -> Names {
         let (mut entries, error) = entries::sorted(self.filesystem, inode);
         if let Some(error) = error {
             self.complain(path, error);
