@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use super::names::{self, Names};
+use super::names::{self, Names, Room};
 use crate::error::Error;
 use crate::filesystem::{FileSystem, Guarded, Inode, Request};
 use crate::tree::Tree;
@@ -64,10 +64,10 @@ pub(crate) struct Named {
 
 /// The entries of `dir` but `.` and `..`, sorted by the names' bytes, and what made the rest of the
 /// directory unreadable. Names that no file can have are left out, and reported; so is a name that
-/// the directory has once more: a file cannot be written twice, and what unpacks an archive might
+/// the directory has once more, and so are those that `room` does not hold: a file cannot be written twice, and what unpacks an archive might
 /// follow a link that has the name of a directory behind it.
-pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Names, Option<Error>) {
-    let mut names = Names::default();
+pub(crate) fn sorted(files: &dyn Files, dir: Inode, room: &Room) -> (Names, Option<Error>) {
+    let mut names = Names::new(room);
     let mut left_out = None;
     let result = files.names(dir, &mut |name, inode| {
         if matches!(name, b"." | b"..") {
@@ -85,11 +85,12 @@ pub(crate) fn sorted(files: &dyn Files, dir: Inode) -> (Names, Option<Error>) {
     (names, result.err().or(left_out).or(again))
 }
 
-/// A directory has more names than are read.
+/// A directory, with those above it, has more names than there is room for.
 pub(crate) fn too_many_names() -> Error {
     let most = names::MOST >> 20;
     Error::corrupt(format!(
-        "the names in this directory take more than {most} MiB: the rest are left out"
+        "the names in this directory and in those above it take more than {most} MiB: the rest are \
+         left out"
     ))
 }
 
@@ -184,7 +185,7 @@ pub(crate) fn request() -> Request {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Memory, file};
+    use super::super::testing::{Memory, directory, file};
     use super::*;
 
     #[test]
@@ -192,10 +193,34 @@ mod tests {
         let mut memory = Memory::default();
         memory.add(b"b", file(b""));
         memory.add(b"a", file(b""));
-        let (entries, error) = sorted(&memory, memory.root());
+        let (entries, error) = sorted(&memory, memory.root(), &Room::default());
         let names: Vec<_> = entries.iter().map(|(name, _)| name).collect();
         assert_eq!(names, [b"a", b"b"]);
         assert_eq!(error, None);
+    }
+
+    #[test]
+    fn the_names_on_the_way_down_have_a_bound_together() {
+        let mut memory = Memory::default();
+        let dirs = [b"a", b"b"].map(|name| {
+            let dir = memory.add(name, directory());
+            for number in 0..20_000 {
+                let name = format!("{number:03000}").into_bytes();
+                memory.add_entry(dir, &name, Inode(7));
+            }
+            dir
+        });
+        let room = Room::default();
+        let (above, error) = sorted(&memory, dirs[0], &room);
+        assert_eq!((above.iter().count(), error), (20_000, None));
+        let (below, error) = sorted(&memory, dirs[1], &room);
+        assert!((1..20_000).contains(&below.iter().count()));
+        let text = error.expect("some are left out").to_string();
+        assert!(text.contains("those above it take more than 96 MiB"));
+        drop(above);
+        drop(below);
+        let (after, error) = sorted(&memory, dirs[1], &room);
+        assert_eq!((after.iter().count(), error), (20_000, None));
     }
 
     #[test]
@@ -228,7 +253,7 @@ mod tests {
         for (name, number) in [(b"b", 9), (b"a", 8), (b"b", 7)] {
             memory.add_entry(memory.root(), name, Inode(number));
         }
-        let (entries, error) = sorted(&memory, memory.root());
+        let (entries, error) = sorted(&memory, memory.root(), &Room::default());
         let found: Vec<_> = entries
             .iter()
             .map(|(name, inode)| (name, inode.0))
@@ -244,7 +269,7 @@ mod tests {
         memory.add_entry(memory.root(), b"../evil", Inode(1));
         memory.add_entry(memory.root(), b"..", Inode(1));
         memory.add(b"good", file(b""));
-        let (entries, error) = sorted(&memory, memory.root());
+        let (entries, error) = sorted(&memory, memory.root(), &Room::default());
         assert_eq!(entries.iter().count(), 1);
         assert!(
             error

@@ -10,7 +10,7 @@ use super::entries::{self, Files, Named};
 use super::exit::{Failure, Outcome};
 use super::json::{self, Object};
 use super::messages::complain;
-use super::names::Names;
+use super::names::{Names, Room};
 use super::open;
 use super::output::Output;
 use super::remote::protocol::Ahead;
@@ -64,6 +64,8 @@ struct Listing<'a> {
     outcome: Outcome,
     /// Directories that were listed: a directory within itself is listed once.
     seen: HashSet<Inode>,
+    /// For the names of the directories that are being listed.
+    room: Room,
 }
 
 /// A directory that was listed, where those in it are to be listed too.
@@ -82,6 +84,7 @@ impl<'a> Listing<'a> {
             output,
             outcome: Outcome::Done,
             seen: HashSet::new(),
+            room: Room::default(),
         }
     }
 
@@ -139,13 +142,13 @@ impl<'a> Listing<'a> {
         if !self.seen.insert(inode) {
             let error = Error::corrupt("this directory was listed already");
             self.trouble(trail.path(), &error);
-            let within = Names::default();
+            let within = Names::new(&self.room);
             return Ok(Frame { mark, within });
         }
         if heading {
             self.heading(trail.path())?;
         }
-        let (mut within, error) = entries::sorted(self.filesystem, inode);
+        let (mut within, error) = entries::sorted(self.filesystem, inode, &self.room);
         self.entries(trail, &mut within)?;
         if let Some(error) = error {
             self.trouble(trail.path(), &error);

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::super::entries::{self, Named, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::links::Links;
-use super::super::names::Names;
+use super::super::names::{Names, Room};
 use super::super::open::OF_THE_IMAGE;
 use super::super::progress::Progress;
 use super::destination::Directory;
@@ -37,6 +37,8 @@ pub(super) struct Copier<'a> {
     preserve_all: bool,
     /// Files with several names that were copied: where, below the base.
     links: Links,
+    /// For the names of the directories that are being copied.
+    room: Room,
     made: Made,
     progress: Progress,
     left_out: LeftOut,
@@ -77,6 +79,7 @@ impl<'a> Copier<'a> {
             base,
             preserve_all,
             links: Links::default(),
+            room: Room::default(),
             made: Made::default(),
             progress: Progress::new(None),
             left_out: LeftOut::default(),
@@ -286,7 +289,7 @@ impl<'a> Copier<'a> {
         inode: Inode,
         metadata: Option<Metadata>,
     ) -> Frame {
-        let (mut entries, error) = entries::sorted(self.from.files, inode);
+        let (mut entries, error) = entries::sorted(self.from.files, inode, &self.room);
         if let Some(error) = error {
             self.complain(way.path.path(), error);
         }

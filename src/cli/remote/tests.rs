@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::entries::{self, Files};
 use super::super::exit::{Failure, Outcome};
+use super::super::names::Room;
 use super::super::output::{Captured, Output};
 use super::super::reader::answer;
 use super::super::testing::{Memory, directory, file, symlink};
@@ -100,7 +101,7 @@ fn everything(files: &dyn Files, inode: Inode) -> String {
     let extents =
         [0, 1, 4096, 8999, 9000, u64::MAX].map(|at| files.extent_at(&request(), inode, at));
     let link = files.read_link(&request(), inode);
-    let names = entries::sorted(files, inode);
+    let names = entries::sorted(files, inode, &Room::default());
     let found = files.lookup(&request(), inode, b"dir");
     let root = files.volume_root(inode);
     format!("{attributes:?} {xattrs:?} {reads:?} {extents:?} {link:?} {names:?} {found:?} {root:?}")
@@ -145,7 +146,7 @@ fn extended_attributes_that_cannot_be_read_are_an_error_of_one_file() {
     let request = || Request::new(0);
     for ahead in [Ahead::Nothing, Ahead::XattrNames, Ahead::Contents] {
         let remote = served(ahead, too_many_xattrs);
-        let (named, error) = entries::sorted(&remote, remote.root());
+        let (named, error) = entries::sorted(&remote, remote.root(), &Room::default());
         assert_eq!(error, None);
         for (name, inode) in named.iter() {
             assert!(remote.attributes(&request(), inode).is_ok());
@@ -220,7 +221,7 @@ fn a_process_that_lies_ends_the_verb_and_does_no_harm() {
     let attributes = |files: &Remote| drop(files.attributes(&request(), Inode(1)));
     let read = |files: &Remote| drop(files.read(&request(), Inode(1), &mut [0; 10], 0));
     let lookup = |files: &Remote| drop(files.lookup(&request(), Inode(1), b"x"));
-    let names = |files: &Remote| drop(entries::sorted(files, Inode(1)));
+    let names = |files: &Remote| drop(entries::sorted(files, Inode(1), &Room::default()));
     let results = [
         verb(remote(Ahead::Contents, |_| {}), lookup),
         verb(lie(7_u8, vec![]), lookup),
@@ -286,7 +287,7 @@ fn names_that_no_file_can_have_are_refused_where_they_always_were() {
         lane.send(&Ok::<_, Error>(Entries::new()), &[]).unwrap();
         let _ = lane.receive::<Ask>();
     });
-    let (entries, error) = entries::sorted(&files, Inode(1));
+    let (entries, error) = entries::sorted(&files, Inode(1), &Room::default());
     assert_eq!(entries.iter().count(), 1);
     assert_eq!(error.map(|error| error.kind()), Some(Kind::Corrupt));
 }
@@ -301,7 +302,7 @@ fn a_directory_of_too_many_names_ends_with_an_error_of_its_own() {
         memory
     };
     let long = served(Ahead::Nothing, many);
-    let (entries, error) = entries::sorted(&long, long.root());
+    let (entries, error) = entries::sorted(&long, long.root(), &Room::default());
     assert_eq!(entries.iter().count(), 1);
     let error = error.unwrap();
     assert_eq!(error.kind(), Kind::Corrupt);
@@ -311,7 +312,9 @@ fn a_directory_of_too_many_names_ends_with_an_error_of_its_own() {
         let some: Entries = vec![(vec![b'n'; 255], Inode(7)); 512];
         while lane.send(&Ok::<_, Error>(&some), &[]).is_ok() {}
     });
-    let result = verb(endless, |files| drop(entries::sorted(files, Inode(1))));
+    let result = verb(endless, |files| {
+        drop(entries::sorted(files, Inode(1), &Room::default()))
+    });
     assert!(is_host_error(&result), "{result:?}");
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use super::super::entries::{self, Files, Xattrs, request, shown};
 use super::super::exit::{Failure, Outcome};
 use super::super::links::Links;
-use super::super::names::Names;
+use super::super::names::{Names, Room};
 use super::super::progress::Progress;
 use super::entry::{self, Entry};
 use super::sparse::{self, BLOCK};
@@ -30,6 +30,8 @@ pub(super) struct Archive<'a, W> {
     written: u64,
     /// Files with several names that are in the archive: under which one.
     links: Links,
+    /// For the names of the directories that are being added.
+    room: Room,
     sockets: u64,
     progress: Progress,
     outcome: Outcome,
@@ -52,6 +54,7 @@ impl<'a, W: Write> Archive<'a, W> {
             buf: vec![0; CHUNK],
             written: 0,
             links: Links::default(),
+            room: Room::default(),
             sockets: 0,
             progress: Progress::new(None),
             outcome: Outcome::Done,
@@ -311,7 +314,7 @@ impl<'a, W: Write> Archive<'a, W> {
 
     /// What is in a directory, last first.
     fn entries(&mut self, path: &[u8], inode: Inode) -> Names {
-        let (mut entries, error) = entries::sorted(self.filesystem, inode);
+        let (mut entries, error) = entries::sorted(self.filesystem, inode, &self.room);
         if let Some(error) = error {
             self.complain(path, error);
         }
