@@ -7,29 +7,33 @@ use crate::filesystem::Inode;
 /// Bytes of the longest path that a system call takes, and one.
 const PATH_MAX: usize = 4096;
 
-/// Bytes of paths that are remembered: those of two million files in any usual tree.
-const MOST: usize = 256 << 20;
+/// Bytes of memory for what is remembered: 800000 files in any usual tree. No process is to have
+/// more than 256 MiB, and the names of directories have their share.
+const MOST: usize = 96 << 20;
+
+/// Bytes that a file takes besides its path.
+const EACH: usize = 64;
 
 /// What is remembered of them. A file that isn't, since no path leads to it or there are too many,
 /// is written once more.
 #[derive(Default)]
 pub(crate) struct Links {
-    written: HashMap<Inode, Vec<u8>>,
+    written: HashMap<Inode, Box<[u8]>>,
     bytes: usize,
 }
 
 impl Links {
     /// Where `inode` was written.
     pub(crate) fn get(&self, inode: Inode) -> Option<&[u8]> {
-        self.written.get(&inode).map(Vec::as_slice)
+        self.written.get(&inode).map(|path| &**path)
     }
 
     /// It is written at `path`.
     pub(crate) fn insert(&mut self, inode: Inode, path: &[u8]) {
-        let bytes = self.bytes.saturating_add(path.len());
+        let bytes = self.bytes.saturating_add(path.len()).saturating_add(EACH);
         if path.len() < PATH_MAX && bytes <= MOST {
             self.bytes = bytes;
-            self.written.insert(inode, path.to_vec());
+            self.written.insert(inode, path.into());
         }
     }
 }
@@ -45,7 +49,7 @@ mod tests {
         links.insert(Inode(2), &[b'x'; PATH_MAX]);
         assert_eq!(links.get(Inode(1)), Some(&b"a"[..]));
         assert_eq!(links.get(Inode(2)), None);
-        links.bytes = MOST - 2;
+        links.bytes = MOST - EACH - 2;
         links.insert(Inode(3), b"abc");
         links.insert(Inode(4), b"ab");
         assert_eq!(
