@@ -37,14 +37,14 @@ fn refused(stack: &Stack, name: &str, kind: Kind, words: &str, at: impl Into<Opt
 }
 
 /// That nothing of `image`, which must not be its seed, is there, for a reason as above.
-fn all_refused(image: Vec<u8>, kind: Kind, words: &str, at: impl Into<Option<usize>>) {
+pub(super) fn all_refused(image: Vec<u8>, kind: Kind, words: &str, at: impl Into<Option<usize>>) {
     assert!(image != with(""), "the mutant is its seed: {words}");
     let (stack, _) = look(&[image]);
     check(error(&stack), kind, &["LVM2_member: ", words], at.into());
 }
 
 /// Where the first text begins: its area is at 4096 and has a header of 512 bytes.
-const TEXT: usize = 4096 + 512;
+pub(super) const TEXT: usize = 4096 + 512;
 
 /// Where `image` has `token` first in its text behind the first `section`.
 fn place(image: &[u8], section: &str, token: &str) -> usize {

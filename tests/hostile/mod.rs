@@ -21,6 +21,7 @@ mod ldm_records;
 mod luks;
 mod luks_json;
 mod lvm;
+mod lvm_names;
 mod lvm_texts;
 mod md;
 mod memory;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 use super::layout::SECTOR;
+use super::name;
 use super::segment::{self, Segment};
 use super::text::{self, Section, Text};
 use super::uuid::Uuid;
@@ -100,7 +101,7 @@ impl Group {
         let first = all.sections().next();
         let none = || Error::corrupt("the text has no group").at(all.at);
         let (name, section) = first.ok_or_else(none)?;
-        let name = printable(name);
+        let name = name::of(name).map_err(|error| error.at(section.at))?;
         Self::of(name.clone(), section).context(|| format!("volume group {name}"))
     }
 
@@ -132,7 +133,7 @@ impl Group {
     }
 
     fn add_physical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
-        let name = printable(name);
+        let name = name::of(name).map_err(|error| error.at(section.at))?;
         if self.physical.len() >= MOST_PHYSICAL {
             let text = format!("more than {MOST_PHYSICAL} physical volumes");
             return Err(Error::unsupported(text).at(section.at));
@@ -144,7 +145,7 @@ impl Group {
     }
 
     fn add_logical(&mut self, name: &[u8], section: &Section<'_>) -> Result<()> {
-        let name = printable(name);
+        let name = name::of(name).map_err(|error| error.at(section.at))?;
         if self.logical.len() >= MOST_LOGICAL {
             let text = format!("more than {MOST_LOGICAL} logical volumes");
             return Err(Error::unsupported(text).at(section.at));
@@ -177,7 +178,8 @@ impl Group {
     /// `Corrupt` where none is.
     pub(super) fn number(&self, name: &str) -> Result<usize> {
         let number = self.logical_names.get(name).copied();
-        number.ok_or_else(|| Error::corrupt(format!("no volume is called {name}")))
+        let none = || Error::corrupt(format!("no volume is called {}", name::cut(name)));
+        number.ok_or_else(none)
     }
 
     /// Bytes of `extents`.
@@ -216,7 +218,11 @@ fn add_name(names: &mut HashMap<String, usize>, name: String, number: usize) -> 
 
 fn uuid(section: &Section<'_>) -> Result<Uuid> {
     let text = section.text("id").unwrap_or_default();
-    Uuid::parse(text).ok_or_else(|| section.wrong("id", format!("id is \"{}\"", printable(text))))
+    let wrong = || {
+        let text = printable(text);
+        section.wrong("id", format!("id is \"{}\"", name::cut(&text)))
+    };
+    Uuid::parse(text).ok_or_else(wrong)
 }
 
 /// `extent_size`, which has 32 bits.

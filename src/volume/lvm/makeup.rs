@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 
 use super::group::{Group, Logical, Owner};
 use super::kinds::{Raid, Stacked};
+use super::name;
 use super::segment::{Area, Kind, Segment};
 use super::usage::Sources;
 use crate::format::{Ground, Makeup, Stretch};
@@ -62,7 +63,8 @@ impl<'a> Makeups<'a> {
 
     fn makeup(&self, logical: &Logical, shown: Option<usize>) -> Makeup {
         let segments = logical.segments.as_deref().unwrap_or_default();
-        let tags = (!logical.tags.is_empty()).then(|| ("tags", logical.tags.join(", ")));
+        let tags = &logical.tags;
+        let tags = (!tags.is_empty()).then(|| ("tags", name::list(tags, ", ")));
         Makeup {
             name: logical.name.clone(),
             shown,

@@ -11,6 +11,7 @@ mod label;
 mod layout;
 mod makeup;
 mod member;
+mod name;
 mod overlay;
 mod persistent;
 mod pieces;
@@ -184,28 +185,23 @@ fn of_group(group: &Group, missing: &[String], volumes: Vec<Makeup>) -> Descript
         ("extent size", group.extent.to_string()),
         ("seqno", group.seqno.to_string()),
     ];
-    let mut add = |name, words: Vec<String>| {
+    let mut add = |name, words: String| {
         if !words.is_empty() {
-            facts.push((name, words.join(", ")));
+            facts.push((name, words));
         }
     };
-    let tagged = |logical: &Logical| match logical.tags.is_empty() {
-        true => None,
-        false => Some(format!("{}: {}", logical.name, logical.tags.join(" "))),
+    let all = group.logical.iter();
+    let names = |which: fn(&&Logical) -> bool| {
+        let names = all.clone().filter(which).map(|it| &it.name);
+        name::list(names, ", ")
     };
-    let hidden = group.logical.iter().filter(|logical| !logical.is_visible);
-    let pools = group
-        .logical
-        .iter()
-        .filter(|it| stacked::pool_of(it).is_some());
-    add("pools", pools.map(|it| it.name.clone()).collect());
-    add("missing", missing.to_vec());
-    add("tags", group.tags.clone());
-    add(
-        "tagged volumes",
-        group.logical.iter().filter_map(tagged).collect(),
-    );
-    add("hidden volumes", hidden.map(|it| it.name.clone()).collect());
+    let tagged = all.clone().filter(|it| !it.tags.is_empty());
+    let tagged = tagged.map(|it| format!("{}: {}", it.name, name::list(&it.tags, " ")));
+    add("pools", names(|it| stacked::pool_of(it).is_some()));
+    add("missing", missing.join(", "));
+    add("tags", name::list(&group.tags, ", "));
+    add("tagged volumes", name::list(tagged, ", "));
+    add("hidden volumes", names(|it| !it.is_visible));
     let features = group.is_exported.then(|| "exported".to_owned());
     Description {
         label: Some(group.name.clone().into_bytes()),

@@ -2,6 +2,7 @@
 
 use super::kinds::{self, Stacked};
 use super::layout::SECTOR;
+use super::name::LONGEST;
 use super::text::{Item, Section};
 use crate::error::{Error, Result, ResultExt, printable};
 
@@ -59,7 +60,7 @@ impl Segment {
 pub(super) fn all(section: &Section<'_>) -> Result<Vec<Segment>> {
     let is_segment = |name: &[u8]| {
         let number = name.strip_prefix(b"segment");
-        number.is_some_and(|number| number.iter().all(u8::is_ascii_digit))
+        number.is_some_and(|it| it.len() < LONGEST && it.iter().all(u8::is_ascii_digit))
     };
     let mut segments = Vec::new();
     for (name, inner) in section.sections().filter(|(name, _)| is_segment(name)) {
@@ -105,6 +106,10 @@ fn of(section: &Section<'_>) -> Result<Segment> {
     let kind = section.text("type").unwrap_or_default();
     // Flags may stand behind a plus sign: `cache+CACHE_USES_CACHEVOL`.
     let word = kind.split(|byte| *byte == b'+').next().unwrap_or_default();
+    if word.len() > LONGEST {
+        let text = format!("a type of {} bytes", word.len());
+        return Err(section.wrong("type", text));
+    }
     let kind = kind_of(word, section, count)?;
     let count = match &kind {
         Kind::Stacked(Stacked::Raid(raid)) => raid.extents(section, count)?,
