@@ -1,16 +1,17 @@
 //! L03, L10: what many areas and many physical volumes with one text cost.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use allocation_counter::{AllocationInfo, measure};
 use imgmount::cache::Cache;
-use imgmount::format::{Context, Format, Set};
+use imgmount::format::{Context, Format, Options, Set};
 use imgmount::source::{Memory, SharedSource};
 use imgmount::volume::{FORMATS, Open};
 
 use crate::partition::disk;
 use crate::stack::sets::mbr;
-use crate::volume::lvm::made::{Physical, START, checksum, linear, logical, text};
+use crate::volume::lvm::made::{Physical, START, checksum, hidden, linear, logical, segment, text};
 
 /// Areas that a label of one sector has room for.
 const AREAS: u64 = 24;
@@ -150,6 +151,33 @@ fn l10_many_physical_volumes_with_one_text_are_held_as_one() {
     };
     let (one, all) = (most(&members[..1]), most(&members));
     assert!(all < 2 * one, "{all} for {one}");
+}
+
+/// Each area has to be known as what it lies on, among all that the stripes lie on.
+#[test]
+fn l10_stripes_on_many_volumes_are_made_at_once() {
+    const VOLUMES: usize = 20_000;
+    const AREAS: usize = 200_000;
+    let zero = segment(0, 1, "type = \"zero\"");
+    let mut all: String = (0..VOLUMES)
+        .map(|number| hidden(&format!("l{number}"), std::slice::from_ref(&zero)))
+        .collect();
+    let areas = (0..AREAS).map(|number| format!("\"l{}\", 0", number.min(VOLUMES - 1)));
+    let areas = areas.collect::<Vec<_>>().join(", ");
+    let stripes =
+        format!("type = \"striped\"\nstripe_count = {AREAS}\nstripe_size = 8\nstripes = [{areas}]");
+    all.push_str(&logical("big", &[segment(0, AREAS as u64, &stripes)]));
+    let image = sharing(&text(1, "a", 8, "", &all), &[FIRST]);
+    let source = Arc::new(Memory(image)) as SharedSource;
+    let context = disk::context(Options {
+        ignore_checksums: true,
+        ..Options::default()
+    });
+    let start = Instant::now();
+    let opened = (lvm().open)(&[source], &context).unwrap();
+    assert!(opened.volumes[0].source.is_ok());
+    let taken = start.elapsed();
+    assert!(taken < Duration::from_secs(15), "{taken:?}");
 }
 
 /// Each is a name that has to be held until the group is opened.

@@ -59,15 +59,22 @@ struct Making {
 
 /// Sources, each once, by the number that a map knows them by.
 #[derive(Default)]
-struct Members(Vec<SharedSource>);
+struct Members {
+    all: Vec<SharedSource>,
+    /// By where it is in memory, which no two of them can be: a stripe may be on each of 65,536
+    /// volumes, and on each a thousand times.
+    numbers: HashMap<*const (), usize>,
+}
 
 impl Members {
     fn number(&mut self, source: SharedSource) -> usize {
-        let known = self.0.iter().position(|known| Arc::ptr_eq(known, &source));
-        known.unwrap_or_else(|| {
-            self.0.push(source);
-            self.0.len().saturating_sub(1)
-        })
+        let next = self.all.len();
+        let number = self.numbers.entry(Arc::as_ptr(&source).cast());
+        let number = *number.or_insert(next);
+        if number == next {
+            self.all.push(source);
+        }
+        number
     }
 }
 
@@ -180,7 +187,7 @@ impl<'a> Assembler<'a> {
         }
         let pieces = Pieces::new(pieces);
         let cache = self.context.cache.clone();
-        Ok(Arc::new(Mapped::new(pieces, members.0, None, cache)))
+        Ok(Arc::new(Mapped::new(pieces, members.all, None, cache)))
     }
 
     fn piece(&mut self, segment: &Segment, members: &mut Members) -> Result<Piece> {
