@@ -318,6 +318,8 @@ pub struct Context {
     pub room: Room,
     /// What the decoders of all streams hold.
     pub decoding: Decoding,
+    /// What may still be told of what volumes lie on; [`Makeup::told`] takes it.
+    pub telling: Room,
     /// The one cache.
     pub cache: Arc<Cache>,
 }
@@ -349,6 +351,7 @@ impl Context {
             notices: Arc::default(),
             room: Room::default(),
             decoding: Decoding::default(),
+            telling: Room::default(),
             cache,
         }
     }

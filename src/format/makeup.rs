@@ -7,6 +7,12 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use super::{Context, Taken};
+
+/// Bytes that a volume, a stretch or what one lies on takes, each, while it is told as JSON. It is
+/// kept in a tenth of that.
+const TOLD: usize = 2048;
+
 /// One volume of a manager, shown or hidden, and what it is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Makeup {
@@ -25,6 +31,38 @@ pub struct Makeup {
     pub usage: Measured,
     /// What it lies on, from its first byte on.
     pub stretches: Vec<Stretch>,
+    /// The room that [`Makeup::told`] took, as long as this is kept.
+    pub room: Option<Arc<Taken>>,
+}
+
+impl Makeup {
+    /// Itself, if there is room to tell it: without its stretches where there is too little, and
+    /// not at all where there is none, which a notice says once. An image of a megabyte may have a
+    /// volume in half a million stripes, or a thousand arrays of a thousand members.
+    #[must_use]
+    pub fn told(mut self, context: &Context) -> Option<Self> {
+        let fits = |made: &Self| context.telling.take(made.telling()).ok();
+        let taken = fits(&self).or_else(|| {
+            let text = "what some volumes lie on is not told: it is too much";
+            context.notices.add(text);
+            self.stretches = Vec::new();
+            fits(&self)
+        });
+        self.room = Some(Arc::new(taken?));
+        Some(self)
+    }
+
+    /// Bytes that telling it takes.
+    fn telling(&self) -> usize {
+        let stretches = self.stretches.iter();
+        let things = stretches.map(|stretch| stretch.on.len().saturating_add(1));
+        let things = things.fold(1, usize::saturating_add);
+        let facts = self.facts.iter().map(|(_, value)| value.len());
+        let facts = facts.fold(0, usize::saturating_add);
+        things
+            .saturating_mul(TOLD)
+            .saturating_add(facts.saturating_mul(4))
+    }
 }
 
 /// Some bytes of a volume that are made in one way.
@@ -112,3 +150,38 @@ impl PartialEq for Measured {
 }
 
 impl Eq for Measured {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Cache;
+
+    fn made(grounds: usize) -> Makeup {
+        let missing = Ground::Missing { id: String::new() };
+        Makeup {
+            name: "root".to_owned(),
+            stretches: vec![Stretch {
+                on: vec![missing; grounds],
+                ..Stretch::default()
+            }],
+            ..Makeup::default()
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_room_to_tell_is_left_out_and_said_once() {
+        let context = Context::new(Cache::new(1 << 20));
+        let few = made(10_000).told(&context).unwrap();
+        assert_eq!(few.stretches[0].on.len(), 10_000);
+        assert!(context.notices.all().is_empty());
+        let many = made(20_000).told(&context).unwrap();
+        assert_eq!((many.name.as_str(), many.stretches.len()), ("root", 0));
+        let rest = (0..100_000).map_while(|_| made(0).told(&context));
+        let rest: Vec<Makeup> = rest.collect();
+        assert_eq!(rest.len(), 7287);
+        assert_eq!(context.notices.all().len(), 1);
+        // What is no longer kept makes room.
+        drop(few);
+        assert_eq!(made(9_000).told(&context).unwrap().stretches.len(), 1);
+    }
+}

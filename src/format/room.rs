@@ -55,8 +55,17 @@ impl Room {
     }
 }
 
+/// Two are one where what is taken of one is taken of the other.
+impl PartialEq for Room {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Room {}
+
 /// Bytes of a [`Room`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Taken {
     room: Room,
     bytes: usize,

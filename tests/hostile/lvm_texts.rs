@@ -7,7 +7,7 @@ use allocation_counter::{AllocationInfo, measure};
 use imgmount::cache::Cache;
 use imgmount::format::{Context, Format, Options, Set};
 use imgmount::source::{Memory, SharedSource};
-use imgmount::volume::{FORMATS, Open};
+use imgmount::volume::{FORMATS, Open, Opened};
 
 use crate::partition::disk;
 use crate::stack::sets::mbr;
@@ -178,6 +178,46 @@ fn l10_stripes_on_many_volumes_are_made_at_once() {
     assert!(opened.volumes[0].source.is_ok());
     let taken = start.elapsed();
     assert!(taken < Duration::from_secs(15), "{taken:?}");
+}
+
+/// Each is kept as long as the volume is open, and there may be as many groups as partitions.
+#[test]
+fn l10_areas_have_the_room_of_all_tables_in_common() {
+    const AREAS: usize = 400_000;
+    let zero = segment(0, 1, "type = \"zero\"");
+    let areas = vec!["a,0"; AREAS].join(",");
+    let stripes =
+        format!("type = \"striped\"\nstripe_count = {AREAS}\nstripe_size = 8\nstripes = [{areas}]");
+    let all = [
+        hidden("a", &[zero]),
+        logical("b", &[segment(0, AREAS as u64, &stripes)]),
+    ];
+    let image = sharing(&text(1, "a", 8, "", &all.concat()), &[FIRST]);
+    let source = Arc::new(Memory(image)) as SharedSource;
+    let context = disk::context(Options {
+        ignore_checksums: true,
+        ..Options::default()
+    });
+    let open = || (lvm().open)(std::slice::from_ref(&source), &context).unwrap();
+    let groups: Vec<_> = (0..5).map(|_| open()).collect();
+    let opens = |group: &Opened| group.volumes[0].source.is_ok();
+    assert_eq!(groups.iter().filter(|it| opens(it)).count(), 3);
+    let error = groups[4].volumes[0].source.as_ref().err().unwrap();
+    let words = "b: tables of over 50331648 bytes together";
+    assert!(error.to_string().contains(words), "{error}");
+    // Nor are they told one by one, which takes a hundred times as much.
+    let told = |group: &Opened| group.description.as_ref().unwrap().volumes.clone();
+    let told = groups.iter().flat_map(told);
+    let told: Vec<_> = told.map(|it| (it.name, it.stretches.len())).collect();
+    let each = |_| [("a".to_owned(), 1), ("b".to_owned(), 0)];
+    assert_eq!(told, (0..5).flat_map(each).collect::<Vec<_>>());
+    let notices = context.notices.all();
+    assert_eq!(
+        notices,
+        ["what some volumes lie on is not told: it is too much"]
+    );
+    drop(groups);
+    assert!(opens(&open()));
 }
 
 /// Each is a name that has to be held until the group is opened.

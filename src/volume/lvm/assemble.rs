@@ -20,6 +20,15 @@ use crate::source::mapped::Mapped;
 /// in an array needs seven.
 const DEPTH: usize = 16;
 
+/// Bytes that a volume keeps besides its pieces.
+const OF_VOLUME: usize = 1024;
+
+/// Bytes for each area of a piece, which is on a member of its own at worst.
+const OF_AREA: usize = size_of::<pieces::Area>() + size_of::<SharedSource>();
+
+/// Bytes for each image of an array.
+const OF_IMAGE: usize = 64;
+
 /// Makes the logical volumes of a group.
 pub(super) struct Assembler<'a> {
     pub(super) group: &'a Group,
@@ -179,13 +188,14 @@ impl<'a> Assembler<'a> {
 
     fn make(&mut self, logical: &Logical) -> Result<SharedSource> {
         let segments = logical.segments.as_deref().map_err(Error::clone)?;
+        let room = self.context.room.take(kept(segments))?;
         let mut members = Members::default();
         let mut pieces = Vec::new();
         for segment in segments {
             let piece = self.piece(segment, &mut members);
             pieces.push(piece.map_err(|error| blame(error, segment.at))?);
         }
-        let pieces = Pieces::new(pieces);
+        let pieces = Pieces::new(pieces, room);
         let cache = self.context.cache.clone();
         Ok(Arc::new(Mapped::new(pieces, members.all, None, cache)))
     }
@@ -314,6 +324,20 @@ impl<'a> Assembler<'a> {
         })?;
         Ok((source, physical.start))
     }
+}
+
+/// Bytes that a volume of `segments` keeps, as long as it is open.
+fn kept(segments: &[Segment]) -> usize {
+    let of = |segment: &Segment| {
+        let each = match &segment.kind {
+            Kind::Stacked(_) => OF_IMAGE,
+            _ => OF_AREA,
+        };
+        let areas = segment.kind.width().saturating_mul(each);
+        areas.saturating_add(size_of::<Piece>())
+    };
+    let all = segments.iter().map(of);
+    all.fold(OF_VOLUME, usize::saturating_add)
 }
 
 /// What `error` is about stands at byte `at` of the text, if it does not say more. The text is right

@@ -9,7 +9,7 @@ use super::kinds::{Raid, Stacked};
 use super::name;
 use super::segment::{Area, Kind, Segment};
 use super::usage::Sources;
-use crate::format::{Ground, Makeup, Stretch};
+use crate::format::{Context, Ground, Makeup, Stretch};
 
 /// What the volumes of a group lie on.
 pub(super) struct Makeups<'a> {
@@ -38,24 +38,26 @@ impl<'a> Makeups<'a> {
         }
     }
 
-    /// All of them; `shown` are the numbers of the volumes that are shown, in their order.
-    pub(super) fn all(&self, shown: &[usize]) -> Vec<Makeup> {
+    /// All that `context` has room for; `shown` are the numbers of the volumes that are shown, in
+    /// their order.
+    pub(super) fn all(&self, shown: &[usize], context: &Context) -> Vec<Makeup> {
         let places: HashMap<usize, usize> = shown.iter().copied().zip(0..).collect();
         let mut all = Vec::new();
+        let mut add = |made: Makeup| all.extend(made.told(context));
         for (index, logical) in self.group.logical.iter().enumerate() {
             let shown = places.get(&index).copied();
             match self.snapshots.get(logical.name.as_str()) {
                 // The volume that is called like the snapshot has its exceptions.
                 Some(pair) => {
-                    all.push(self.snapshot(logical, shown, *pair));
-                    all.push(Makeup {
+                    add(self.snapshot(logical, shown, *pair));
+                    add(Makeup {
                         name: below(&logical.name, *pair),
                         uuid: None,
                         ..self.makeup(logical, None)
                     });
                 }
                 None if snapshot(logical).is_some() => {}
-                None => all.push(self.makeup(logical, shown)),
+                None => add(self.makeup(logical, shown)),
             }
         }
         all
@@ -73,6 +75,7 @@ impl<'a> Makeups<'a> {
             facts: tags.into_iter().collect(),
             usage: self.sources.usage(logical),
             stretches: segments.iter().map(|it| self.stretch(it)).collect(),
+            room: None,
         }
     }
 
@@ -133,7 +136,7 @@ impl<'a> Makeups<'a> {
     fn area(&self, area: &Area) -> Ground {
         let offset = self.group.bytes(area.extent).unwrap_or(u64::MAX);
         let Ok(Owner::Physical(index)) = self.group.owner(&area.name) else {
-            let name = area.name.clone();
+            let name = name::cut(&area.name).into_owned();
             return Ground::Volume { name, offset };
         };
         let physical = self.group.physical.get(index);
@@ -194,8 +197,9 @@ fn stacked_on(stacked: &Stacked) -> Lies {
         } => {
             let on = std::iter::once(pool).chain(origin).map(|it| volume(it));
             let mut facts = vec![("device id", device.to_string())];
-            facts.extend(origin.clone().map(|origin| ("external origin", origin)));
-            facts.extend(merge.clone().map(|merge| ("merges into", merge)));
+            let other = |name: &String| name::cut(name).into_owned();
+            facts.extend(origin.iter().map(|it| ("external origin", other(it))));
+            facts.extend(merge.iter().map(|it| ("merges into", other(it))));
             return (on.collect(), facts);
         }
         Stacked::Cache { pool, origin, .. } => vec![origin, pool],
@@ -219,7 +223,7 @@ fn chunk_fact(chunk: u64) -> Vec<(&'static str, String)> {
 }
 
 fn volume(name: &str) -> Ground {
-    let name = name.to_owned();
+    let name = name::cut(name).into_owned();
     Ground::Volume { name, offset: 0 }
 }
 

@@ -114,7 +114,7 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let volumes = volumes.collect();
     let shown: Vec<usize> = shown.into_iter().map(|(index, _)| index).collect();
     let sources = assembler.sources();
-    let makeups = Makeups::new(&sources, &places).all(&shown);
+    let makeups = Makeups::new(&sources, &places).all(&shown, context);
     Ok(Opened {
         volumes,
         description: Some(of_group(group, &missing, makeups)),

@@ -4,6 +4,7 @@
 use std::num::NonZeroU64;
 
 use crate::error::{Error, Result};
+use crate::format::Taken;
 use crate::number::{to_u64, to_usize};
 use crate::source::mapped::{Map, Place, Run};
 
@@ -12,6 +13,7 @@ pub(super) struct Pieces {
     /// From byte 0 on, without a gap.
     pieces: Vec<Piece>,
     size: u64,
+    _room: Taken,
 }
 
 /// One segment, in bytes.
@@ -42,11 +44,15 @@ pub(super) struct Area {
 }
 
 impl Pieces {
-    /// Those, which follow on each other from byte 0 on.
-    pub(super) fn new(pieces: Vec<Piece>) -> Self {
+    /// Those, which follow on each other from byte 0 on, in the room that was taken for them.
+    pub(super) fn new(pieces: Vec<Piece>, room: Taken) -> Self {
         let end = |piece: &Piece| piece.start.saturating_add(piece.len.get());
         let size = pieces.last().map_or(0, end);
-        Self { pieces, size }
+        Self {
+            pieces,
+            size,
+            _room: room,
+        }
     }
 
     fn piece_at(&self, offset: u64) -> Result<&Piece> {
@@ -111,6 +117,7 @@ fn run(place: Place, len: u64) -> Result<Run> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Room;
 
     fn piece(start: u64, len: u64, lies: Lies) -> Piece {
         Piece {
@@ -118,6 +125,10 @@ mod tests {
             len: NonZeroU64::new(len).unwrap(),
             lies,
         }
+    }
+
+    fn pieces(pieces: Vec<Piece>) -> Pieces {
+        Pieces::new(pieces, Room::default().take(0).unwrap())
     }
 
     fn area(member: usize, offset: u64) -> Area {
@@ -135,7 +146,7 @@ mod tests {
     #[test]
     fn a_linear_piece_and_then_stripes() {
         let chunk = NonZeroU64::new(10).unwrap();
-        let map = Pieces::new(vec![
+        let map = pieces(vec![
             piece(0, 100, Lies::Striped(chunk, vec![area(2, 1000)])),
             piece(100, 60, Lies::Striped(chunk, vec![area(0, 5), area(1, 7)])),
             piece(160, 40, Lies::Zeros),
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn each_copy_is_an_attempt() {
-        let map = Pieces::new(vec![piece(
+        let map = pieces(vec![piece(
             0,
             8,
             Lies::Copied(vec![area(0, 1), area(1, 2)]),

@@ -53,6 +53,18 @@ impl Segment {
     }
 }
 
+impl Kind {
+    /// How many areas or images it lies on; what lies on others in another way is one.
+    pub(super) fn width(&self) -> usize {
+        match self {
+            Self::Stripes { areas, .. } | Self::Copies(areas) => areas.len(),
+            Self::Stacked(Stacked::Raid(raid)) => raid.images.len(),
+            Self::Stacked(_) => 1,
+            Self::Zero | Self::Error | Self::Unsupported(_) => 0,
+        }
+    }
+}
+
 /// The segments of the logical volume that `section` describes.
 ///
 /// # Errors

@@ -90,8 +90,9 @@ fn open(sources: &[SharedSource], context: &Context) -> Result<Opened> {
             let missing = assembly.missing();
             let size = source.as_ref().ok().map(|source| source.size());
             let members = &assembly.members;
+            let made = makeup::of(&name, size, newest, &found, members);
             let description = Description {
-                volumes: vec![makeup::of(&name, size, newest, &found, members)],
+                volumes: made.told(context).into_iter().collect(),
                 ..describe::array(newest, members, &missing)
             };
             (source, description)
