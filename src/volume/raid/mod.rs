@@ -67,13 +67,16 @@ pub(super) fn open(
         numbers.push(member.is_some().then_some(there.len()));
         there.extend(member.clone());
     }
-    let array = Array {
+    let mut array = Array {
         level,
         size,
         members,
         numbers,
     };
     array.check_complete()?;
+    if matches!(level, Level::Copied) {
+        array.forget_missing();
+    }
     Ok(Arc::new(Mapped::new(array, there, None, cache)))
 }
 
@@ -124,6 +127,15 @@ impl Array {
             return Ok(());
         }
         Err(too_many(missing, self.members.len()))
+    }
+
+    /// Forgets who is missing where no byte depends on it: one superblock may say that there are two
+    /// thousand copies, and an image may have thousands of those.
+    fn forget_missing(&mut self) {
+        self.members.retain(Option::is_some);
+        self.members.shrink_to_fit();
+        self.numbers.retain(Option::is_some);
+        self.numbers.shrink_to_fit();
     }
 
     fn number(&self, disk: u64) -> Option<usize> {
@@ -291,4 +303,26 @@ fn run(place: Place, len: u64) -> Result<Run> {
 
 fn no_copy(attempt: u8) -> Error {
     Error::not_found(format!("no copy {attempt}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use allocation_counter::measure;
+
+    use super::*;
+    use crate::source::Memory;
+
+    #[test]
+    fn copies_that_are_missing_take_no_memory() {
+        let mut members = vec![None; 1919];
+        let copy: SharedSource = Arc::new(Memory(vec![7; 512]));
+        members.push(Some(copy));
+        let mut array = None;
+        let cache = Cache::new(1 << 20);
+        let taken = measure(|| {
+            array = Some(open(Level::Copied, 512, members, cache).unwrap());
+        });
+        assert!(taken.bytes_current < 4096, "{}", taken.bytes_current);
+        assert_eq!(read_vec(&*array.unwrap(), 0, 512).unwrap(), [7; 512]);
+    }
 }
