@@ -9,6 +9,7 @@ mod names;
 mod probe;
 mod sealed;
 mod shared;
+mod strays;
 mod survey;
 mod unknown;
 mod waiting;
