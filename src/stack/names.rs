@@ -8,7 +8,7 @@ use crate::error::printable;
 const RESERVED: [&str; 4] = ["by-label", "by-uuid", "by-partlabel", "by-partuuid"];
 
 /// Whose volumes share their directories: those of one table, or of one set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Group {
     /// The volumes in a node, by its number.
     Node(usize),
@@ -39,6 +39,11 @@ pub(super) struct Names {
     taken: HashMap<String, Taken>,
     /// The suffix that a volume of this name got last: a table may call all of its volumes the same.
     suffixes: HashMap<String, u32>,
+    /// The suffix up to which directories of this name are taken, as `suffixes` for volumes: many
+    /// groups may call theirs the same.
+    directories: HashMap<String, u32>,
+    /// The lowest suffix with which a directory of this name is the group's own.
+    own: HashMap<(Group, String), u32>,
 }
 
 impl Names {
@@ -47,6 +52,8 @@ impl Names {
         Self {
             taken: HashMap::from(reserved),
             suffixes: HashMap::new(),
+            directories: HashMap::new(),
+            own: HashMap::new(),
         }
     }
 
@@ -58,14 +65,13 @@ impl Names {
         group: Group,
         name: &str,
     ) -> String {
-        let directory = Taken::Directory(group);
         let mut path = match parent {
             None => String::new(),
             Some((path, Holds::Volumes)) => {
-                self.taken.insert(path.to_owned(), directory);
+                self.join(path, group);
                 path.to_owned()
             }
-            Some((path, Holds::Files)) => self.take_path(path.to_owned(), directory),
+            Some((path, Holds::Files)) => self.take_path(path.to_owned(), Taken::Directory(group)),
         };
         let mut components = name.split('/').filter(|part| !part.is_empty()).peekable();
         if components.peek().is_none() {
@@ -94,23 +100,57 @@ impl Names {
 
     /// `plain`, or that with the first free suffix.
     fn take_path(&mut self, plain: String, kind: Taken) -> String {
-        // A directory may be one that is there already, whose suffix is any.
-        let last = self.suffixes.get(&plain).filter(|_| kind == Taken::Volume);
-        let mut attempt: u32 = last.copied().unwrap_or(1);
+        let mut attempt = self.first_attempt(&plain, kind);
         loop {
             let mut path = plain.clone();
             if attempt > 1 {
                 path.push_str(&format!("~{attempt}"));
             }
-            if self.is_free(&path, kind) {
-                if kind == Taken::Volume {
+            if !self.is_free(&path, kind) {
+                attempt = attempt.saturating_add(1);
+                continue;
+            }
+            match kind {
+                Taken::Volume => {
                     self.taken.insert(raw_name(&path), kind);
+                    self.taken.insert(path.clone(), kind);
                     self.suffixes.insert(plain, attempt);
                 }
-                self.taken.insert(path.clone(), kind);
-                return path;
+                Taken::Directory(group) => {
+                    self.join(&path, group);
+                    let last = self.directories.entry(plain).or_default();
+                    *last = attempt.max(*last);
+                }
             }
-            attempt = attempt.saturating_add(1);
+            return path;
+        }
+    }
+
+    /// The suffix below which none is free; 1 stands for no suffix.
+    fn first_attempt(&self, plain: &str, kind: Taken) -> u32 {
+        let Taken::Directory(group) = kind else {
+            return self.suffixes.get(plain).copied().unwrap_or(1);
+        };
+        let last = self.directories.get(plain).copied().unwrap_or(1);
+        let own = self.own.get(&(group, plain.to_owned()));
+        own.map_or(last, |own| last.min(*own))
+    }
+
+    /// Makes `path` a directory of `group`.
+    fn join(&mut self, path: &str, group: Group) {
+        let directory = Taken::Directory(group);
+        if self.taken.get(path) == Some(&directory) {
+            return;
+        }
+        self.taken.insert(path.to_owned(), directory);
+        // It may also be found by what is in front of its suffix, be that given or a part of its name.
+        let suffixed = path.rsplit_once('~').and_then(|(plain, suffix)| {
+            let number: u32 = suffix.parse().ok().filter(|number| *number > 1)?;
+            (number.to_string() == suffix).then_some((plain, number))
+        });
+        for (plain, number) in suffixed.into_iter().chain([(path, 1)]) {
+            let own = self.own.entry((group, plain.to_owned())).or_insert(number);
+            *own = number.min(*own);
         }
     }
 
@@ -201,5 +241,37 @@ mod tests {
         assert_eq!(give(1, "vg0/home"), "vg0~2/home");
         assert_eq!(give(0, "vg0/home"), "vg0/home");
         assert_eq!(give(2, "vg0/home"), "vg0~3/home");
+    }
+
+    #[test]
+    fn a_directory_whose_name_ends_like_a_suffix_is_joined_by_its_group_alone() {
+        let mut names = Names::new();
+        let mut give = |set, name| names.give(None, Group::Set(set), name);
+        assert_eq!(give(0, "vg/root"), "vg/root");
+        assert_eq!(give(2, "vg~3/root"), "vg~3/root");
+        assert_eq!(give(1, "vg~2/root"), "vg~2/root");
+        assert_eq!(give(1, "vg/home"), "vg~2/home");
+        assert_eq!(give(3, "vg/root"), "vg~4/root");
+        assert_eq!(give(2, "vg/home"), "vg~3/home");
+        assert_eq!(give(4, "vg~03/root"), "vg~03/root");
+        assert_eq!(give(4, "vg/root"), "vg~5/root");
+    }
+
+    /// Each would ask all before it, for a quarter of an hour in all.
+    #[test]
+    fn thirty_thousand_groups_of_one_name_are_not_counted_again_for_each() {
+        let mut names = Names::new();
+        for set in 0..30_000 {
+            names.give(None, Group::Set(set), "vg0/root");
+        }
+        for set in (0..30_000).rev() {
+            let name = names.give(None, Group::Set(set), "vg0/home");
+            let end = if set == 29_999 {
+                "vg0~30000/home"
+            } else {
+                "/home"
+            };
+            assert!(name.ends_with(end), "{name}");
+        }
     }
 }
