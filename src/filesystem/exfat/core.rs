@@ -49,7 +49,7 @@ impl<'s> Core<'s> {
         let request = Request::new(0);
         core.entries = VolumeEntries::find(&core, &request)
             .map_err(|error| error.context("root directory"))?;
-        core.upcase = Upcase::load(&core, &request);
+        core.upcase = Upcase::load(&core, &request, &context.room);
         if core.entries.bitmap.is_none() {
             let root = core.geometry.place(core.geometry.root);
             let error = Error::corrupt("no allocation bitmap").at(root);

@@ -1,6 +1,14 @@
 //! F10: the boot region, the up-case table and the bitmap.
 
+use std::slice;
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use imgmount::filesystem::FORMATS;
+use imgmount::source::{Memory, SharedSource};
+
 use super::*;
+use crate::partition::disk;
 
 #[test]
 fn f10_boot_checksum() {
@@ -137,6 +145,25 @@ fn f10_upcase_table() {
         let end = format!(" at byte {blamed:#x}: the recommended one is used");
         notices(&walked, &["up-case table: ", reason, &end]);
     }
+}
+
+/// The usual volume has a table of its own, of 128 KiB; a table of partitions may name it thousands
+/// of times.
+#[test]
+fn f10_upcase_tables_of_many_volumes_have_a_bound_together() {
+    let context = disk::context(Options::default());
+    let source: SharedSource = Arc::new(Memory(volume(|_| {})));
+    let exfat = FORMATS.iter().find(|it| it.name == "exfat").unwrap();
+    let open = || (exfat.open)(slice::from_ref(&source), &context).unwrap();
+    let mut volumes = Vec::new();
+    let measured = measure(|| volumes.extend((0..800).map(|_| open())));
+    assert!(measured.bytes_max < 80 << 20, "{}", measured.bytes_max);
+    let notice = "exfat: up-case table: tables of over 50331648 bytes together: \
+        the recommended one is used";
+    assert_eq!(context.notices.all(), [notice]);
+    // Those that are closed give back what they took.
+    drop(volumes);
+    assert!(context.room.take(48 << 20).is_ok());
 }
 
 #[test]
