@@ -62,24 +62,26 @@ impl Disk {
         let data = bitmap.saturating_add(self.header.bitmap_size());
         let at = data.saturating_add(within);
         let left = self.header.block_size.saturating_sub(within);
-        let there = self.source.size().saturating_sub(at).min(left);
-        if entry == 0 || there == 0 {
-            let size = self.source.size();
+        let size = self.source.size();
+        let there = size.saturating_sub(at).min(left);
+        let nothing = || {
             let text = format!("BAT entry {entry:#x} leads to no block of the file's {size} bytes");
-            return Err(Error::corrupt(text));
-        }
-        let place = Place::At {
-            member: 0,
-            offset: at,
+            Error::corrupt(text)
         };
-        if !self.is_differencing {
-            return Ok((place, there));
+        if entry == 0 || data > size {
+            return Err(nothing());
         }
-        let (is_here, len) = self.written(bitmap, within)?;
-        Ok(match is_here {
-            true => (place, len.min(there)),
-            false => (Place::Backing, len.min(left)),
-        })
+        // What is the parent's need not be in this file, which may end before it.
+        let (is_here, len) = match self.is_differencing {
+            true => self.written(bitmap, within)?,
+            false => (true, left),
+        };
+        let offset = at;
+        match is_here {
+            true if there == 0 => Err(nothing()),
+            true => Ok((Place::At { member: 0, offset }, len.min(there))),
+            false => Ok((Place::Backing, len.min(left))),
+        }
     }
 
     /// Whether byte `within` of a block is in this file, and for how many the same is true.

@@ -7,8 +7,6 @@ mod dynamic;
 mod footer;
 mod layout;
 mod parent;
-#[cfg(test)]
-mod tests;
 
 use std::sync::Arc;
 

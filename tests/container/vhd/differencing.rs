@@ -159,6 +159,45 @@ fn chains_of_sectors() {
     }
 }
 
+/// What is the parent's is read wherever the file ends in the block that says so.
+#[test]
+fn h07_cut_file_over_a_parent() {
+    need!(tool "qemu-img");
+    let scratch = Scratch::new();
+    let base = raw(&scratch, "base.raw", SIZE, 71);
+    let parent = convert(&base, "base.vhd", "force_size=on", &scratch);
+    let top_raw = raw(&scratch, "top.raw", SIZE, 73);
+    let paths = [".\\base.vhd", "C:\\base.vhd"];
+    let top = child(&parent, "top.vhd", &top_raw, 1, paths);
+    // Block 1 is the last thing in the file: its bitmap, and eight of the ten sectors it should have.
+    let mut vhd = Vhd::of(&top);
+    vhd.0.truncate(vhd.0.len() - 512);
+    let mut bits = [0; 512];
+    bits[..2].copy_from_slice(&[0xff, 0xc0]);
+    let entry = vhd.0.len() as u32 / 512;
+    vhd.put(3 * 512 + 4, &entry.to_be_bytes());
+    vhd.0.extend(bits);
+    vhd.0.extend([7; 8 * 512]);
+    vhd.write(&top);
+    let disk = disk(&top);
+    let start = 1 << 21;
+    let read = |sector: u64, count: usize| {
+        imgmount::source::read_vec(&*disk, start + sector * 512, count * 512)
+    };
+    assert_eq!(read(0, 8).unwrap(), [7; 8 * 512]);
+    let failed = read(8, 2).unwrap_err();
+    assert!(failed.to_string().contains("leads to no block"), "{failed}");
+    let below = &std::fs::read(&base).unwrap()[start as usize..][..1 << 21];
+    let from = |sector: usize| &below[sector * 512..];
+    assert!(read(10, 4086).unwrap() == from(10));
+    for sector in [10, 11, 17, 4095] {
+        assert!(
+            read(sector, 1).unwrap() == from(sector as usize)[..512],
+            "{sector}"
+        );
+    }
+}
+
 #[test]
 fn chains_are_as_libvhdi_reads_them() {
     need!(root, tool "qemu-img", tool "vhdimount", tool "fusermount3");
