@@ -41,7 +41,8 @@ pub struct Arguments {
 const AFTER_HELP: &str = "\
 An image that is called like a verb: imgmount -- info, or imgmount ./info
 Sizes are bytes, or a number with s (512-byte sectors), k, M, G or T.
-Exit status: 0 done, 1 image refused, 2 usage, 3 locked or denied, 4 partly damaged, 5 the host,\n  6 a bug cost an answer.";
+Exit status: 0 done, 1 image refused, 2 usage, 3 locked or denied, 4 partly damaged, 5 the host,
+  6 a bug cost an answer.";
 
 /// The shells that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

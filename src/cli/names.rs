@@ -8,9 +8,9 @@ use std::rc::Rc;
 use super::entries::Named;
 use crate::filesystem::Inode;
 
-/// Bytes of memory that the names of all directories that a walk is in may take: those of a million
+/// Bytes of memory that the names of all directories that a walk is in may take: those of two million
 /// files in any usual directory.
-pub(crate) const MOST: usize = 96 << 20;
+pub(crate) const MOST: usize = 160 << 20;
 
 /// Bytes that a name takes besides its own: its [`Place`] here, and what [`super::remote::Remote`]
 /// remembers of the order.

@@ -296,7 +296,7 @@ fn names_that_no_file_can_have_are_refused_where_they_always_were() {
 fn a_directory_of_too_many_names_ends_with_an_error_of_its_own() {
     let many = || {
         let mut memory = Memory::default();
-        for _ in 0..400_000 {
+        for _ in 0..600_000 {
             memory.add_entry(memory.root(), &[b'n'; 255], Inode(7));
         }
         memory
@@ -306,7 +306,7 @@ fn a_directory_of_too_many_names_ends_with_an_error_of_its_own() {
     assert_eq!(entries.iter().count(), 1);
     let error = error.unwrap();
     assert_eq!(error.kind(), Kind::Corrupt);
-    assert!(error.to_string().contains("more than 96 MiB"), "{error}");
+    assert!(error.to_string().contains("more than 160 MiB"), "{error}");
     // A process that does not end it is not believed.
     let endless = remote(Ahead::Nothing, |lane| {
         let some: Entries = vec![(vec![b'n'; 255], Inode(7)); 512];
