@@ -3,8 +3,8 @@
 
 use super::disk::{BLOCK_BITS, Disk};
 use super::layout::{RawAnchor, RawExtent};
-use super::tag;
-use crate::error::{Error, Result};
+use super::{recognition, tag};
+use crate::error::Error;
 use crate::format::{Notices, Options};
 use crate::number::to_u64;
 use crate::source::Source;
@@ -21,34 +21,40 @@ pub(super) struct Anchor {
 /// discs leave or lose behind the last track (as the kernel looks for it).
 const BEHIND: [u64; 6] = [1, 0, 2, 3, 151, 153];
 
-/// The disk with the block size that its anchors have, and the anchors, best first.
-///
-/// # Errors
-/// `Corrupt` where there is none.
+/// The disk with each block size for which there are anchors, and those, best first. A volume that
+/// was formatted again with blocks of another size can keep the anchors of the first time, so the
+/// sizes whose recognition sequence stands where it has to come before the others, and small ones
+/// before large ones, as the kernel tries them.
 pub(super) fn find<'a>(
     source: &'a dyn Source,
     options: &'a Options,
     notices: &'a Notices,
-) -> Result<(Disk<'a>, Vec<Anchor>)> {
-    for block_bits in BLOCK_BITS {
-        let disk = Disk {
-            source,
-            block_bits,
-            options,
-            notices,
-        };
-        let anchors: Vec<_> = places(disk.blocks())
-            .into_iter()
-            .filter_map(|place| read(&disk, place))
-            .collect();
-        if !anchors.is_empty() {
-            return Ok((disk, anchors));
-        }
-    }
-    Err(Error::corrupt(
+) -> impl Iterator<Item = (Disk<'a>, Vec<Anchor>)> {
+    let mut sizes = BLOCK_BITS;
+    sizes.sort_by_key(|block_bits| !recognition::stands(source, *block_bits));
+    let disks = sizes.into_iter().map(move |block_bits| Disk {
+        source,
+        block_bits,
+        options,
+        notices,
+    });
+    disks
+        .map(|disk| (disk, of(&disk)))
+        .filter(|(_, anchors)| !anchors.is_empty())
+}
+
+/// The anchors for the block size of `disk`, best first.
+pub(super) fn of(disk: &Disk<'_>) -> Vec<Anchor> {
+    let places = places(disk.blocks()).into_iter();
+    places.filter_map(|place| read(disk, place)).collect()
+}
+
+/// What there is to say of a volume for which [`find`] finds nothing.
+pub(super) fn missing() -> Error {
+    Error::corrupt(
         "no anchor at sector 256 or 512, nor at the end or 256 before it, for sectors of 512 to \
          32,768 bytes",
-    ))
+    )
 }
 
 /// The sectors to look at in a volume of `blocks`.

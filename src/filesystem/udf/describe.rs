@@ -1,10 +1,11 @@
 //! Whether this is UDF, and what `info` says of it.
 
+use super::disk::Disk;
 use super::integrity::Integrity;
 use super::layout::{RawLogicalVolume, RawPrimary};
 use super::sequence::Sequence;
 use super::{anchor, partition, recognition, sequences, text};
-use crate::error::{Error, Result, printable};
+use crate::error::{Result, printable};
 use crate::format::{Description, Notices, Options, Set};
 use crate::source::Source;
 
@@ -16,9 +17,22 @@ pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
 /// Label, UUID and facts, by the first volume descriptor sequence that can be read.
 pub(super) fn describe(source: &dyn Source) -> Result<Description> {
     let (options, notices) = (Options::default(), Notices::default());
-    let (disk, anchors) = anchor::find(source, &options, &notices)?;
-    let sequence = sequences(disk, &anchors).find_map(Result::ok);
-    let sequence = sequence.ok_or_else(|| Error::corrupt("no volume descriptor sequence"))?;
+    let (mut nameless, mut first_error) = (None, None);
+    for (disk, anchors) in anchor::find(source, &options, &notices) {
+        for sequence in sequences(disk, &anchors) {
+            match sequence {
+                Ok(sequence) if sequence.logical.is_some() => return Ok(of(&disk, &sequence)),
+                Ok(sequence) => _ = nameless.get_or_insert((disk, sequence)),
+                Err(error) => _ = first_error.get_or_insert(error),
+            }
+        }
+    }
+    let nameless = nameless.map(|(disk, sequence)| of(&disk, &sequence));
+    nameless.ok_or_else(|| first_error.unwrap_or_else(anchor::missing))
+}
+
+/// What `sequence` says.
+fn of(disk: &Disk<'_>, sequence: &Sequence) -> Description {
     let mut found = Description {
         uuid: sequence.primary.as_ref().and_then(uuid),
         ..Description::default()
@@ -27,7 +41,7 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
     if let Some((logical, block, _)) = &sequence.logical {
         found.label = text::field(&logical.logical_volume_identifier);
         let partitions = partition::names(logical, block);
-        let integrity = Integrity::read(&disk, logical.integrity_sequence_extent);
+        let integrity = Integrity::read(disk, logical.integrity_sequence_extent);
         // On write-once media it is of the day the disc was new.
         let integrity = integrity.filter(|_| !partitions.contains(&partition::VIRTUAL));
         facts.push(("revision", revision(logical, integrity.as_ref())));
@@ -37,14 +51,14 @@ pub(super) fn describe(source: &dyn Source) -> Result<Description> {
             let state = if last.closed { "closed" } else { "open" };
             facts.push(("integrity", state.to_owned()));
         }
-        found.allocated = allocated(&sequence, integrity.as_ref(), disk.block_size());
+        found.allocated = allocated(sequence, integrity.as_ref(), disk.block_size());
     }
     let volume = sequence.primary.as_ref();
     let volume = volume.and_then(|raw| text::field(&raw.volume_identifier));
     if let Some(name) = volume {
         facts.push(("volume identifier", printable(&name)));
     }
-    Ok(found)
+    found
 }
 
 /// The revision that is needed to read the volume, as the integrity descriptor says; else the one
@@ -71,7 +85,7 @@ fn allocated(sequence: &Sequence, integrity: Option<&Integrity>, block_size: u64
 
 /// The UUID as libblkid makes it from the start of the volume set identifier: its first 16
 /// characters where they are hexadecimal digits; else 8 digits and 4 characters as hexadecimal
-/// numbers; else 8 characters as such.
+/// numbers; else 8 characters as such. What is missing of those is 0.
 fn uuid(primary: &RawPrimary) -> Option<String> {
     let identifier = text::field(&primary.volume_set_identifier)?;
     let digits = identifier
@@ -92,5 +106,6 @@ fn uuid(primary: &RawPrimary) -> Option<String> {
         .iter()
         .map(|byte| char::from(*byte).to_ascii_lowercase());
     let coded: Vec<_> = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(digits.chain(coded.concat().chars()).collect())
+    let uuid: String = digits.chain(coded.concat().chars()).collect();
+    Some(format!("{uuid:0<16}"))
 }

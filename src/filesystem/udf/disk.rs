@@ -6,8 +6,8 @@ use crate::format::{Notices, Options};
 use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
-/// The sizes in bytes that a block can have, as exponents of two: what discs have first.
-pub(super) const BLOCK_BITS: [u32; 7] = [11, 9, 12, 10, 13, 14, 15];
+/// The sizes in bytes that a block can have, as exponents of two.
+pub(super) const BLOCK_BITS: [u32; 7] = [9, 10, 11, 12, 13, 14, 15];
 
 /// Readable sectors.
 #[derive(Clone, Copy)]

@@ -60,29 +60,36 @@ const NEWEST: u16 = 0x0260;
 
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
-    let (disk, anchors) = anchor::find(&**source, &context.options, &context.notices)?;
-    let mut first_error = None;
-    for sequence in sequences(disk, &anchors) {
-        let opened = sequence.and_then(|sequence| Udf::open(source, context, disk, &sequence));
-        match opened {
-            Ok(udf) => {
-                if let Some(error) = first_error {
-                    disk.notice(&Error::hint(
-                        error,
-                        "a copy of the volume descriptors is used",
-                    ));
+    let mut first_error: Option<(Error, u32)> = None;
+    for (disk, anchors) in anchor::find(&**source, &context.options, &context.notices) {
+        for sequence in sequences(disk, &anchors) {
+            match sequence.and_then(|sequence| Udf::open(source, context, disk, &sequence)) {
+                Ok(udf) => {
+                    if let Some((error, block_bits)) = first_error {
+                        disk.notice(&error.hint(instead(disk, block_bits)));
+                    }
+                    return Ok(Opened {
+                        filesystem: Box::new(udf),
+                        extra: Vec::new(),
+                    });
                 }
-                return Ok(Opened {
-                    filesystem: Box::new(udf),
-                    extra: Vec::new(),
-                });
-            }
-            Err(error) => {
-                first_error.get_or_insert(error);
+                Err(error) => _ = first_error.get_or_insert((error, disk.block_bits)),
             }
         }
     }
-    Err(first_error.unwrap_or_else(|| Error::corrupt("no volume descriptor sequence")))
+    Err(first_error.map_or_else(anchor::missing, |(error, _)| error))
+}
+
+/// What is used instead of the volume descriptors in blocks of `1 << block_bits` bytes that could
+/// not be.
+fn instead(disk: Disk<'_>, block_bits: u32) -> String {
+    if disk.block_bits == block_bits {
+        return "a copy of the volume descriptors is used".to_owned();
+    }
+    format!(
+        "the volume with blocks of {} bytes is used, which may be what was there before",
+        disk.block_size()
+    )
 }
 
 /// The volume descriptor sequences that the anchors name, each main one before its reserve, and

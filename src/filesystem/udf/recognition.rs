@@ -26,6 +26,12 @@ pub(super) fn standard(source: &dyn Source) -> Result<Option<&'static str>> {
     Ok(None)
 }
 
+/// Whether the sequence stands where it has to for blocks of `1 << block_bits` bytes.
+pub(super) fn stands(source: &dyn Source, block_bits: u32) -> bool {
+    let step = 1_u64.checked_shl(block_bits).unwrap_or(0).max(2048);
+    sequence(source, step).is_ok_and(|standard| standard.is_some())
+}
+
 /// The standard named between `BEA01` and `TEA01`. As the kernel, which has met such discs, this
 /// does not insist on either.
 fn sequence(source: &dyn Source, step: u64) -> Result<Option<&'static str>> {

@@ -32,10 +32,7 @@ pub(super) fn verify(udf: &Udf, request: &Request, each: &mut dyn FnMut(Error)) 
 /// Anchors, and the sequences that they name.
 fn volume(udf: &Udf) -> Vec<Result<()>> {
     let disk = udf.volume.disk();
-    let anchors = match anchor::find(disk.source, disk.options, disk.notices) {
-        Ok((_, anchors)) => anchors,
-        Err(error) => return vec![Err(error)],
-    };
+    let anchors = anchor::of(&disk);
     let is_virtual = |partition: &Partition| matches!(partition.kind, Kind::Virtual(_));
     let is_open = udf.volume.partitions.iter().any(is_virtual);
     let mut results = Vec::new();

@@ -1,5 +1,7 @@
 //! Every kind of volume that mkudffs makes.
 
+use std::path::Path;
+
 use imgmount::filesystem::Usage;
 use imgmount::format::Description;
 use imgmount::service::open::Options;
@@ -14,11 +16,15 @@ use crate::support::library;
 /// udfinfo and blkid.
 fn check(options: &str, blocks: u32) -> (Usage, Description) {
     let scratch = Scratch::new();
-    let image = mkudffs(options, blocks, &scratch);
-    let opened = library::open_with(&image, &Options::default());
+    agree(&mkudffs(options, blocks, &scratch), options)
+}
+
+/// Opens `image`, which `options` tell of, and compares what it says of itself with udfinfo.
+fn agree(image: &Path, options: &str) -> (Usage, Description) {
+    let opened = library::open_with(image, &Options::default());
     let filesystem = library::file_system(&opened);
     let tree = library::walk(&*filesystem);
-    let info = udfinfo(&image);
+    let info = udfinfo(image);
     let folders = tree.values().filter(|record| record.kind == 'd').count();
     assert_eq!(folders.to_string(), info["numdirs"], "{options}");
     assert_eq!(tree.len(), folders, "{options}");
@@ -166,6 +172,9 @@ fn labels_and_uuids_as_blkid_has_them() {
         "--u8 --label=plain --fullvsid=0123ABCDxyz!morethanthat",
         "--fullvsid=nohexdigitsatall --label=x",
         "--utf8 --label=日本語 --fullvsid=short",
+        "--label=half --fullvsid=20c624ac",
+        "--label=more --fullvsid=20c624acxy",
+        "--label=eight --fullvsid=not-hex!",
     ] {
         let scratch = Scratch::new();
         let image = mkudffs(options, 1000, &scratch);
@@ -190,5 +199,27 @@ fn labels_and_uuids_as_blkid_has_them() {
         assert_eq!(found.uuid.unwrap_or_default(), blkid("UUID"), "{options}");
         let label = String::from_utf8(found.label.unwrap()).unwrap();
         assert_eq!(label, blkid("LABEL"), "{options}");
+    }
+}
+
+/// What was there before can leave its anchors where the second volume has nothing.
+#[test]
+fn a_volume_that_was_formatted_again_with_other_blocks_is_the_second() {
+    need!(tool "mkudffs", tool "udfinfo");
+    let scratch = Scratch::new();
+    let sizes = [512, 1024, 2048, 4096];
+    let pairs = sizes.map(|first| sizes.map(|second| (first, second)));
+    for (first, second) in pairs.into_iter().flatten() {
+        for mebibytes in [10, 20] {
+            let what = format!("{first}, then {second}, {mebibytes} MiB");
+            let image = scratch.file(&what, mebibytes << 20);
+            for size in [first, second] {
+                let options = format!("--blocksize={size} --label=L{size}");
+                Run::new("mkudffs").words(&options).arg(&image).stdout();
+            }
+            agree(&image, &what);
+            let opened = library::open_with(&image, &Options::default());
+            assert_eq!(opened.notices.all(), [""; 0], "{what}");
+        }
     }
 }
