@@ -10,9 +10,10 @@ use imgmount::stack::{Content, Stack};
 
 use crate::volume::bitlocker::collected::unlocked;
 use crate::volume::bitlocker::made::{
-    BLOCK, COPIES, Made, ON_WRITE, SIZE, UUID, clear, datum, external, file, password, protector,
-    recovery, seal, sealed,
+    BLOCK, COPIES, Made, SIZE, UUID, clear, datum, external, file, password, protector, recovery,
+    seal, sealed,
 };
+use crate::volume::bitlocker::on_write::{self, OnWrite};
 use crate::volume::bitlocker::{context, look};
 
 /// What becomes of `disk` with these keys: how much of it can be read, or why nothing; and the
@@ -201,11 +202,11 @@ fn metadata_whose_sizes_cannot_be_are_refused() {
 #[test]
 fn bitmaps_that_are_damaged_are_not_hidden_and_all_else_is_read() {
     let made = Made {
-        on_write: true,
+        on_write: Some(OnWrite::default()),
         state: (1, 0, 0),
         ..Made::default()
     };
-    let [first, second] = ON_WRITE.map(|at| at as usize);
+    let [first, second] = on_write::COPIES.map(|at| at as usize);
     let cases: [(&[usize], &str); 6] = [
         (
             &[first, second],
@@ -213,7 +214,7 @@ fn bitmaps_that_are_damaged_are_not_hidden_and_all_else_is_read() {
         ),
         (
             &[first + 8, second + 8],
-            "HeaderSize 57 and Size 64 at byte 0x16008",
+            "HeaderSize 57 and Size 72 at byte 0x16008",
         ),
         (&[first + 36, second + 36], "and its bytes give"),
         (&[first + 60, second + 60], "Crc32 is 0x"),

@@ -45,9 +45,11 @@ pub(super) struct GuidRecognition {
     pub(super) EowOffset: [U64; 2],
 }
 
-/// `FVE_EOW_INFORMATION::HeaderSignature`, and that of `FVE_EOW_BITMAP`.
+/// `FVE_EOW_INFORMATION::HeaderSignature`, and those of `FVE_EOW_BITMAP`, its records, and its log.
 pub(super) const EOW_SIGNATURE: &[u8; 8] = b"FVE-EOW\0";
 pub(super) const EOW_BITMAP_SIGNATURE: &[u8; 10] = b"FVE-EOWBM\0";
+pub(super) const EOW_RECORD_SIGNATURE: &[u8; 10] = b"FVE-EOWBR\0";
+pub(super) const LOG_SIGNATURE: &[u8; 8] = b"OLRDHEVF";
 
 /// `FVE_EOW_INFORMATION`; behind it a [`U64`] for each bitmap, its place.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
@@ -69,18 +71,74 @@ pub(super) struct EowInformation {
     pub(super) EowOffset: [U64; 2],
 }
 
-/// `FVE_EOW_BITMAP`, as far as the fields that matter here.
+/// `FVE_EOW_BITMAP`.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 #[allow(non_snake_case)]
 pub(super) struct EowBitmap {
     pub(super) HeaderSignature: [u8; 10],
     pub(super) HeaderSize: U16,
+    /// With its records.
     pub(super) Size: U32,
     _unknown_1: U32,
     pub(super) RegionOffset: U64,
     pub(super) RegionSize: U64,
     pub(super) ConvLogOffset: U64,
+    /// From the start of this on.
+    pub(super) RecordOffset: [U32; 2],
+    pub(super) RecordSize: U32,
+    /// Of all bytes before the first record, this field as zero.
+    pub(super) Crc32: U32,
+}
+
+/// `FVE_EOW_BITMAP_RECORD`; behind it a bit for each chunk of the region, set where it is encrypted.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+#[allow(non_snake_case)]
+pub(super) struct EowBitmapRecord {
+    pub(super) HeaderSignature: [u8; 10],
+    pub(super) HeaderSize: U16,
+    /// With the bits.
+    pub(super) Size: U32,
+    /// How many bits.
+    pub(super) BitmapSize: U32,
+    pub(super) SequenceNumber: U64,
+    pub(super) Flags: U32,
+    /// Of all `Size` bytes, this field as zero.
+    pub(super) Crc32: U32,
+}
+
+/// The start of a conversion log. Nobody has described it: this and [`LogRecord`] are what a volume
+/// has whose checksums fit, under names of ours.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+#[allow(non_snake_case)]
+pub(super) struct Log {
+    pub(super) Signature: [u8; 8],
+    pub(super) HeaderSize: U16,
+    _version: U16,
+    pub(super) Records: U16,
+    pub(super) SectorSize: U32,
+    _volume_size: U64,
+    _chunk_size: U32,
+    /// With its header, and the same again at its end, a sector each.
+    pub(super) RecordSize: U32,
+}
+
+/// The start of each record in a conversion log, of which the first begins in its second sector.
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+#[allow(non_snake_case)]
+pub(super) struct LogRecord {
+    pub(super) HeaderSize: U16,
+    _version: U16,
+    pub(super) SequenceNumber: U64,
+    /// The byte of the volume that the logged bytes are of; zero where nothing is logged.
+    pub(super) Offset: U64,
+    pub(super) Length: U32,
+    _data_crc32: U32,
+    /// Of the bytes before this field.
+    pub(super) Crc32: U32,
 }
 
 /// `FVE_INFORMATION`, the start of each copy of the metadata.

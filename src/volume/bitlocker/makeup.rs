@@ -5,8 +5,8 @@ use super::regions::Regions;
 use crate::format::{Ground, Makeup, Stretch};
 use crate::source::mapped::{Map, Place};
 
-/// More stretches than there are regions to make them.
-const MOST: usize = 64;
+/// Stretches that are listed; bitmaps may make more.
+const MOST: usize = 1024;
 
 /// The volume called `name`, whose sectors are encrypted by `method`, if any is.
 pub(super) fn of(regions: &Regions, name: &str, method: Option<Method>) -> Makeup {
@@ -23,28 +23,39 @@ fn stretches(regions: &Regions, method: Option<Method>) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     let mut start = 0;
     while start < regions.size() && all.len() < MOST {
-        let (kind, at, len) = match regions.run_at(start, 0) {
-            Ok(run) => {
+        let (kind, at, len) = match (regions.unreadable(start), regions.run_at(start, 0)) {
+            (Some((why, len)), _) => (why.to_owned(), Some(start), len),
+            (None, Ok(run)) => {
                 let (kind, at) = kind(run.place, method);
                 (kind, at, run.len.get())
             }
-            Err(_) => (
-                "interrupted conversion".to_owned(),
-                Some(start),
-                regions.left(start),
-            ),
+            (None, Err(_)) => break,
         };
-        let member = |offset| Ground::Member { member: 0, offset };
-        all.push(Stretch {
-            start,
-            len,
-            kind,
-            on: at.map(member).into_iter().collect(),
-            ..Stretch::default()
-        });
+        push(&mut all, (kind, at), start, len);
         start = start.saturating_add(len.max(1));
     }
-    joined(all)
+    if start < regions.size() {
+        let kind = (format!("over {MOST} stretches"), None);
+        let left = regions.size().saturating_sub(start);
+        push(&mut all, kind, start, left);
+    }
+    all
+}
+
+/// Adds what is kept `(how, where)`, to the last one where it follows that in every way.
+fn push(all: &mut Vec<Stretch>, (kind, at): (String, Option<u64>), start: u64, len: u64) {
+    let member = |offset| Ground::Member { member: 0, offset };
+    let next = Stretch {
+        start,
+        len,
+        kind,
+        on: at.map(member).into_iter().collect(),
+        ..Stretch::default()
+    };
+    match all.last_mut() {
+        Some(last) if follows(last, &next) => last.len = last.len.saturating_add(next.len),
+        _ => all.push(next),
+    }
 }
 
 /// How the bytes at `place` are kept, and where on the locked volume.
@@ -60,18 +71,6 @@ fn kind(place: Place, method: Option<Method>) -> (String, Option<u64>) {
         (Place::At { offset, .. }, _) => ("plain".to_owned(), Some(offset)),
         _ => ("zeros for metadata".to_owned(), None),
     }
-}
-
-/// Those that follow one another in every way as one.
-fn joined(all: Vec<Stretch>) -> Vec<Stretch> {
-    let mut found: Vec<Stretch> = Vec::new();
-    for next in all {
-        match found.last_mut() {
-            Some(last) if follows(last, &next) => last.len = last.len.saturating_add(next.len),
-            _ => found.push(next),
-        }
-    }
-    found
 }
 
 fn follows(last: &Stretch, next: &Stretch) -> bool {

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use self::information::Version;
 use self::metadata::Metadata;
 use self::method::Method;
+use self::on_write::{Chunks, OnWrite};
 use self::regions::Regions;
 use self::sealed::Key;
 use self::state::Doing;
@@ -122,12 +123,15 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
     let metadata = Metadata::read(&**source, context.options.ignore_checksums)?;
     note(&metadata, source.size(), context);
-    if is_encrypted_on_write(&metadata) {
-        let text = "encrypt-on-write: it was being encrypted as it was written to";
-        return Err(Error::unsupported(text));
-    }
-    let hidden = hidden(&**source, &metadata, context);
-    let regions = Regions::new(&metadata, &hidden, source.size())?;
+    let on_write = on_write(&**source, &metadata, context)?;
+    let chunks = match &on_write {
+        Some(it) if is_encrypted_on_write(&metadata) => {
+            Some(chunks(&**source, &metadata, it, context)?)
+        }
+        _ => None,
+    };
+    let hidden = on_write.map(|it| it.areas).unwrap_or_default();
+    let regions = Regions::new(&metadata, &hidden, chunks, source.size())?;
     let key = match regions.is_encrypted() {
         true => Some(unlock::sector_key(&metadata, context)?),
         false => None,
@@ -150,16 +154,40 @@ fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     })
 }
 
-/// What is left of its encrypting on write, if it ever did: first byte and length of each area.
-fn hidden(source: &dyn Source, metadata: &Metadata, context: &Context) -> Vec<(u64, u64)> {
+/// What it keeps for encrypting on write, if it ever did. Where nothing is encrypted any more, that
+/// may be damaged.
+fn on_write(
+    source: &dyn Source,
+    metadata: &Metadata,
+    context: &Context,
+) -> Result<Option<OnWrite>> {
     let Some(copies) = metadata.boot.on_write else {
-        return Vec::new();
+        return Ok(None);
     };
-    let areas = on_write::areas(source, copies, metadata.boot.sector);
-    areas.unwrap_or_else(|error| {
-        add(context, &format!("{error}; what it leads to is not hidden"));
-        Vec::new()
-    })
+    match OnWrite::read(source, copies, metadata.boot.sector) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_encrypted_on_write(metadata) => Err(error),
+        Err(error) => {
+            add(context, &format!("{error}; what it leads to is not hidden"));
+            Ok(None)
+        }
+    }
+}
+
+/// What its bitmaps say.
+fn chunks(
+    source: &dyn Source,
+    metadata: &Metadata,
+    on_write: &OnWrite,
+    context: &Context,
+) -> Result<Chunks> {
+    let ignore = context.options.ignore_checksums;
+    let sector = metadata.boot.sector;
+    let chunks = Chunks::read(source, on_write, sector, ignore, &context.room)?;
+    for error in &chunks.damage {
+        add(context, &error.to_string());
+    }
+    Ok(chunks)
 }
 
 fn add(context: &Context, text: &str) {

@@ -1,5 +1,6 @@
 //! Where the bytes of the unlocked volume are: its first sectors are somewhere else, the metadata
-//! are zeros, and behind the point that a conversion has come to nothing is encrypted.
+//! are zeros, and behind the point that a conversion has come to nothing is encrypted, or what the
+//! bitmaps of one that encrypts on write do not say to be.
 
 use std::mem::offset_of;
 use std::num::NonZeroU64;
@@ -7,6 +8,7 @@ use std::num::NonZeroU64;
 use super::information::Version;
 use super::layout;
 use super::metadata::Metadata;
+use super::on_write::{Chunks, Kept};
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::number::to_u64;
@@ -43,8 +45,19 @@ pub(super) struct Regions {
     size: u64,
     /// The first byte that is not encrypted.
     plain_from: u64,
+    /// Of a volume that encrypts on write.
+    chunks: Option<Chunks>,
     /// By their start; of two over one byte the first counts.
     regions: Vec<Region>,
+}
+
+/// What there is at a byte.
+enum Found {
+    At(Place),
+    /// What was being moved when the machine stopped.
+    Interrupted,
+    /// What no bitmap tells of.
+    Unknown,
 }
 
 impl Regions {
@@ -55,12 +68,17 @@ impl Regions {
     pub(super) const HEADER: usize = 2;
 
     /// Those of a volume of `size` bytes, of which `hidden`, first byte and length each, are shown
-    /// as zeros too.
+    /// as zeros too. Where there are `chunks`, they say what is encrypted.
     ///
     /// # Errors
     /// `Corrupt` for places that are outside the volume or no sectors, naming the field and its
     /// byte.
-    pub(super) fn new(metadata: &Metadata, hidden: &[(u64, u64)], size: u64) -> Result<Self> {
+    pub(super) fn new(
+        metadata: &Metadata,
+        hidden: &[(u64, u64)],
+        chunks: Option<Chunks>,
+        size: u64,
+    ) -> Result<Self> {
         let sector = metadata.boot.sector;
         let information = &metadata.information;
         let mut regions = Vec::new();
@@ -111,18 +129,26 @@ impl Regions {
         Ok(Self {
             size,
             plain_from: plain_from.unwrap_or(u64::MAX),
+            chunks,
             regions,
         })
     }
 
     /// Whether any byte of it is encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
-        self.plain_from > 0
+        match &self.chunks {
+            Some(chunks) => chunks.has_encrypted(),
+            None => self.plain_from > 0,
+        }
     }
 
-    /// Bytes from `offset` to where something else is shown.
-    pub(super) fn left(&self, offset: u64) -> u64 {
-        self.at(offset).1.saturating_sub(offset)
+    /// Why the bytes at `offset` cannot be read, if so, and for how many that holds.
+    pub(super) fn unreadable(&self, offset: u64) -> Option<(&'static str, u64)> {
+        match self.find(offset) {
+            (Found::At(_), _) => None,
+            (Found::Interrupted, len) => Some(("interrupted conversion", len)),
+            (Found::Unknown, len) => Some(("without a bitmap", len)),
+        }
     }
 
     /// What is shown at `offset`, and where something else begins.
@@ -141,12 +167,37 @@ impl Regions {
     }
 
     /// The bytes from `at` on, of which `len` are asked for, as they are encrypted or not.
-    fn stored(&self, at: u64, len: u64) -> (Place, u64) {
-        let (member, left) = match self.plain_from.checked_sub(at) {
-            Some(left) if left > 0 => (Self::DECRYPTED, left),
-            _ => (Self::PLAIN, len),
+    fn stored(&self, at: u64, len: u64) -> (Found, u64) {
+        let is_plain = at >= self.plain_from;
+        let (kept, left) = match &self.chunks {
+            Some(chunks) => chunks.at(at),
+            None if is_plain => (Kept::Plain, len),
+            None => (Kept::Encrypted, self.plain_from.saturating_sub(at)),
         };
-        (Place::At { member, offset: at }, len.min(left))
+        let member = |member| Found::At(Place::At { member, offset: at });
+        let found = match kept {
+            Kept::Encrypted => member(Self::DECRYPTED),
+            Kept::Plain => member(Self::PLAIN),
+            Kept::Unknown if is_plain => member(Self::PLAIN),
+            Kept::Moving => Found::Interrupted,
+            Kept::Unknown => Found::Unknown,
+        };
+        (found, len.min(left))
+    }
+
+    /// What there is at `offset`, and for how many bytes.
+    fn find(&self, offset: u64) -> (Found, u64) {
+        let (region, end) = self.at(offset);
+        let len = end.saturating_sub(offset);
+        let at = |member| (Found::At(Place::At { member, offset }), len);
+        match region.map(|region| region.shown) {
+            None => self.stored(offset, len),
+            Some(Shown::Elsewhere(start)) => self.stored(start.saturating_add(offset), len),
+            Some(Shown::Plain) => at(Self::PLAIN),
+            Some(Shown::Header) => at(Self::HEADER),
+            Some(Shown::Zeros) => (Found::At(Place::Zeros), len),
+            Some(Shown::Logged) => (Found::Interrupted, len),
+        }
     }
 }
 
@@ -156,23 +207,15 @@ impl Map for Regions {
     }
 
     fn run_at(&self, offset: u64, _attempt: u8) -> Result<Run> {
-        let (region, end) = self.at(offset);
-        let len = end.saturating_sub(offset);
-        let (place, len) = match region.map(|region| region.shown) {
-            None => self.stored(offset, len),
-            Some(Shown::Elsewhere(start)) => self.stored(start.saturating_add(offset), len),
-            Some(Shown::Plain) => {
-                let member = Self::PLAIN;
-                (Place::At { member, offset }, len)
-            }
-            Some(Shown::Header) => {
-                let member = Self::HEADER;
-                (Place::At { member, offset }, len)
-            }
-            Some(Shown::Zeros) => (Place::Zeros, len),
-            Some(Shown::Logged) => {
+        let (place, len) = match self.find(offset) {
+            (Found::At(place), len) => (place, len),
+            (Found::Interrupted, _) => {
                 let text = "it was being encrypted or decrypted when the machine stopped";
                 return Err(Error::unsupported(text).at(offset));
+            }
+            (Found::Unknown, _) => {
+                let text = "no whole bitmap says whether it is encrypted";
+                return Err(Error::corrupt(text).at(offset));
             }
         };
         let len = NonZeroU64::new(len).ok_or_else(|| Error::corrupt("an empty run"))?;

@@ -9,6 +9,8 @@ use ccm::aead::inout::InOutBuf;
 use ccm::consts::{U12, U16};
 use sha2::{Digest, Sha256};
 
+use super::on_write::{self, OnWrite};
+
 /// Where the copies of the metadata are.
 pub const COPIES: [u64; 3] = [0x4000, 0x18000, 0x2c000];
 
@@ -20,13 +22,6 @@ pub const SIZE: usize = 0x40000;
 
 /// Bytes of the first sectors.
 pub const MOVED: usize = 8192;
-
-/// Where the copies of what leads to the bitmaps are, the bitmap and its log, of a volume that
-/// encrypts on write.
-pub const ON_WRITE: [u64; 2] = [0x16000, 0x3c000];
-const BITMAP: u64 = 0x17000;
-const LOG: u64 = 0x29000;
-const LOG_SIZE: usize = 0x600;
 
 /// The key that seals the key of the sectors.
 const MASTER: [u8; 32] = [0x4d; 32];
@@ -50,7 +45,8 @@ const SALT: [u8; 16] = *b"a salt of theirs";
 pub struct Made {
     pub vista: bool,
     pub to_go: bool,
-    pub on_write: bool,
+    /// What is encrypted of a volume that encrypts on write.
+    pub on_write: Option<OnWrite>,
     /// `FVE_KEY_TYPE`.
     pub method: u16,
     pub sector: usize,
@@ -66,7 +62,7 @@ impl Default for Made {
         Self {
             vista: false,
             to_go: false,
-            on_write: false,
+            on_write: None,
             method: 0x8004,
             sector: 512,
             protectors: vec![clear()],
@@ -99,54 +95,12 @@ impl Made {
         if !self.vista {
             bytes[BLOCK as usize..][..MOVED].fill(0);
         }
-        if self.on_write {
-            for (at, len) in ON_WRITE.map(|at| (at, self.sector)) {
+        if self.on_write.is_some() {
+            for (at, len) in on_write::areas(self.sector) {
                 bytes[at as usize..][..len].fill(0);
             }
-            bytes[BITMAP as usize..][..self.sector].fill(0);
-            bytes[LOG as usize..][..LOG_SIZE].fill(0);
         }
         bytes
-    }
-
-    /// Writes what a volume that encrypts on write keeps, one bitmap with nothing in it.
-    fn write_bitmaps(&self, disk: &mut [u8]) {
-        let mut head = b"FVE-EOW\0".to_vec();
-        words(&mut head, &[56, 64]);
-        for number in [
-            self.sector as u32,
-            512,
-            0x80_0000,
-            LOG_SIZE as u32,
-            512,
-            1,
-            0,
-        ] {
-            head.extend(number.to_le_bytes());
-        }
-        for place in [ON_WRITE[0], ON_WRITE[1], BITMAP] {
-            head.extend(place.to_le_bytes());
-        }
-        let sum = crc32fast::hash(&head);
-        head[36..40].copy_from_slice(&sum.to_le_bytes());
-        for at in ON_WRITE {
-            disk[at as usize..][..head.len()].copy_from_slice(&head);
-        }
-        let mut bitmap = b"FVE-EOWBM\0".to_vec();
-        words(&mut bitmap, &[60]);
-        bitmap.extend([self.sector as u32, 0].map(u32::to_le_bytes).concat());
-        bitmap.extend([0, SIZE as u64, LOG].map(u64::to_le_bytes).concat());
-        bitmap.extend([64, 64 + 128, 128, 0].map(u32::to_le_bytes).concat());
-        for sequence in [1, 2] {
-            bitmap.resize(64 + (sequence - 1) * 128, 0);
-            bitmap.extend(b"FVE-EOWBR\0");
-            words(&mut bitmap, &[36]);
-            bitmap.extend([44_u32, 8].map(u32::to_le_bytes).concat());
-            bitmap.extend([sequence as u64, 0].map(u64::to_le_bytes).concat());
-            bitmap.extend([0; 8]);
-        }
-        disk[BITMAP as usize..][..bitmap.len()].copy_from_slice(&bitmap);
-        disk[LOG as usize..][..LOG_SIZE].fill(0x17);
     }
 
     /// Bytes of a copy of the metadata.
@@ -184,8 +138,8 @@ impl Made {
             area.fill(0);
             area[..metadata.len()].copy_from_slice(&metadata);
         }
-        if self.on_write {
-            self.write_bitmaps(&mut disk);
+        if let Some(on_write) = &self.on_write {
+            on_write.write(self.sector, &mut disk);
         }
         disk
     }
@@ -204,13 +158,13 @@ impl Made {
             "3bd66749292ed84a8399f6a339e3d001",
             "3b4da89280dd0e4d9e4eb1e3284eaed8",
         ];
-        let id = hex(ids[usize::from(self.on_write)]);
+        let id = hex(ids[usize::from(self.on_write.is_some())]);
         sector[at..at + 16].copy_from_slice(&id);
         for (index, copy) in COPIES.iter().enumerate() {
             sector[at + 16 + index * 8..][..8].copy_from_slice(&copy.to_le_bytes());
         }
-        if self.on_write {
-            for (index, copy) in ON_WRITE.iter().enumerate() {
+        if self.on_write.is_some() {
+            for (index, copy) in on_write::COPIES.iter().enumerate() {
                 sector[at + 40 + index * 8..][..8].copy_from_slice(&copy.to_le_bytes());
             }
         }
@@ -272,7 +226,9 @@ impl Made {
     /// Encrypts the sector at byte `offset`, if it is to be.
     fn encrypt(&self, offset: u64, sector: &mut [u8]) {
         let end = self.state.1;
-        if self.state.0 == 1 || end != 0 && offset >= end {
+        let is_plain = |on_write: &OnWrite| !on_write.has_encrypted(offset);
+        let is_plain = self.on_write.as_ref().is_some_and(is_plain);
+        if self.state.0 == 1 || end != 0 && offset >= end || is_plain {
             return;
         }
         let key = self.key();
@@ -409,7 +365,7 @@ pub fn datum(role: u16, kind: u16, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn words(bytes: &mut Vec<u8>, words: &[usize]) {
+pub fn words(bytes: &mut Vec<u8>, words: &[usize]) {
     bytes.extend(words.iter().flat_map(|word| (*word as u16).to_le_bytes()));
 }
 

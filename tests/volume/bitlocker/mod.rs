@@ -1,8 +1,10 @@
 //! BitLocker: volumes that Windows made, and what no Windows at hand makes, written here from the
 //! description of the format.
 
+mod bitmaps;
 pub mod collected;
 pub mod made;
+pub mod on_write;
 mod readers;
 mod shown;
 pub mod variants;

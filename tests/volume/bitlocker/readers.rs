@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::bitmaps;
 use super::made::{Made, clear, external, file};
 use super::variants::{parts, variants};
 use crate::support::command::{self, Run, imgmount};
@@ -167,7 +168,8 @@ fn what_is_written_here_is_read_alike_by_dissect() {
     let scratch = Scratch::new();
     let key = scratch.join("key.BEK");
     std::fs::write(&key, file(0x0200)).unwrap();
-    let all: Vec<(String, Made)> = variants().into_iter().chain(parts()).collect();
+    let all = variants().into_iter().chain(parts());
+    let all: Vec<(String, Made)> = all.chain(bitmaps::parts()).collect();
     let python = command::find("fve-dd").unwrap().with_file_name("python");
     let mut dissect = Run::new(python.to_str().unwrap())
         .args(["-c", DISSECT])

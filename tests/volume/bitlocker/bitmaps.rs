@@ -1,0 +1,203 @@
+//! Volumes that encrypt on write: what their bitmaps say, and what is read where they are damaged.
+
+use std::sync::Arc;
+
+use imgmount::error::Kind;
+use imgmount::source::{Memory, read_vec};
+
+use super::collected::unlocked;
+use super::made::{self, BLOCK, Made, SIZE, external};
+use super::on_write::{BITMAPS, COPIES, LOGS, OnWrite, RECORD, areas};
+use super::variants::check;
+use super::{context, look};
+
+/// Every choice of encrypted chunks, in both sizes of sectors, by name.
+pub fn parts() -> Vec<(String, Made)> {
+    let choices = (0..16_u8).map(|bits| [0, 1, 2, 3].map(|chunk| bits >> chunk & 1 == 1));
+    let made = |encrypted: [bool; 4], sector, method| {
+        let on_write = OnWrite {
+            encrypted,
+            moving: None,
+        };
+        let made = Made {
+            on_write: Some(on_write),
+            sector,
+            method,
+            ..Made::default()
+        };
+        (format!("on-write-{encrypted:?}-{sector}-{method:x}"), made)
+    };
+    let of = |encrypted| [made(encrypted, 512, 0x8004), made(encrypted, 4096, 0x8002)];
+    choices.flat_map(of).collect()
+}
+
+#[test]
+fn what_the_bitmaps_say_is_decrypted_and_all_else_read_as_it_is() {
+    for (name, made) in parts() {
+        check(&made, &name);
+    }
+}
+
+#[test]
+fn a_volume_of_which_nothing_is_encrypted_wants_no_key() {
+    let on_write = OnWrite {
+        encrypted: [false; 4],
+        moving: None,
+    };
+    let made = Made {
+        on_write: Some(on_write),
+        protectors: vec![external(0x0200)],
+        ..Made::default()
+    };
+    check(&made, "nothing encrypted");
+}
+
+/// What cannot be read of `disk`, whose bytes are `plain`, in chunks: their kinds. And the notices.
+fn unreadable(disk: Vec<u8>, plain: &[u8]) -> (Vec<(u64, Kind)>, Vec<String>) {
+    let context = context(&[]);
+    let stack = look(Arc::new(Memory(disk)), &context);
+    let source = unlocked(&stack).unwrap();
+    let mut found = Vec::new();
+    for at in (0..SIZE as u64).step_by(512) {
+        match read_vec(&*source, at, 512) {
+            Ok(bytes) => assert_eq!(bytes, plain[at as usize..][..512], "{at:#x}"),
+            Err(error) => found.push((at, error.kind())),
+        }
+    }
+    (found, context.notices.all())
+}
+
+/// What of `range` is data.
+fn data(range: std::ops::Range<u64>) -> Vec<u64> {
+    let metadata = made::COPIES.map(|at| (at, 64 << 10));
+    let hidden: Vec<_> = areas(512)
+        .into_iter()
+        .chain(metadata)
+        .chain([(BLOCK, 8192)])
+        .collect();
+    let is_hidden = |at: &u64| {
+        hidden
+            .iter()
+            .any(|(start, len)| (*start..*start + *len as u64).contains(at))
+    };
+    range.step_by(512).filter(|at| !is_hidden(at)).collect()
+}
+
+#[test]
+fn a_chunk_that_was_being_moved_cannot_be_read() {
+    for encrypted in [[true; 4], [false, true, false, true]] {
+        let on_write = OnWrite {
+            encrypted,
+            moving: Some(0x31000),
+        };
+        let made = Made {
+            on_write: Some(on_write),
+            ..Made::default()
+        };
+        let (found, notices) = unreadable(made.disk(), &made.plain());
+        let expected = data(0x30000..0x40000).into_iter();
+        let expected: Vec<_> = expected.map(|at| (at, Kind::Unsupported)).collect();
+        assert!(!expected.is_empty());
+        assert_eq!(found, expected);
+        assert_eq!(notices, [""; 0]);
+    }
+}
+
+#[test]
+fn a_region_without_a_whole_bitmap_cannot_be_read_and_the_others_can() {
+    let made = Made {
+        on_write: Some(OnWrite::default()),
+        ..Made::default()
+    };
+    let at = BITMAPS[1] as usize;
+    let record = at + RECORD as usize;
+    let cases: [(&[usize], &str); 7] = [
+        (&[at + 56], "Crc32 is "),
+        (&[at + 47], "RecordOffset is 16777280"),
+        (&[at + 21], "Crc32 is "),
+        (
+            &[record, record + 128],
+            "no record with the signature FVE-EOWBR at byte 0x28040",
+        ),
+        (
+            &[record + 16, record + 144],
+            "BitmapSize is 3 for 2 chunks at byte 0x28050",
+        ),
+        (
+            &[record + 15, record + 143],
+            "a record's Size is 16777260, with 1 bytes of bits",
+        ),
+        (&[record + 36, record + 164], "Crc32 is "),
+    ];
+    for (places, words) in cases {
+        let mut disk = made.disk();
+        for place in places {
+            disk[*place] ^= 1;
+        }
+        let (found, notices) = unreadable(disk, &made.plain());
+        let expected = data(0x20000..0x40000).into_iter();
+        let expected: Vec<_> = expected.map(|at| (at, Kind::Corrupt)).collect();
+        assert_eq!(found, expected, "{words}");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        let all = ["BitLocker: bitmap at 0x28000: ", words];
+        assert!(all.iter().all(|it| notices[0].contains(it)), "{notices:?}");
+    }
+}
+
+#[test]
+fn one_of_two_records_and_one_of_two_copies_are_enough() {
+    let encrypted = [true, false, true, false];
+    let on_write = OnWrite {
+        encrypted,
+        moving: None,
+    };
+    let made = Made {
+        on_write: Some(on_write),
+        ..Made::default()
+    };
+    // The record that does not count; the first copy of what leads to the bitmaps.
+    for place in [BITMAPS[0] + RECORD + 128 + 20, BITMAPS[1] + RECORD + 20] {
+        let mut disk = made.disk();
+        disk[place as usize] ^= 1;
+        assert_eq!(
+            unreadable(disk, &made.plain()),
+            (vec![], vec![]),
+            "{place:#x}"
+        );
+    }
+    let mut disk = made.disk();
+    disk[COPIES[0] as usize + 20] ^= 1;
+    let (found, notices) = unreadable(disk.clone(), &{
+        let mut plain = made.plain();
+        let at = COPIES[0] as usize;
+        // What is not known to be an area is read as what lies there, which chunk 1 has plain.
+        plain[at..at + 512].copy_from_slice(&disk[at..at + 512]);
+        plain
+    });
+    assert_eq!((found, notices), (vec![], vec![]));
+}
+
+#[test]
+fn a_log_that_is_none_is_told_and_a_volume_without_its_bitmaps_is_refused() {
+    let made = Made {
+        on_write: Some(OnWrite::default()),
+        ..Made::default()
+    };
+    let mut disk = made.disk();
+    disk[LOGS[0] as usize] ^= 1;
+    let (found, notices) = unreadable(disk, &made.plain());
+    assert_eq!(found, []);
+    let words = "bitmap at 0x17000: log: it has no signature OLRDHEVF at byte 0x29000";
+    assert!(
+        notices.len() == 1 && notices[0].contains(words),
+        "{notices:?}"
+    );
+    let mut disk = made.disk();
+    for at in COPIES {
+        disk[at as usize] ^= 1;
+    }
+    let stack = look(Arc::new(Memory(disk)), &context(&[]));
+    let error = unlocked(&stack).err().unwrap();
+    let words = "BitLocker: encrypt-on-write information: it has no signature FVE-EOW";
+    assert!(error.to_string().starts_with(words), "{error}");
+}
