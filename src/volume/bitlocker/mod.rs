@@ -164,14 +164,15 @@ fn on_write(
     let Some(copies) = metadata.boot.on_write else {
         return Ok(None);
     };
-    match OnWrite::read(source, copies, metadata.boot.sector) {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if is_encrypted_on_write(metadata) => Err(error),
-        Err(error) => {
-            add(context, &format!("{error}; what it leads to is not hidden"));
-            Ok(None)
-        }
+    let found = OnWrite::read(source, copies, metadata.boot.sector);
+    if is_encrypted_on_write(metadata) {
+        return found.map(Some);
     }
+    let lost = |error: &Error| add(context, &format!("{error}; what it leads to is not hidden"));
+    if let Ok(found) = &found {
+        found.damage.iter().for_each(lost);
+    }
+    Ok(found.map_err(|error| lost(&error)).ok())
 }
 
 /// What its bitmaps say.

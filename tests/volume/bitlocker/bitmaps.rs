@@ -144,6 +144,29 @@ fn a_region_without_a_whole_bitmap_cannot_be_read_and_the_others_can() {
     }
 }
 
+/// Where its log is is not known then, nor that it is one.
+#[test]
+fn a_bitmap_that_is_none_costs_its_region() {
+    let made = Made {
+        on_write: Some(OnWrite::default()),
+        ..Made::default()
+    };
+    let mut disk = made.disk();
+    disk[BITMAPS[1] as usize] ^= 1;
+    let (found, notices) = unreadable(disk, &made.plain());
+    let found: Vec<u64> = found.into_iter().map(|(at, _)| at).collect();
+    let mut expected = data(0x20000..0x40000);
+    expected.push(BITMAPS[1]);
+    expected.extend((LOGS[1]..LOGS[1] + 0x1000).step_by(512));
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let words = "BitLocker: bitmap at 0x28000: it has no signature FVE-EOWBM at byte 0x28000";
+    assert!(
+        notices.len() == 1 && notices[0].contains(words),
+        "{notices:?}"
+    );
+}
+
 #[test]
 fn one_of_two_records_and_one_of_two_copies_are_enough() {
     let encrypted = [true, false, true, false];

@@ -21,6 +21,8 @@ use crate::source::{Source, read_vec};
 pub(super) struct OnWrite {
     /// First byte and length of each area of all copies that are whole.
     pub(super) areas: Vec<(u64, u64)>,
+    /// What is wrong with bitmaps whose areas are not known.
+    pub(super) damage: Vec<Error>,
     /// Where the bitmaps are.
     bitmaps: Vec<u64>,
     /// Bytes of a chunk.
@@ -55,14 +57,19 @@ fn read(source: &dyn Source, at: u64, sector: u64) -> Result<OnWrite> {
     let bitmaps = places(source, raw, at)?;
     let size = u64::from(raw.Size.get()).next_multiple_of(sector.max(1));
     let log = u64::from(raw.ConvLogSize.get());
-    let mut areas = vec![(at, size)];
+    let (mut areas, mut damage) = (vec![(at, size)], Vec::new());
     for place in &bitmaps {
-        let bitmap = bitmap::head(source, *place).context(|| bitmap::called(*place))?;
-        areas.push((*place, bitmap.Size.get().into()));
-        areas.push((bitmap.ConvLogOffset.get(), log));
+        match bitmap::head(source, *place).context(|| bitmap::called(*place)) {
+            Ok(bitmap) => {
+                areas.push((*place, bitmap.Size.get().into()));
+                areas.push((bitmap.ConvLogOffset.get(), log));
+            }
+            Err(error) => damage.push(error),
+        }
     }
     Ok(OnWrite {
         areas,
+        damage,
         bitmaps,
         chunk: raw.ChunkSize.get().into(),
     })
