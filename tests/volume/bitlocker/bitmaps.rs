@@ -11,13 +11,13 @@ use super::on_write::{BITMAPS, COPIES, LOGS, OnWrite, RECORD, areas};
 use super::variants::check;
 use super::{context, look};
 
-/// Every choice of encrypted chunks, in both sizes of sectors, by name.
+/// Every choice of encrypted halves, in both sizes of sectors, by name.
 pub fn parts() -> Vec<(String, Made)> {
     let choices = (0..16_u8).map(|bits| [0, 1, 2, 3].map(|chunk| bits >> chunk & 1 == 1));
     let made = |encrypted: [bool; 4], sector, method| {
         let on_write = OnWrite {
             encrypted,
-            moving: None,
+            ..OnWrite::default()
         };
         let made = Made {
             on_write: Some(on_write),
@@ -35,6 +35,15 @@ pub fn parts() -> Vec<(String, Made)> {
 fn what_the_bitmaps_say_is_decrypted_and_all_else_read_as_it_is() {
     for (name, made) in parts() {
         check(&made, &name);
+        let on_write = made.on_write.clone().unwrap();
+        let made = Made {
+            on_write: Some(OnWrite {
+                alternates: true,
+                ..on_write
+            }),
+            ..made
+        };
+        check(&made, &format!("{name}, alternating"));
     }
 }
 
@@ -42,7 +51,7 @@ fn what_the_bitmaps_say_is_decrypted_and_all_else_read_as_it_is() {
 fn a_volume_of_which_nothing_is_encrypted_wants_no_key() {
     let on_write = OnWrite {
         encrypted: [false; 4],
-        moving: None,
+        ..OnWrite::default()
     };
     let made = Made {
         on_write: Some(on_write),
@@ -88,14 +97,15 @@ fn a_chunk_that_was_being_moved_cannot_be_read() {
     for encrypted in [[true; 4], [false, true, false, true]] {
         let on_write = OnWrite {
             encrypted,
-            moving: Some(0x31000),
+            moving: Some(0x3d200),
+            ..OnWrite::default()
         };
         let made = Made {
             on_write: Some(on_write),
             ..Made::default()
         };
         let (found, notices) = unreadable(made.disk(), &made.plain());
-        let expected = data(0x30000..0x40000).into_iter();
+        let expected = data(0x3d000..0x3e000).into_iter();
         let expected: Vec<_> = expected.map(|at| (at, Kind::Unsupported)).collect();
         assert!(!expected.is_empty());
         assert_eq!(found, expected);
@@ -121,11 +131,11 @@ fn a_region_without_a_whole_bitmap_cannot_be_read_and_the_others_can() {
         ),
         (
             &[record + 16, record + 144],
-            "BitmapSize is 3 for 2 chunks at byte 0x28050",
+            "BitmapSize is 33 for 32 chunks at byte 0x28050",
         ),
         (
             &[record + 15, record + 143],
-            "a record's Size is 16777260, with 1 bytes of bits",
+            "a record's Size is 16777260, with 4 bytes of bits",
         ),
         (&[record + 36, record + 164], "Crc32 is "),
     ];
@@ -172,7 +182,7 @@ fn one_of_two_records_and_one_of_two_copies_are_enough() {
     let encrypted = [true, false, true, false];
     let on_write = OnWrite {
         encrypted,
-        moving: None,
+        ..OnWrite::default()
     };
     let made = Made {
         on_write: Some(on_write),

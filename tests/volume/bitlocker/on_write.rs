@@ -1,5 +1,4 @@
-//! What a volume that encrypts on write keeps: two regions of two chunks each, any of which may be
-//! encrypted.
+//! What a volume that encrypts on write keeps: two regions, either half of which may be encrypted.
 
 use super::made::{BLOCK, SIZE, words};
 
@@ -15,7 +14,10 @@ const LOG_SIZE: usize = 0x1000;
 
 /// From a byte to another.
 const REGIONS: [(u64, u64); 2] = [(0x2000, 0x20000), (0x20000, SIZE as u64)];
-const CHUNK: u64 = 0x10000;
+const CHUNK: u64 = 0x1000;
+
+/// Chunks in a half of a region.
+const HALF: u64 = 16;
 
 /// The first records of a bitmap and of a log.
 pub const RECORD: u64 = 64;
@@ -24,8 +26,10 @@ pub const LOG_RECORDS: [usize; 2] = [0x200, 0x600];
 /// What is encrypted.
 #[derive(Clone)]
 pub struct OnWrite {
-    /// The chunks, those of both regions in a row.
+    /// The halves of the regions.
     pub encrypted: [bool; 4],
+    /// Every second chunk is the other way round.
+    pub alternates: bool,
     /// A byte that was being moved when the machine stopped.
     pub moving: Option<u64>,
 }
@@ -34,6 +38,7 @@ impl Default for OnWrite {
     fn default() -> Self {
         Self {
             encrypted: [true; 4],
+            alternates: false,
             moving: None,
         }
     }
@@ -46,17 +51,18 @@ pub fn areas(sector: usize) -> Vec<(u64, usize)> {
     sectors.map(|at| (at, sector)).chain(logs).collect()
 }
 
-/// The region and the number of the chunk that holds the byte at `offset`.
-fn chunk(offset: u64) -> Option<usize> {
-    let holds = |(start, end): &(u64, u64)| (*start..*end).contains(&offset);
-    let region = REGIONS.iter().position(holds)?;
-    Some(region * 2 + ((offset - REGIONS[region].0) / CHUNK) as usize)
-}
-
 impl OnWrite {
     /// Whether the byte at `offset` is encrypted.
     pub fn has_encrypted(&self, offset: u64) -> bool {
-        chunk(offset).is_some_and(|chunk| self.encrypted[chunk])
+        let holds = |(start, end): &(u64, u64)| (*start..*end).contains(&offset);
+        let region = REGIONS.iter().position(holds);
+        region.is_some_and(|region| self.has_chunk(region, (offset - REGIONS[region].0) / CHUNK))
+    }
+
+    /// Whether that chunk of the region is encrypted.
+    fn has_chunk(&self, region: usize, chunk: u64) -> bool {
+        let half = (chunk / HALF) as usize;
+        self.encrypted[region * 2 + half] ^ (self.alternates && chunk % 2 == 1)
     }
 
     /// Writes what leads to the bitmaps, those, and their logs.
@@ -99,18 +105,22 @@ impl OnWrite {
         bytes.resize(RECORD as usize, 0);
         let sum = crc32fast::hash(&bytes);
         bytes[56..60].copy_from_slice(&sum.to_le_bytes());
-        let [one, two] = [0, 1].map(|index| self.encrypted[region * 2 + index]);
-        let bits = u8::from(one) | u8::from(two) << 1;
+        // What is behind the last chunk is as the chunks before it: dissect.fve goes by whole bytes.
+        let byte =
+            |first| (0..8_u64).map(move |bit| u8::from(self.has_chunk(region, first + bit)) << bit);
+        let bits = [0, 8, 16, 24].map(|first| byte(first).sum::<u8>());
+        let chunks = (end - start).div_ceil(CHUNK) as u32;
         // In the first region the first record is the newer one.
-        let records = [(7_u64, bits), (6, !bits)];
+        let records = [(7_u64, bits), (6, bits.map(|it| !it))];
         for index in [region, 1 - region] {
             let (sequence, bits) = records[index];
             let mut record = b"FVE-EOWBR\0".to_vec();
             words(&mut record, &[36]);
-            record.extend([44_u32, 2].map(u32::to_le_bytes).concat());
+            record.extend([44_u32, chunks].map(u32::to_le_bytes).concat());
             record.extend(sequence.to_le_bytes());
             record.extend([2_u32, 0].map(u32::to_le_bytes).concat());
-            record.extend([bits, 0, 0, 0, 0, 0, 0, 0]);
+            record.extend(bits);
+            record.extend([0; 4]);
             let sum = crc32fast::hash(&record);
             record[32..36].copy_from_slice(&sum.to_le_bytes());
             record.resize(128, 0);

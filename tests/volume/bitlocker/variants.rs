@@ -69,7 +69,11 @@ pub fn parts() -> Vec<(String, Made)> {
         };
         (name.to_owned(), made)
     };
-    let decrypted = [None, Some(OnWrite::default())].map(|on_write| {
+    let nothing = OnWrite {
+        encrypted: [false; 4],
+        ..OnWrite::default()
+    };
+    let decrypted = [None, Some(nothing)].map(|on_write| {
         let name = format!("decrypted-{}", on_write.is_some());
         let made = Made {
             on_write,

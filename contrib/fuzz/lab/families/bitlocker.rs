@@ -152,7 +152,7 @@ impl Family for BitLocker {
         let on_write = Made {
             on_write: Some(OnWrite {
                 encrypted: [true, false, true, true],
-                moving: None,
+                ..OnWrite::default()
             }),
             ..seven.clone()
         };
