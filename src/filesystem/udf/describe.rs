@@ -17,18 +17,14 @@ pub(super) fn claim(source: &dyn Source) -> Result<Option<Set>> {
 /// Label, UUID and facts, by the first volume descriptor sequence that can be read.
 pub(super) fn describe(source: &dyn Source) -> Result<Description> {
     let (options, notices) = (Options::default(), Notices::default());
-    let (mut nameless, mut first_error) = (None, None);
-    for (disk, anchors) in anchor::find(source, &options, &notices) {
-        for sequence in sequences(disk, &anchors) {
-            match sequence {
-                Ok(sequence) if sequence.logical.is_some() => return Ok(of(&disk, &sequence)),
-                Ok(sequence) => _ = nameless.get_or_insert((disk, sequence)),
-                Err(error) => _ = first_error.get_or_insert(error),
-            }
+    let mut first_error = None;
+    for (disk, sequence) in sequences(source, &options, &notices) {
+        match sequence {
+            Ok(sequence) => return Ok(of(&disk, &sequence)),
+            Err(error) => _ = first_error.get_or_insert(error),
         }
     }
-    let nameless = nameless.map(|(disk, sequence)| of(&disk, &sequence));
-    nameless.ok_or_else(|| first_error.unwrap_or_else(anchor::missing))
+    Err(first_error.unwrap_or_else(anchor::missing))
 }
 
 /// What `sequence` says.

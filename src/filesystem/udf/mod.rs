@@ -36,16 +36,16 @@ use self::directory::Directory;
 use self::disk::Disk;
 use self::icb::FileEntry;
 use self::integrity::Integrity;
-use self::layout::{RawFileSet, RawLogicalVolume};
+use self::layout::{RawExtent, RawFileSet, RawLogicalVolume};
 use self::partition::Kind;
 use self::sequence::Sequence;
 use self::volume::{Address, Volume};
 use super::index::Index;
 use super::{Attributes, Entry, FileSystem, FileType, Inode, Open, Opened, Request, Usage};
 use crate::error::{Error, Kind as ErrorKind, Result, ResultExt};
-use crate::format::{Context, Format};
+use crate::format::{Context, Format, Notices, Options};
 use crate::number::to_u64;
-use crate::source::{Extent, SharedSource};
+use crate::source::{Extent, SharedSource, Source};
 
 /// UDF.
 pub(super) const FORMAT: Format<Open> = Format {
@@ -61,20 +61,18 @@ const NEWEST: u16 = 0x0260;
 fn open(members: &[SharedSource], context: &Context) -> Result<Opened> {
     let source = members.first().ok_or_else(|| Error::invalid("no volume"))?;
     let mut first_error: Option<(Error, u32)> = None;
-    for (disk, anchors) in anchor::find(&**source, &context.options, &context.notices) {
-        for sequence in sequences(disk, &anchors) {
-            match sequence.and_then(|sequence| Udf::open(source, context, disk, &sequence)) {
-                Ok(udf) => {
-                    if let Some((error, block_bits)) = first_error {
-                        disk.notice(&error.hint(instead(disk, block_bits)));
-                    }
-                    return Ok(Opened {
-                        filesystem: Box::new(udf),
-                        extra: Vec::new(),
-                    });
+    for (disk, sequence) in sequences(&**source, &context.options, &context.notices) {
+        match sequence.and_then(|sequence| Udf::open(source, context, disk, &sequence)) {
+            Ok(udf) => {
+                if let Some((error, block_bits)) = first_error {
+                    disk.notice(&error.hint(instead(disk, block_bits)));
                 }
-                Err(error) => _ = first_error.get_or_insert((error, disk.block_bits)),
+                return Ok(Opened {
+                    filesystem: Box::new(udf),
+                    extra: Vec::new(),
+                });
             }
+            Err(error) => _ = first_error.get_or_insert((error, disk.block_bits)),
         }
     }
     Err(first_error.map_or_else(anchor::missing, |(error, _)| error))
@@ -92,22 +90,34 @@ fn instead(disk: Disk<'_>, block_bits: u32) -> String {
     )
 }
 
-/// The volume descriptor sequences that the anchors name, each main one before its reserve, and
-/// none twice.
-fn sequences(disk: Disk<'_>, anchors: &[Anchor]) -> impl Iterator<Item = Result<Sequence>> {
-    let mut places = Vec::new();
+/// The volume descriptor sequences that the anchors name, in the order of [`anchor::find`], and the
+/// disk with their blocks.
+fn sequences<'a>(
+    source: &'a dyn Source,
+    options: &'a Options,
+    notices: &'a Notices,
+) -> impl Iterator<Item = (Disk<'a>, Result<Sequence>)> {
+    let found = anchor::find(source, options, notices);
+    found.flat_map(|(disk, anchors)| {
+        let extents = extents(&anchors).into_iter();
+        extents.map(move |extent| (disk, Sequence::read(&disk, extent)))
+    })
+}
+
+/// Where the sequences are that `anchors` name: each main one before its reserve, and none twice.
+fn extents(anchors: &[Anchor]) -> Vec<RawExtent> {
+    let mut extents: Vec<RawExtent> = Vec::new();
     for extent in anchors
         .iter()
         .flat_map(|anchor| [anchor.main, anchor.reserve])
     {
         let place = extent.location.get();
-        if extent.length.get() > 0 && !places.iter().any(|(known, _)| *known == place) {
-            places.push((place, extent));
+        let is_known = extents.iter().any(|known| known.location.get() == place);
+        if extent.length.get() > 0 && !is_known {
+            extents.push(extent);
         }
     }
-    places
-        .into_iter()
-        .map(move |(_, extent)| Sequence::read(&disk, extent))
+    extents
 }
 
 /// An open UDF volume.
