@@ -23,13 +23,15 @@ fn stretches(regions: &Regions, method: Option<Method>) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     let mut start = 0;
     while start < regions.size() && all.len() < MOST {
-        let (kind, at, len) = match (regions.unreadable(start), regions.run_at(start, 0)) {
-            (Some((why, len)), _) => (why.to_owned(), Some(start), len),
-            (None, Ok(run)) => {
+        let (kind, at, len) = match regions.run_at(start, 0) {
+            Ok(run) => {
                 let (kind, at) = kind(run.place, method);
                 (kind, at, run.len.get())
             }
-            (None, Err(_)) => break,
+            Err(_) => match regions.unreadable(start) {
+                Some((why, len)) => (why.to_owned(), Some(start), len),
+                None => break,
+            },
         };
         push(&mut all, (kind, at), start, len);
         start = start.saturating_add(len.max(1));

@@ -61,6 +61,19 @@ fn a_volume_of_which_nothing_is_encrypted_wants_no_key() {
     check(&made, "nothing encrypted");
 }
 
+fn written(on_write: OnWrite) -> Made {
+    Made {
+        on_write: Some(on_write),
+        ..Made::default()
+    }
+}
+
+/// There is one notice, with all of these `words` in it.
+fn assert_one(notices: &[String], words: &[&str]) {
+    let has_all = |notice: &String| words.iter().all(|it| notice.contains(it));
+    assert!(matches!(notices, [one] if has_all(one)), "{notices:?}");
+}
+
 /// What cannot be read of `disk`, whose bytes are `plain`, in chunks: their kinds. And the notices.
 fn unreadable(disk: Vec<u8>, plain: &[u8]) -> (Vec<(u64, Kind)>, Vec<String>) {
     let context = context(&[]);
@@ -100,10 +113,7 @@ fn a_chunk_that_was_being_moved_cannot_be_read() {
             moving: Some(0x3d200),
             ..OnWrite::default()
         };
-        let made = Made {
-            on_write: Some(on_write),
-            ..Made::default()
-        };
+        let made = written(on_write);
         let (found, notices) = unreadable(made.disk(), &made.plain());
         let expected = data(0x3d000..0x3e000).into_iter();
         let expected: Vec<_> = expected.map(|at| (at, Kind::Unsupported)).collect();
@@ -115,10 +125,7 @@ fn a_chunk_that_was_being_moved_cannot_be_read() {
 
 #[test]
 fn a_region_without_a_whole_bitmap_cannot_be_read_and_the_others_can() {
-    let made = Made {
-        on_write: Some(OnWrite::default()),
-        ..Made::default()
-    };
+    let made = written(OnWrite::default());
     let at = BITMAPS[1] as usize;
     let record = at + RECORD as usize;
     let cases: [(&[usize], &str); 7] = [
@@ -148,19 +155,14 @@ fn a_region_without_a_whole_bitmap_cannot_be_read_and_the_others_can() {
         let expected = data(0x20000..0x40000).into_iter();
         let expected: Vec<_> = expected.map(|at| (at, Kind::Corrupt)).collect();
         assert_eq!(found, expected, "{words}");
-        assert_eq!(notices.len(), 1, "{notices:?}");
-        let all = ["BitLocker: bitmap at 0x28000: ", words];
-        assert!(all.iter().all(|it| notices[0].contains(it)), "{notices:?}");
+        assert_one(&notices, &["BitLocker: bitmap at 0x28000: ", words]);
     }
 }
 
 /// Where its log is is not known then, nor that it is one.
 #[test]
 fn a_bitmap_that_is_none_costs_its_region() {
-    let made = Made {
-        on_write: Some(OnWrite::default()),
-        ..Made::default()
-    };
+    let made = written(OnWrite::default());
     let mut disk = made.disk();
     disk[BITMAPS[1] as usize] ^= 1;
     let (found, notices) = unreadable(disk, &made.plain());
@@ -171,10 +173,7 @@ fn a_bitmap_that_is_none_costs_its_region() {
     expected.sort_unstable();
     assert_eq!(found, expected);
     let words = "BitLocker: bitmap at 0x28000: it has no signature FVE-EOWBM at byte 0x28000";
-    assert!(
-        notices.len() == 1 && notices[0].contains(words),
-        "{notices:?}"
-    );
+    assert_one(&notices, &[words]);
 }
 
 #[test]
@@ -184,10 +183,7 @@ fn one_of_two_records_and_one_of_two_copies_are_enough() {
         encrypted,
         ..OnWrite::default()
     };
-    let made = Made {
-        on_write: Some(on_write),
-        ..Made::default()
-    };
+    let made = written(on_write);
     // The record that does not count; the first copy of what leads to the bitmaps.
     for place in [BITMAPS[0] + RECORD + 128 + 20, BITMAPS[1] + RECORD + 20] {
         let mut disk = made.disk();
@@ -212,19 +208,13 @@ fn one_of_two_records_and_one_of_two_copies_are_enough() {
 
 #[test]
 fn a_log_that_is_none_is_told_and_a_volume_without_its_bitmaps_is_refused() {
-    let made = Made {
-        on_write: Some(OnWrite::default()),
-        ..Made::default()
-    };
+    let made = written(OnWrite::default());
     let mut disk = made.disk();
     disk[LOGS[0] as usize] ^= 1;
     let (found, notices) = unreadable(disk, &made.plain());
     assert_eq!(found, []);
     let words = "bitmap at 0x17000: log: it has no signature OLRDHEVF at byte 0x29000";
-    assert!(
-        notices.len() == 1 && notices[0].contains(words),
-        "{notices:?}"
-    );
+    assert_one(&notices, &[words]);
     let mut disk = made.disk();
     for at in COPIES {
         disk[at as usize] ^= 1;

@@ -8,9 +8,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use super::super::layout::{
     EOW_BITMAP_SIGNATURE, EOW_RECORD_SIGNATURE, EowBitmap, EowBitmapRecord,
 };
-use super::verify;
+use super::checked;
 use crate::error::{Error, Result, ResultExt};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// Bytes of a record, at most: Windows writes 512 for 256 MiB.
@@ -61,7 +61,7 @@ impl Bitmap {
             let text = format!("RecordOffset is {}", offsets[0]);
             return Err(Error::corrupt(text).at(at.saturating_add(to_u64(field))));
         }
-        checksum::<EowBitmap>(source, at, offsets[0], offset_of!(EowBitmap, Crc32), ignore)?;
+        checked(source, at, offsets[0], offset_of!(EowBitmap, Crc32), ignore)?;
         let (start, size) = (raw.RegionOffset.get(), raw.RegionSize.get());
         let end = start.checked_add(size).filter(|end| *end > start);
         let field = to_u64(offset_of!(EowBitmap, RegionOffset));
@@ -106,29 +106,8 @@ fn record(source: &dyn Source, at: u64, chunks: u64, ignore: bool) -> Result<(u6
         return wrong(text, offset_of!(EowBitmapRecord, Size));
     }
     let field = offset_of!(EowBitmapRecord, Crc32);
-    let mut all = checksum::<EowBitmapRecord>(source, at, size, field, ignore)?;
+    let mut all = checked(source, at, size, field, ignore)?;
     all.drain(..size_of::<EowBitmapRecord>());
-    all.truncate(crate::number::to_usize(bytes));
+    all.truncate(to_usize(bytes));
     Ok((raw.SequenceNumber.get(), all))
-}
-
-/// The `size` bytes from `at` on, whose checksum is at `field`.
-fn checksum<T>(
-    source: &dyn Source,
-    at: u64,
-    size: u64,
-    field: usize,
-    ignore: bool,
-) -> Result<Vec<u8>> {
-    let size = usize::try_from(size)
-        .unwrap_or(usize::MAX)
-        .max(size_of::<T>());
-    let bytes = read_vec(source, at, size)?;
-    let stored = bytes.get(field..).and_then(|rest| rest.first_chunk());
-    let stored = u32::from_le_bytes(stored.copied().unwrap_or_default());
-    if !ignore {
-        let place = at.saturating_add(to_u64(field));
-        verify(&bytes, field, stored).map_err(|error| error.at(place))?;
-    }
-    Ok(bytes)
 }

@@ -13,7 +13,7 @@ use zerocopy::FromBytes;
 
 use super::layout::{EOW_SIGNATURE, EowInformation};
 use crate::error::{Error, Result, ResultExt};
-use crate::number::to_u64;
+use crate::number::{to_u64, to_usize};
 use crate::source::{Source, read_vec};
 
 /// What leads to the bitmaps.
@@ -84,25 +84,28 @@ fn places(source: &dyn Source, raw: &EowInformation, at: u64) -> Result<Vec<u64>
         let field = to_u64(offset_of!(EowInformation, HeaderSize));
         return Err(Error::corrupt(text).at(at.saturating_add(field)));
     }
-    let bytes = read_vec(source, at, size)?;
     let field = offset_of!(EowInformation, Crc32);
-    verify(&bytes, field, raw.Crc32.get())
-        .map_err(|error| error.at(at.saturating_add(to_u64(field))))?;
+    let bytes = checked(source, at, to_u64(size), field, false)?;
     let places = bytes.get(head..).unwrap_or_default().as_chunks().0;
     Ok(places.iter().map(|it| u64::from_le_bytes(*it)).collect())
 }
 
-/// Compares `stored`, the checksum at `field` of `bytes`, with what they give, that field as zero.
-fn verify(bytes: &[u8], field: usize, stored: u32) -> Result<()> {
-    let (before, rest) = bytes.split_at_checked(field).unwrap_or((bytes, &[]));
+/// The `size` bytes from `at` on. The checksum at `field` of them is of all of them, itself as zero.
+///
+/// # Errors
+/// `Corrupt` where it is not, unless that is to be ignored.
+fn checked(source: &dyn Source, at: u64, size: u64, field: usize, ignore: bool) -> Result<Vec<u8>> {
+    let bytes = read_vec(source, at, to_usize(size))?;
+    let (before, rest) = bytes.split_at_checked(field).unwrap_or((&bytes, &[]));
+    let (stored, behind) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(before);
-    hasher.update(&[0; 4]);
-    hasher.update(rest.get(4..).unwrap_or_default());
-    let found = hasher.finalize();
-    if stored == found {
-        return Ok(());
+    for part in [before, &[0; 4], behind] {
+        hasher.update(part);
+    }
+    let (stored, found) = (u32::from_le_bytes(*stored), hasher.finalize());
+    if stored == found || ignore {
+        return Ok(bytes);
     }
     let text = format!("Crc32 is {stored:#010x}, and its bytes give {found:#010x}");
-    Err(Error::corrupt(text))
+    Err(Error::corrupt(text).at(at.saturating_add(to_u64(field))))
 }
